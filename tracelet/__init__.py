@@ -1,0 +1,73 @@
+"""tracelet: log an experiment once, in any number of trackers.
+
+Importing it costs milliseconds: what is rarely used is imported when it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracelet.core.experiment import Experiment
+from tracelet.errors import TraceletError, TraceletWarning
+from tracelet.interface import get_active_experiment, start_logging, stop_logging
+from tracelet.records import MetricPoint, RunInfo, RunLink
+from tracelet.settings import ExperimentConfig
+
+if TYPE_CHECKING:
+    from tracelet.backends.base import Backend, Capabilities, Support
+    from tracelet.core.run import Run, load_run, runs
+    from tracelet.courier.report import BackendReport, DeliveryReport
+    from tracelet.hookspecs import hookimpl
+
+    __version__: str
+
+_LATER = {
+    "Backend": "tracelet.backends.base",
+    "BackendReport": "tracelet.courier.report",
+    "Capabilities": "tracelet.backends.base",
+    "DeliveryReport": "tracelet.courier.report",
+    "Run": "tracelet.core.run",
+    "Support": "tracelet.backends.base",
+    "hookimpl": "tracelet.hookspecs",
+    "load_run": "tracelet.core.run",
+    "runs": "tracelet.core.run",
+}
+
+__all__ = [
+    "Backend",
+    "BackendReport",
+    "Capabilities",
+    "DeliveryReport",
+    "Experiment",
+    "ExperimentConfig",
+    "MetricPoint",
+    "Run",
+    "RunInfo",
+    "RunLink",
+    "Support",
+    "TraceletError",
+    "TraceletWarning",
+    "__version__",
+    "get_active_experiment",
+    "hookimpl",
+    "load_run",
+    "runs",
+    "start_logging",
+    "stop_logging",
+]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "__version__":
+        import importlib.metadata
+
+        return importlib.metadata.version("tracelet")
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'tracelet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,350 @@
+"""The interface of a backend: one run in one tracker. Plugin authors start here.
+
+The journal has everything, whatever a backend does; a backend has to be honest, not heroic:
+
+- All calls come from one thread, in the order of the log, first :meth:`Backend.open`.
+- A call that returns has stored what it was given, or :meth:`Backend.flush` does: the cursor moves
+  after both. A backend that can do neither declares ``restart="anew"``.
+- A batch can come twice, after a crash. Make that harmless where the tracker allows it.
+- Raise :class:`~tracelet.errors.TransientError` for what a later try may cure; any other exception
+  is taken as the fault of what is in the batch, which is split until the bad record is found.
+- Never sleep, print or retry, and never use an SDK's global state: the courier does the waiting.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import importlib.util
+import inspect
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from tracelet.errors import MissingPluginError, SettingsError
+from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
+from tracelet.wire import to_wire
+
+
+class Support(enum.Enum):
+    """What a tracker does with something, as its backend declares it."""
+
+    FULL = "full"
+    """Stored as given, and read back as given."""
+    EMULATED = "emulated"
+    """Shown as well as the tracker can, and exact in the same run of the tracker: where its reader
+    finds it, or in ``tracelet/adjusted.jsonl``, counted as adjusted."""
+    UNSUPPORTED = "unsupported"
+    """Not shown by the tracker; the journal has it."""
+    UNKNOWN = "unknown"
+    """Not declared: the contract suite fails and says what to declare."""
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tracker can hold, and how its backend wants to be driven.
+
+    Attributes:
+        nan: NaN as a metric's value.
+        infinity: both infinities as a metric's value.
+        float64: the 53 bits of a float64 metric value.
+        integers: integers beyond 2**53 as a metric's value.
+        negative_iterations: iterations below zero.
+        unordered_iterations: decreasing and repeated iterations.
+        axes: more than one x-axis.
+        timestamps: the time of a point.
+        metric_names: any text as a metric's name.
+        param_types: the types of parameters.
+        param_names: any text as a parameter's key.
+        param_overwrite: a parameter whose value changes.
+        param_length: the longest parameter value kept as given, in characters; None: no limit.
+        artifacts: files under their destination.
+        configs: configuration objects, kept whole.
+        texts: the lines of the log.
+        tags: tags, name and value.
+        properties: user properties.
+        statuses: failed and killed told apart from finished.
+        repeats: a batch that comes again after a crash is stored once; ``UNSUPPORTED``: its points
+            may be there twice.
+        batch_limit: the most metric points of one call.
+        time_bound: seconds that a call may take; past twice that the worker is ended.
+        lightweight: no SDK, no network: may run in a thread instead of a process of its own.
+        in_process: the object must live in the training process, as ``memory`` does.
+        restart: what a restarted worker does: ``continue`` at the cursor, or begin the run ``anew``
+            from the journal, because the SDK buffers without a way to flush.
+    """
+
+    nan: Support = Support.UNKNOWN
+    infinity: Support = Support.UNKNOWN
+    float64: Support = Support.UNKNOWN
+    integers: Support = Support.UNKNOWN
+    negative_iterations: Support = Support.UNKNOWN
+    unordered_iterations: Support = Support.UNKNOWN
+    axes: Support = Support.UNKNOWN
+    timestamps: Support = Support.UNKNOWN
+    metric_names: Support = Support.UNKNOWN
+    param_types: Support = Support.UNKNOWN
+    param_names: Support = Support.UNKNOWN
+    param_overwrite: Support = Support.UNKNOWN
+    param_length: int | None = None
+    artifacts: Support = Support.UNKNOWN
+    configs: Support = Support.UNKNOWN
+    texts: Support = Support.UNKNOWN
+    tags: Support = Support.UNKNOWN
+    properties: Support = Support.UNKNOWN
+    statuses: Support = Support.UNKNOWN
+    repeats: Support = Support.UNKNOWN
+    batch_limit: int = 1000
+    time_bound: float = 30.0
+    lightweight: bool = False
+    in_process: bool = False
+    restart: Literal["continue", "anew"] = "continue"
+
+    @classmethod
+    def everything(cls, **others: Any) -> Capabilities:
+        """Declare ``FULL`` for all that a tracker can support, and ``others`` as given."""
+        full = {name: Support.FULL for name in cls.__struct_fields__ if name in _SUPPORTS}
+        return cls(**{**full, **others})
+
+
+_SUPPORTS = {
+    field.name for field in msgspec.structs.fields(Capabilities) if field.default is Support.UNKNOWN
+}
+
+
+class ArtifactFile(msgspec.Struct, frozen=True):
+    """A file to be stored.
+
+    Attributes:
+        source: where the content is, absolute; not to be changed or moved.
+        path: the destination in the run, relative, POSIX.
+        digest: SHA-256 of the content, in hexadecimal.
+        size: in bytes.
+    """
+
+    source: Path
+    path: str
+    digest: str
+    size: int
+
+
+class ConfigObject(msgspec.Struct, frozen=True):
+    """A configuration object: its ``name`` and ``suffix``, its ``value``, and the ``source`` file.
+
+    ``value`` is None for an object that was given as a file.
+    """
+
+    name: str
+    suffix: str
+    value: Any
+    source: Path
+    digest: str
+    size: int
+
+    @property
+    def path(self) -> str:
+        """Where a tracker without a place for configuration objects keeps it as an artifact."""
+        name = self.name.replace("/", "_")
+        return f"configs/{name if name.endswith(self.suffix) else name + self.suffix}"
+
+
+class TextLine(msgspec.Struct, frozen=True):
+    """A line of the run's log: ``text``, ``level`` (``info`` …), and seconds since the epoch."""
+
+    text: str
+    level: str
+    time: float
+
+    def format(self) -> str:
+        """Return the line as people read it: UTC time, level, text."""
+        when = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds")
+        return f"{when} {self.level.upper():7} {self.text}"
+
+
+class Property(msgspec.Struct, frozen=True):
+    """A user property: a typed ``value`` with what it means."""
+
+    value: Any
+    description: str | None = None
+    type: str | None = None
+
+
+_LEFTOVERS = ("log.txt", "properties.json", "tags.json", "tracelet/adjusted.jsonl")
+
+
+class Backend(ABC):
+    """One run in one tracker.
+
+    ``__init__`` takes the backend's own settings, ``[backends.<name>]``, as keyword arguments and
+    only keeps them: it must neither import the SDK nor connect; :meth:`open` does.
+    """
+
+    name: ClassVar[str]
+    """The name of its entry point and of its settings; the class's own name if it has none."""
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    own_files: ClassVar[frozenset[str]] = frozenset(
+        {"log.txt", "properties.json", "tags.json", "tracelet/adjusted.jsonl"}
+    )
+    """Artifacts that the backend itself writes; a user's of that name goes under ``artifacts/``."""
+    requires: ClassVar[Mapping[str, str]] = {}
+    """The SDK's modules and the requirement that installs each: ``{"mlflow": "mlflow>=3"}``."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__ and not hasattr(cls, "name"):
+            cls.name = cls.__name__.lower()
+
+    def __init__(self, **options: Any) -> None:
+        self.settings: dict[str, Any] = options
+        self.adjustments = 0
+        self.scratch: Path | None = None
+        self._changed: set[Path] = set()
+        self._stored: set[Path] = set()
+
+    @classmethod
+    def check(cls, options: Mapping[str, Any]) -> None:
+        """Refuse, in the training process and before anything is written, what cannot work.
+
+        Raises:
+            SettingsError: for an option that ``__init__`` does not take.
+            MissingPluginError: for a module of ``requires`` that is not installed.
+        """
+        parameters = inspect.signature(cls).parameters
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        for option in options:
+            if not takes_any and option not in parameters:
+                known = ", ".join(sorted(parameters)) or "none"
+                raise SettingsError(
+                    f"backends.{cls.name}.{option} is not an option of the backend {cls.name!r}; "
+                    f"its options: {known}"
+                )
+        for module, requirement in cls.requires.items():
+            if importlib.util.find_spec(module) is None:
+                raise MissingPluginError(
+                    cls.name,
+                    f"the backend {cls.name!r} needs the package {module!r}, which is not "
+                    f"installed here; this installs it:  python -m pip install '{requirement}'",
+                )
+
+    @abstractmethod
+    def open(self, run: RunInfo) -> RunLink:
+        """Open the run in the tracker, or open it again.
+
+        Args:
+            run: who the run is. ``run.link`` is what an earlier ``open`` of this run returned;
+                ``run.checkpoint`` what :meth:`flush` last returned: records beyond it come again.
+
+        Returns:
+            The id and the URL of the run in the tracker.
+        """
+
+    @abstractmethod
+    def log_params(self, params: Mapping[str, ParamValue]) -> None:
+        """Store parameters, flat and typed; only what changed is given."""
+
+    @abstractmethod
+    def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        """Store points, in order, at most ``capabilities.batch_limit``."""
+
+    @abstractmethod
+    def log_artifact(self, artifact: ArtifactFile) -> None:
+        """Store a file under its path; a file that is there is replaced."""
+
+    @abstractmethod
+    def close(self, status: Status) -> None:
+        """End the run with its true status. ``open`` can follow, if the run is resumed."""
+
+    def remove_params(self, keys: Sequence[str]) -> None:
+        """Forget parameters that ceased to exist; trackers that cannot keep the old value."""
+
+    def log_config(self, config: ConfigObject) -> None:
+        """Store a configuration object; as an artifact, unless the tracker has a place for it."""
+        self.log_artifact(ArtifactFile(config.source, config.path, config.digest, config.size))
+
+    def log_text(self, lines: Sequence[TextLine]) -> None:
+        """Store lines of the run's log; as the artifact ``log.txt``, unless there is a place."""
+        with self._beside("log.txt").open("a", encoding="utf-8") as file:
+            file.writelines(f"{line.format()}\n" for line in lines)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags; as the artifact ``tags.json``, unless the tracker has a place for them."""
+        self._merge_beside("tags.json", tags)
+
+    def set_properties(self, properties: Mapping[str, Property]) -> None:
+        """Set user properties; as the artifact ``properties.json``, unless there is a place."""
+        self._merge_beside("properties.json", properties)
+
+    def flush(self) -> Any:
+        """Make durable what was taken; the cursor moves when this returns.
+
+        Returns:
+            A checkpoint (JSON-like) that is kept with the cursor and given to the next ``open``,
+            or None.
+        """
+        return None
+
+    def adjusted(self, what: Mapping[str, Any], reason: str) -> None:
+        """Count a record that the tracker cannot hold as given, and keep it exact beside the run.
+
+        Args:
+            what: the exact record, JSON-like but for non-finite floats, in a shape that
+                ``tracelet.testing.ReadBack`` lists.
+            reason: why, for a person.
+        """
+        self.adjustments += 1
+        line = msgspec.json.encode(to_wire({**what, "reason": reason}))
+        with self._beside("tracelet/adjusted.jsonl").open("ab") as file:
+            file.write(line + b"\n")
+
+    def adjusted_point(self, point: MetricPoint, reason: str) -> None:
+        """Count and keep a metric point that the tracker cannot hold as given."""
+        fields = msgspec.structs.asdict(point)
+        self.adjusted({"metric": fields.pop("name"), **fields}, reason)
+
+    def adjusted_param(self, key: str, value: ParamValue, reason: str) -> None:
+        """Count and keep a parameter that the tracker cannot hold as given."""
+        self.adjusted({"param": key, "value": value}, reason)
+
+    def log_leftovers(self) -> None:
+        """Store, as artifacts, what the tracker had no place for; called before close.
+
+        Only files that changed since the last time are stored, and those that an earlier worker,
+        which was killed, may have left.
+        """
+        left = {self._scratch() / name for name in _LEFTOVERS} - self._stored
+        for path in sorted(self._changed | left):
+            if not path.exists():  # from before the run was begun anew
+                self._changed.discard(path)
+                continue
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            destination = path.relative_to(self._scratch()).as_posix()
+            self.log_artifact(ArtifactFile(path, destination, digest, len(content)))
+            self._changed.discard(path)
+            self._stored.add(path)
+
+    def _scratch(self) -> Path:
+        if self.scratch is None:
+            self.scratch = Path(tempfile.mkdtemp(prefix=f"tracelet-{self.name}-"))
+        return self.scratch
+
+    def _beside(self, name: str) -> Path:
+        path = self._scratch() / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._changed.add(path)
+        return path
+
+    def _merge_beside(self, name: str, values: Mapping[str, Any]) -> None:
+        path = self._beside(name)
+        merged = msgspec.json.decode(path.read_bytes()) if path.exists() else {}
+        merged.update(to_wire(msgspec.to_builtins(dict(values))))
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(merged)))
+
+    @property
+    def native(self) -> Any:
+        """The live object of the tracker's SDK; with ``courier="thread"`` a script can reach it."""
+        return None

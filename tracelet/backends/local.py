@@ -1,0 +1,185 @@
+"""The backend that writes for people and for ``jq``, into the run's own directory.
+
+``metrics.jsonl`` has every point once, also after a crash: its size is part of the checkpoint, and
+what was written beyond it is cut off before the rest is delivered again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from tracelet.backends.base import (
+    ArtifactFile,
+    Backend,
+    Capabilities,
+    ConfigObject,
+    Property,
+    Support,
+    TextLine,
+)
+from tracelet.errors import CheckpointLostError
+from tracelet.hookspecs import hookimpl
+from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
+from tracelet.wire import float_token
+
+_encoder = msgspec.json.Encoder()
+_APPENDED = ("metrics.jsonl", "log.txt")
+_NO_SUCH_NUMBER = "JSON has no NaN and no infinities"
+_REPLACED = ("parameters.json", "properties.json")
+
+
+class LocalBackend(Backend):
+    """Files beside the journal: ``parameters.json``, ``metrics.jsonl``, ``artifacts/`` and more.
+
+    JSON has no NaN and no infinities; they are written as the strings ``"NaN"``, ``"Infinity"`` and
+    ``"-Infinity"``. In parameters and properties, where a string may be meant as one, that counts
+    as adjusted. Tags and status are in ``run.json``, which the courier writes.
+    """
+
+    name: ClassVar[str] = "local"
+    own_files: ClassVar[frozenset[str]] = frozenset({"tracelet/adjusted.jsonl"})
+    capabilities: ClassVar[Capabilities] = Capabilities.everything(
+        lightweight=True,
+        batch_limit=100_000,
+        param_types=Support.EMULATED,
+        properties=Support.EMULATED,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dir = Path()
+        self._sizes: dict[str, int] = {}
+        self._tables: dict[str, dict[str, Any]] = {}
+        self._changed_tables: set[str] = set()
+
+    def open(self, run: RunInfo) -> RunLink:
+        self._dir = Path(run.dir)
+        kept: dict[str, int] = run.checkpoint or {}
+        for name in _REPLACED:
+            self._tables[name] = self._load_table(name, kept.get(name, 0))
+        for name in _APPENDED:
+            path = self._dir / name
+            size = path.stat().st_size if path.exists() else 0
+            if size < kept.get(name, 0):
+                raise CheckpointLostError(f"{path} is shorter than what was written to it")
+            if size > kept.get(name, 0):
+                os.truncate(path, kept.get(name, 0))
+            self._sizes[name] = kept.get(name, 0)
+        return RunLink(run.run_id, self._dir.as_uri())
+
+    def log_params(self, params: Mapping[str, ParamValue]) -> None:
+        shown = {key: _shown(value) for key, value in params.items()}
+        for key, value in params.items():
+            if shown[key] != value:
+                self.adjusted_param(key, value, _NO_SUCH_NUMBER)
+        self._update("parameters.json", shown)
+
+    def remove_params(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._tables["parameters.json"].pop(key, None)
+        self._changed_tables.add("parameters.json")
+
+    def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        lines = _encoder.encode_lines(batch)
+        if b'"value":null' in lines:  # JSON has no NaN, and msgspec writes null
+            lines = _encoder.encode_lines([_shown_point(point) for point in batch])
+        self._append("metrics.jsonl", lines)
+
+    def log_text(self, lines: Sequence[TextLine]) -> None:
+        self._append("log.txt", "".join(f"{line.format()}\n" for line in lines).encode())
+
+    def log_artifact(self, artifact: ArtifactFile) -> None:
+        self._place(artifact.source, self._dir / "artifacts" / artifact.path)
+
+    def log_config(self, config: ConfigObject) -> None:
+        self._place(config.source, self._dir / config.path)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Leave them to ``run.json``."""
+
+    def set_properties(self, properties: Mapping[str, Property]) -> None:
+        built = msgspec.to_builtins(dict(properties))
+        shown = {name: _shown(fields) for name, fields in built.items()}
+        for name, fields in built.items():
+            if shown[name] != fields:
+                self.adjusted({"property": name, **fields}, _NO_SUCH_NUMBER)
+        self._update("properties.json", shown)
+
+    def flush(self) -> dict[str, int]:
+        for name in self._changed_tables:
+            temporary = self._dir / f".{name}.tmp"
+            content = msgspec.json.format(_encoder.encode(self._tables[name]))
+            temporary.write_bytes(content + b"\n")
+            temporary.replace(self._dir / name)
+        self._changed_tables.clear()
+        return {**self._sizes, **{name: len(table) for name, table in self._tables.items()}}
+
+    def close(self, status: Status) -> None:
+        self.flush()
+
+    def _append(self, name: str, lines: bytes) -> None:
+        # Opened for each batch: a reader's pass must leave no file open behind it.
+        with (self._dir / name).open("ab", buffering=0) as file:
+            rest = memoryview(lines)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                # The lines come again, and a part of them must not be there then.
+                file.truncate(self._sizes[name])
+                raise
+        self._sizes[name] += len(lines)
+
+    def _load_table(self, name: str, entries: int) -> dict[str, Any]:
+        path = self._dir / name
+        if not entries:
+            path.unlink(missing_ok=True)
+            return {}
+        try:
+            table: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise CheckpointLostError(f"{path} cannot be read any more: {error}") from error
+        return table
+
+    def _update(self, name: str, values: Mapping[str, Any]) -> None:
+        self._tables[name].update(values)
+        self._changed_tables.add(name)
+
+    def _place(self, content: Path, path: Path) -> None:
+        """Link a blob, which never changes, under a name; refer to a file that was not copied."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        if content.is_relative_to(self._dir):
+            try:
+                os.link(content, temporary)
+            except OSError:  # a file system without links
+                temporary.write_bytes(content.read_bytes())
+        else:
+            temporary.symlink_to(content)
+        temporary.replace(path)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return float_token(value)
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    return value
+
+
+def _shown_point(point: MetricPoint) -> Any:
+    return {**msgspec.structs.asdict(point), "value": _shown(point.value)}
+
+
+@hookimpl
+def tracelet_register_backend() -> type[Backend]:
+    return LocalBackend

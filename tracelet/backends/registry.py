@@ -1,0 +1,217 @@
+"""Finds backends and plugins; a broken plugin must never keep the others from working.
+
+A backend is given by name, as ``"package.module:Class"``, as a class, or as an instance. Names are
+looked up among the core's own modules and the entry points of the group ``tracelet``; both provide
+their class through the same hook.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import logging
+import re
+import sys
+from typing import Any, TypeAlias
+
+import msgspec
+import pluggy
+
+from tracelet import hookspecs
+from tracelet.backends.base import Backend
+from tracelet.errors import (
+    BrokenPluginError,
+    InvalidValueError,
+    MissingPluginError,
+    UnknownBackendError,
+    ValueTypeError,
+)
+
+log = logging.getLogger(__name__)
+
+BackendSpec: TypeAlias = str | type[Backend] | Backend
+"""How a user names a backend."""
+
+GROUP = "tracelet"
+CORE = {name: f"tracelet.backends.{name}" for name in ("local", "memory", "null")}
+OFFICIAL = {name: f"tracelet-{name}" for name in ("mlflow", "clearml", "tensorboard", "wandb")}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class ResolvedBackend(msgspec.Struct, frozen=True):
+    """A backend that was found.
+
+    Attributes:
+        name: its name.
+        cls: its class.
+        target: what another process passes to :func:`resolve` to get it; None if no other can.
+        instance: the object that was given, if one was.
+    """
+
+    name: str
+    cls: type[Backend]
+    target: str | None
+    instance: Backend | None = None
+
+    @property
+    def needs_this_process(self) -> bool:
+        """Whether only the training process can run it."""
+        return self.target is None or self.cls.capabilities.in_process
+
+    def create(self, options: dict[str, Any]) -> Backend:
+        """Return the instance that was given, or make one with ``options``."""
+        return self.instance if self.instance is not None else self.cls(**options)
+
+
+def installed() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the entry points of all installed plugins by name, without those that are in doubt."""
+    found = entry_points()
+    return {name: points[0] for name, points in found.items() if len(points) == 1}
+
+
+def entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
+    """Return the entry points of each name but the core's; more than one if packages disagree."""
+    found: dict[str, dict[str, importlib.metadata.EntryPoint]] = {}
+    for entry_point in importlib.metadata.entry_points(group=GROUP):
+        if entry_point.name not in CORE:  # nobody takes the core's names
+            # One package can be found twice, as it is built and as it is checked out.
+            found.setdefault(entry_point.name, {})[entry_point.value] = entry_point
+    return {name: list(points.values()) for name, points in found.items()}
+
+
+def resolve(spec: BackendSpec) -> ResolvedBackend:
+    """Find a backend.
+
+    Raises:
+        UnknownBackendError: no backend of that name; the message has the nearest known names.
+        MissingPluginError: a known name, not installed; the message has the install line.
+        BrokenPluginError: what was named cannot be loaded.
+        ValueTypeError: ``spec`` is nothing that can name a backend.
+    """
+    if isinstance(spec, Backend):
+        return _checked(ResolvedBackend(type(spec).name, type(spec), None, spec))
+    if isinstance(spec, type) and issubclass(spec, Backend):
+        return _checked(ResolvedBackend(spec.name, spec, _importable(spec)))
+    if not isinstance(spec, str):
+        raise ValueTypeError(
+            f"backend={spec!r}: a backend is a name, 'module:Class', a subclass of "
+            "tracelet.Backend, or an instance of one"
+        )
+    if ":" in spec:
+        cls = _import_class(spec)
+        return _checked(ResolvedBackend(cls.name, cls, spec))
+    cls = _from_hook(spec)
+    return _checked(ResolvedBackend(spec, cls, spec))
+
+
+def _checked(found: ResolvedBackend) -> ResolvedBackend:
+    if not _NAME.fullmatch(found.name):
+        raise InvalidValueError(
+            f"a backend's name is made of letters, digits, '_', '-' and '.': {found.name!r}"
+        )
+    return found
+
+
+def _from_hook(name: str) -> type[Backend]:
+    if name in CORE:
+        classes = _registered(importlib.import_module(CORE[name]))
+    else:
+        entry_point = _entry_point(name)
+        try:
+            classes = _registered(entry_point.load())
+        except (Exception, SystemExit) as error:
+            raise BrokenPluginError(
+                f"the plugin of the backend {name!r} ({entry_point.value}) is installed, but "
+                f"cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
+    if not classes:
+        raise BrokenPluginError(f"the plugin {name!r} registers no backend")
+    cls = classes[0]
+    if not (isinstance(cls, type) and issubclass(cls, Backend)):
+        raise BrokenPluginError(f"the plugin {name!r} registers {cls!r}, which is no backend")
+    if cls.name != name:
+        raise BrokenPluginError(
+            f"the entry point {name!r} registers a backend that is called {cls.name!r}; "
+            "both must have the same name"
+        )
+    return cls
+
+
+def _entry_point(name: str) -> importlib.metadata.EntryPoint:
+    found = entry_points().get(name, [])
+    if not found:
+        raise _unknown(name)
+    if len(found) > 1:
+        both = " and ".join(point.value for point in found)
+        raise BrokenPluginError(f"{len(found)} plugins are called {name!r}: {both}")
+    return found[0]
+
+
+def _registered(module: Any) -> list[Any]:
+    """Return what a plugin's module registers as backends."""
+    one = pluggy.PluginManager(hookspecs.PROJECT)
+    one.add_hookspecs(hookspecs)
+    one.register(module)
+    classes: list[Any] = one.hook.tracelet_register_backend()
+    return classes
+
+
+def _unknown(name: str) -> UnknownBackendError:
+    if name in OFFICIAL:
+        return MissingPluginError(
+            name,
+            f"the backend {name!r} is not installed; this installs it:  "
+            f"python -m pip install {OFFICIAL[name]}",
+        )
+    known = sorted({*CORE, *OFFICIAL, *installed()})
+    import difflib  # 3 ms that only a mistake pays
+
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return UnknownBackendError(
+        name,
+        f"unknown backend {name!r}; {hint}Known: {', '.join(known)}. "
+        "A class of your own is given as 'package.module:Class'",
+    )
+
+
+def _import_class(target: str) -> type[Backend]:
+    module_name, _, qualname = target.partition(":")
+    try:
+        value: Any = importlib.import_module(module_name)
+        for part in qualname.split("."):
+            value = getattr(value, part)
+    except Exception as error:
+        raise BrokenPluginError(
+            f"backend {target!r} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    if not (isinstance(value, type) and issubclass(value, Backend)):
+        raise ValueTypeError(f"backend {target!r} is not a subclass of tracelet.Backend")
+    return value
+
+
+def _importable(cls: type[Backend]) -> str | None:
+    """Return ``module:Class`` if another process can import it, else None."""
+    value: Any = sys.modules.get(cls.__module__)
+    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+        return None
+    for part in cls.__qualname__.split("."):
+        value = getattr(value, part, None)
+    return f"{cls.__module__}:{cls.__qualname__}" if value is cls else None
+
+
+@functools.cache
+def plugins() -> pluggy.PluginManager:
+    """Return the manager of all plugins that could be loaded, for the hooks besides backends.
+
+    A plugin that cannot be loaded is named in the log and left out.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    for name, entry_point in installed().items():
+        try:
+            manager.register(entry_point.load(), name=name)
+        except (Exception, SystemExit):
+            log.warning("the plugin %s cannot be loaded and is left out", name, exc_info=True)
+    return manager

@@ -1,0 +1,81 @@
+"""The command ``tracelet``: its commands, and what an error looks like. Never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tracelet.cli import backends, check, config, courier, replay, runs, show, sync
+from tracelet.cli.output import messages
+from tracelet.cli.words import clean
+from tracelet.errors import TraceletError
+
+ERROR = 2
+"""The exit code of a mistake; 1 means that not everything is delivered."""
+
+app = typer.Typer(
+    name="tracelet",
+    help="Look at the runs that tracelet has logged, and deliver them to experiment trackers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    runs.runs,
+    show.show,
+    sync.sync,
+    replay.replay,
+    backends.backends,
+    check.check,
+    config.config,
+    courier.courier,
+):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import tracelet
+
+        print(f"tracelet {tracelet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> int:
+    """Run the command line of this process.
+
+    Returns:
+        The exit code: 0, 1 if something is not delivered, 2 after a mistake.
+    """
+    logging.basicConfig(format="tracelet: %(message)s", level=logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.path.append(str(Path.cwd()))  # for backends of the user's own, as in their scripts
+    try:
+        app(prog_name="tracelet")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except TraceletError as error:
+        line = " ".join(clean(str(error)).split())
+        messages().print(Text(f"tracelet: {line}", style="red"), soft_wrap=True)
+        return ERROR
+    return 0

@@ -1,0 +1,160 @@
+"""Delivers what is pending of one run, with a courier of its own, and waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+import tracelet
+from tracelet.backends.registry import resolve
+from tracelet.cli.output import messages
+from tracelet.cli.words import clean
+from tracelet.core.run import Run
+from tracelet.courier.client import ProcessCourier
+from tracelet.courier.cursor import CursorFile
+from tracelet.courier.messages import LOCKED
+from tracelet.courier.report import DeliveryReport
+from tracelet.errors import TraceletError
+from tracelet.journal.lifecycle import Launch, Lifecycle
+from tracelet.journal.rundir import RunDir
+from tracelet.settings import Settings
+
+LINGER_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+_MOST_LOOKS = 30
+"""At couriers that have died, each of which is started again after half a second."""
+
+Outcome = Literal["delivered", "busy", "pending"]
+
+
+class Delivered(NamedTuple):
+    """What became of a run.
+
+    Attributes:
+        outcome: ``delivered``: nothing is pending; ``busy``: another courier has the run.
+        report: the delivery report, afterwards.
+    """
+
+    outcome: Outcome
+    report: DeliveryReport
+
+
+def deliver(
+    run: Run,
+    settings: Settings,
+    *,
+    only: str | None = None,
+    timeout: float | None = None,
+    say: Callable[[str], None],
+) -> Delivered:
+    """Deliver what is pending of a run, and wait until it is.
+
+    Args:
+        run: the run.
+        settings: for the options of its backends that the run itself does not have.
+        only: the backend to deliver to; None: all of the run.
+        timeout: seconds to go on for at most.
+        say: told, in a line, what stands in the way.
+    """
+    run_dir = RunDir(run.dir)
+    pending = [name for name in run.report if run.report[name].pending and only in (None, name)]
+    launch = Lifecycle(run_dir).update().launch
+    if not pending or launch is None:
+        return Delivered("delivered", run.report)
+    if is_busy(run_dir):
+        return Delivered("busy", run.report)
+    reachable = list(_reachable(launch, pending, say))
+    busy = False
+    if reachable:
+        options = {name: launch.options(name, settings.backends.get(name)) for name in reachable}
+        linger = LINGER_SECONDS if timeout is None else min(timeout, LINGER_SECONDS)
+        courier = ProcessCourier(run_dir, options, linger=linger, only=reachable)
+        with _progress(run, reachable) as show:
+            busy = _wait(courier, run, reachable, timeout, show)
+    report = tracelet.load_run(run.dir).report
+    if busy:
+        return Delivered("busy", report)
+    left = any(report[name].pending for name in pending)
+    return Delivered("pending" if left else "delivered", report)
+
+
+def is_busy(run_dir: RunDir) -> bool:
+    """Return whether a courier is at work on a run."""
+    lock = run_dir.lock()
+    if not lock.acquire():
+        return True
+    lock.release()
+    return False
+
+
+def _reachable(launch: Launch, names: list[str], say: Callable[[str], None]) -> Iterator[str]:
+    for entry in launch.backends:
+        name, target = entry["name"], entry["target"]
+        if name not in names:
+            continue
+        try:
+            if target is None or resolve(target).cls.capabilities.in_process:
+                say(f"{name}: only the process that logged the run can deliver to it")
+                continue
+        except TraceletError as error:
+            say(f"{name}: {error}")
+            continue
+        yield name
+
+
+def _wait(
+    courier: ProcessCourier,
+    run: Run,
+    names: list[str],
+    timeout: float | None,
+    show: Callable[[float], None],
+) -> bool:
+    """Wait for a courier as long as it makes sense; return whether another one has the run."""
+    lives = run.status == "running"
+    deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+    try:
+        for _ in range(_MOST_LOOKS):
+            courier.ensure()
+            while not courier.wait(_LOOK_SECONDS) and courier.exit_code is None:
+                part = _part(run, names)
+                show(part)
+                if time.monotonic() > deadline or (lives and part >= 1.0):
+                    return False
+            if courier.exit_code in (0, LOCKED):
+                break
+        return courier.exit_code == LOCKED
+    finally:
+        # The courier of a run that goes on has more to do; what an ended run lacks was waited for.
+        if lives:
+            courier.release()
+        else:
+            courier.end()
+
+
+def _part(run: Run, names: list[str]) -> float:
+    """Return which part of what the run had at first is delivered by now, 0 to 1."""
+    cursors = RunDir(run.dir).cursors
+    accepted = done = 0
+    for name in names:
+        cursor = CursorFile(cursors, name).load()
+        accepted += run.report[name].accepted
+        done += min(cursor.delivered + cursor.rejected, run.report[name].accepted)
+    return done / accepted
+
+
+@contextmanager
+def _progress(run: Run, names: list[str]) -> Iterator[Callable[[float], None]]:
+    """Give a function that shows how far the delivery is, if somebody is looking."""
+    console = messages()
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        what = clean(f"{run.run_id} to {', '.join(names)}")
+        task = progress.add_task(what, total=1.0)
+        yield lambda part: progress.update(task, completed=part)

@@ -1,0 +1,88 @@
+"""A metric in one line: its last, smallest and largest value, and its course."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from rich.table import Table
+
+from tracelet.cli.output import columns
+from tracelet.cli.sparkline import ASCII, BLOCKS, sparkline
+from tracelet.cli.words import as_float, clean, number
+from tracelet.records import DEFAULT_AXIS, MetricPoint, MetricValue
+
+_WIDTH = 16
+
+
+class MetricSummary(msgspec.Struct, frozen=True):
+    """One metric on one axis.
+
+    Attributes:
+        name: the metric's name.
+        axis: the axis.
+        count: how many points it has.
+        iteration: where the last point is.
+        last: its value.
+        min, max: the extremes, without NaN; None if there is nothing but NaN.
+        course: all values, as floats.
+    """
+
+    name: str
+    axis: str
+    count: int
+    iteration: int
+    last: MetricValue
+    min: MetricValue | None
+    max: MetricValue | None
+    course: list[float]
+
+
+def summaries(metrics: Mapping[str, list[MetricPoint]]) -> list[MetricSummary]:
+    """Return a summary of each metric on each of its axes, by name."""
+    found = []
+    for name in sorted(metrics):
+        axes: dict[str, list[MetricPoint]] = {}
+        for point in metrics[name]:
+            axes.setdefault(point.axis, []).append(point)
+        found += [_summary(name, axis, points) for axis, points in axes.items()]
+    return found
+
+
+def _summary(name: str, axis: str, points: list[MetricPoint]) -> MetricSummary:
+    numbers = [point.value for point in points if point.value == point.value]
+    return MetricSummary(
+        name,
+        axis,
+        len(points),
+        points[-1].iteration,
+        points[-1].value,
+        min(numbers, default=None),
+        max(numbers, default=None),
+        [as_float(point.value) for point in points],
+    )
+
+
+def metrics_table(found: Iterable[MetricSummary], *, blocks: bool) -> Table:
+    """Return the summaries as a table.
+
+    Args:
+        found: the summaries.
+        blocks: whether the terminal can show block characters.
+    """
+    table = columns(
+        "metric", "last", "min", "max", "at", "course", right=["last", "min", "max", "at"]
+    )
+    for column in table.columns[2:]:
+        column.no_wrap = True
+    for one in found:
+        at = number(one.iteration)
+        table.add_row(
+            "",
+            clean(one.name),
+            number(one.last),
+            *("-" if value is None else number(value) for value in (one.min, one.max)),
+            at if one.axis == DEFAULT_AXIS else f"{clean(one.axis)} {at}",
+            sparkline(one.course, _WIDTH, BLOCKS if blocks else ASCII),
+        )
+    return table

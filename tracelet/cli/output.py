@@ -1,0 +1,90 @@
+"""Where the command line writes, and as what; with a pipe, NO_COLOR or 80 columns as well."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tracelet.wire import float_token
+
+STATUS_STYLES = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow"}
+
+
+def results() -> Console:
+    """Return the console of stdout: for what was asked for, and nothing else."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def messages() -> Console:
+    """Return the console of stderr: for what is said besides."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def say(message: str) -> None:
+    """Write a message to stderr; the terminal wraps it, so that it can be copied whole."""
+    messages().print(Text(message), soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to stdout; NaN and the infinities are strings in it."""
+    encoded = msgspec.json.encode(_plain(msgspec.to_builtins(value, enc_hook=str)))
+    sys.stdout.write(msgspec.json.format(encoded).decode() + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return float_token(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def status_text(status: str) -> Text:
+    """Return a status in its colour."""
+    return Text(status, style=STATUS_STYLES.get(status, ""))
+
+
+def heading(text: str) -> Text:
+    """Return the heading of a part."""
+    return Text(text, style="bold")
+
+
+def columns(*titles: str, right: Iterable[str] = (), indent: int = 2) -> Table:
+    """Return an empty table without lines: two spaces between columns, and long texts wrapped.
+
+    Args:
+        titles: of the columns; no heading is shown if all are empty.
+        right: the titles of those that are aligned to the right.
+        indent: spaces before each line.
+    """
+    table = Table(
+        box=None, show_header=any(titles), header_style="dim", pad_edge=True, padding=(0, 2, 0, 0)
+    )
+    if indent:
+        table.add_column("", width=indent - 2)
+    for title in titles:
+        table.add_column(
+            title, justify="right" if title in right else "left", overflow="fold", no_wrap=False
+        )
+    return table
+
+
+def pairs(rows: Iterable[tuple[str, RenderableType]], *, indent: int = 2) -> Table:
+    """Return names and their values, in two columns."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=indent) if indent else None
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(*([""] if indent else []), Text(name, style="dim"), value)
+    return table

@@ -1,0 +1,145 @@
+"""``tracelet show``: everything about one run, on one page."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tracelet.cli import find
+from tracelet.cli.metrics import metrics_table, summaries
+from tracelet.cli.options import Directory, Json, OptionalRun, Project
+from tracelet.cli.output import columns, heading, pairs, print_json, results, status_text
+from tracelet.cli.report import print_report
+from tracelet.cli.words import clean, duration, size, value_text, when
+from tracelet.core.run import Run
+
+
+def show(
+    run: OptionalRun = None,
+    project: Project = None,
+    directory: Directory = None,
+    as_json: Json = False,
+) -> None:
+    """Show a run, and what each backend has of it."""
+    found = find.one(run, directory, project)
+    if as_json:
+        print_json(_as_json(found))
+        return
+    console = results()
+    console.print(Text(clean(found.run_id), style="bold"), status_text(found.status))
+    _print_facts(console, found)
+    if found.params:
+        _part(console, "Parameters", _params(found))
+    if found.metrics:
+        blocks = console.encoding.startswith("utf")
+        _part(console, "Metrics", metrics_table(summaries(found.metrics), blocks=blocks))
+    if found.artifacts:
+        _part(console, "Artifacts", _artifacts(found))
+    if found.configurations:
+        _part(console, "Configurations", pairs(_named(found.configurations)))
+    if found.properties:
+        values = {name: one.value for name, one in found.properties.items()}
+        _part(console, "Properties", pairs(_named(values)))
+    console.print()
+    console.print(heading("Delivery"))
+    print_report(console, found.report)
+
+
+def _part(console: Console, title: str, table: Table) -> None:
+    console.print()
+    console.print(heading(title))
+    console.print(table)
+
+
+def _print_facts(console: Console, run: Run) -> None:
+    took = duration((run.ended or time.time()) - run.started)
+    rows = {"reason": run.reason or "", "project": run.project}
+    if run.name and not run.run_id.startswith(run.name):
+        rows["name"] = run.name
+    rows["started"] = f"{when(run.started)}, {'so far' if run.ended is None else 'took'} {took}"
+    rows["tags"] = ", ".join(f"{name}={value}" for name, value in run.tags.items())
+    rows["command"] = shlex.join(run.facts.get("argv", []))
+    rows["host"] = ", ".join(
+        str(run.facts[key]) for key in ("host", "python") if key in run.facts
+    ).replace(", ", ", Python ", 1)
+    rows["directory"] = str(run.dir)
+    for name, text in rows.items():
+        if text:
+            # Not wrapped here: a path or a command is copied whole.
+            line = Text("  ").append(f"{name:9}  ", style="dim").append(clean(text))
+            console.print(line, soft_wrap=True)
+
+
+def _params(run: Run) -> Table:
+    """Return the parameters by section: what is in none first, each under its dotted key."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for width in (0, None, None):
+        table.add_column(width=width, overflow="fold")
+    sections: dict[str, dict[str, Any]] = {"": {}}
+    for key, value in run.params.items():
+        section, slash, name = key.rpartition("/")
+        sections.setdefault(section + slash, {})[name] = value
+    for section, values in sections.items():
+        if section:
+            table.add_row("", Text(clean(section), style="bold dim"), "")
+        for name, text in _named(values):
+            table.add_row("", Text("  " if section else "").append(name, style="dim"), text)
+    return table
+
+
+def _named(values: Any) -> Iterator[tuple[str, Text]]:
+    for name, value in values.items():
+        shown = str(value) if isinstance(value, Path) else value_text(value)
+        yield clean(name), Text(shown)
+
+
+def _artifacts(run: Run) -> Table:
+    table = columns("", "", right=[])
+    for path, bytes_or_none in _sizes(run).items():
+        missing = Text("not there any more", style="red")
+        table.add_row("", clean(path), missing if bytes_or_none is None else size(bytes_or_none))
+    return table
+
+
+def _sizes(run: Run) -> dict[str, int | None]:
+    return {
+        path: content.stat().st_size if content.exists() else None
+        for path, content in sorted(run.artifacts.items())
+    }
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    sizes = _sizes(run)
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "project": run.project,
+        "dir": run.dir,
+        "status": run.status,
+        "reason": run.reason,
+        "started": run.started,
+        "ended": run.ended,
+        "tags": dict(run.tags),
+        "params": run.params.flat(),
+        "metrics": [
+            {key: value for key, value in msgspec.structs.asdict(one).items() if key != "course"}
+            for one in summaries(run.metrics)
+        ],
+        "artifacts": [
+            {"path": path, "size": sizes[path], "content": content}
+            for path, content in sorted(run.artifacts.items())
+        ],
+        "configurations": dict(run.configurations),
+        "properties": dict(run.properties),
+        "links": run.links,
+        "facts": dict(run.facts),
+        "report": run.report,
+    }

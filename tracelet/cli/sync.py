@@ -1,0 +1,98 @@
+"""``tracelet sync``: deliver what is pending, for runs whose processes no longer live, too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+import tracelet
+from tracelet.cli import find
+from tracelet.cli.deliver import Delivered, deliver
+from tracelet.cli.options import Directory, Json, Project, Timeout
+from tracelet.cli.output import print_json, results, say
+from tracelet.cli.report import print_report
+from tracelet.cli.words import clean, many
+from tracelet.core.run import Run
+from tracelet.errors import InvalidValueError, RunNotFoundError
+from tracelet.settings import resolve
+
+
+def sync(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Run ids or directories; none: all that need it."),
+    ] = None,
+    *,
+    backend: Annotated[
+        str | None, typer.Option("--backend", "-b", metavar="X", help="Only to this backend.")
+    ] = None,
+    timeout: Timeout = None,
+    project: Project = None,
+    directory: Directory = None,
+    as_json: Json = False,
+) -> None:
+    """Deliver what is pending, and wait for it. The exit code is 1 if something still is."""
+    settings = resolve()
+    done: list[tuple[Run, Delivered]] = []
+    for run in [find.one(name, directory, project) for name in names or ()] or _all(
+        directory, project, backend
+    ):
+        if names and backend is not None and backend not in run.backends:
+            raise InvalidValueError(
+                f"{run.run_id} has no backend {backend!r}, but {', '.join(run.backends)}; this "
+                f"adds it:  tracelet replay {run.run_id} --backend {backend}"
+            )
+        found = deliver(run, settings, only=backend, timeout=timeout, say=say)
+        if found.outcome == "busy":
+            say(f"{run.run_id}: its courier is at work; left to it")
+        if not as_json:
+            _print(run, found)
+        done.append((run, found))
+    if as_json:
+        print_json([as_builtins(run, found) for run, found in done])
+    elif not done:
+        say("nothing is pending")
+    left = [run for run, found in done if is_pending(found, backend)]
+    if left:
+        say(f"{many(len(left), 'run')} not delivered yet")
+        raise typer.Exit(1)
+
+
+def is_pending(found: Delivered, backend: str | None) -> bool:
+    """Return whether a backend, or any, still lacks something."""
+    return any(one.pending for name, one in found.report.items() if backend in (None, name))
+
+
+def as_builtins(run: Run, found: Delivered) -> dict[str, Any]:
+    """Return what became of a run, for ``--json``."""
+    return {
+        "run_id": run.run_id,
+        "project": run.project,
+        "dir": run.dir,
+        "status": run.status,
+        "outcome": found.outcome,
+        "report": found.report,
+    }
+
+
+def _all(directory: Any, project: str | None, backend: str | None) -> list[Run]:
+    """Return the runs of which something is pending, the oldest first."""
+    pending = []
+    for run_dir, view in reversed(find.views(directory, project)):
+        if find.is_settled(view):
+            continue
+        try:
+            run = tracelet.load_run(run_dir.path)
+        except RunNotFoundError:  # deleted meanwhile
+            continue
+        if any(one.pending for name, one in run.report.items() if backend in (None, name)):
+            pending.append(run)
+    return pending
+
+
+def _print(run: Run, found: Delivered) -> None:
+    console = results()
+    console.print(Text(clean(run.run_id), style="bold"), soft_wrap=True)
+    print_report(console, found.report)

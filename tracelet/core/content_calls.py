@@ -1,0 +1,195 @@
+"""The calls of an experiment that log what is not a number: parameters, files, texts, tags."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping
+from time import time as clock
+from typing import TYPE_CHECKING, Any
+
+from tracelet.core.parameters import Parameters
+from tracelet.core.redaction import Redactor
+from tracelet.errors import InvalidValueError, JournalError, ValueTypeError
+from tracelet.records import ParamValue, Tags, Text
+from tracelet.wire import clean_text
+
+if TYPE_CHECKING:
+    from tracelet.core.artifacts import PathLike
+    from tracelet.core.configurations import Configurations
+    from tracelet.core.session import Session
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+class ContentCalls:
+    """What an :class:`~tracelet.Experiment` does with parameters, files, texts and tags."""
+
+    params: Parameters
+    _redactor: Redactor
+    _session: Session | None
+
+    def _check_running(self) -> None:
+        """Raise unless the run lives."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _counting_losses(self) -> Iterator[None]:
+        """Count what the disk cannot take, as the journal does; the training goes on."""
+        try:
+            yield
+        except JournalError as error:
+            if self._session is None:
+                raise
+            self._session.writer.failed(error)
+
+    def _write(self, record: Any) -> None:
+        """Journal a record, if this process writes."""
+        self._check_running()  # for exp.params.set(), which comes here by itself
+        if self._session is not None:
+            self._session.writer.append(record)
+
+    @functools.cached_property
+    def _configurations(self) -> Configurations:
+        from tracelet.core.configurations import Configurations
+
+        return Configurations(self._redactor, foreign_params)
+
+    def log_params(self, params: Any = None, /, **values: ParamValue) -> None:
+        """Log parameters; nested mappings become dotted keys, later values win.
+
+        Args:
+            params: a mapping, dataclass, Namespace, pydantic model, or any object with fields.
+            values: more of them, by name.
+
+        Raises:
+            KeyCollisionError: two of them become the same key.
+        """
+        self._check_running()
+        self.params.set(params, **values)
+
+    def log_param(self, key: str, value: ParamValue) -> None:
+        """Log one parameter; see :meth:`log_params`."""
+        self.log_params({key: value})
+
+    def parameters(self) -> Parameters:
+        """Return ``exp.params``, the live view of the parameters."""
+        return self.params
+
+    def log_artifact(
+        self, file: PathLike, destination: PathLike | None = None, *, copy: bool = True
+    ) -> None:
+        """Store a file or a directory; its content is taken now.
+
+        Args:
+            file: the file or directory.
+            destination: where it goes in the run, relative; None: under its own name. The same
+                destination again: the later content wins.
+            copy: False only notes where the file is, and trusts it to stay.
+
+        Raises:
+            ArtifactNotFoundError: it does not exist.
+            UnsafePathError: the destination is absolute or contains ``..``.
+        """
+        self._check_running()
+        from tracelet.core.artifacts import artifact_records
+
+        blobs = self._session.run_dir.blobs if self._session is not None else None
+        with self._counting_losses():
+            for record in artifact_records(file, destination, blobs, clock(), copy=copy):
+                self._write(record)
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Log a line of text.
+
+        Args:
+            text: the text; anything else is shown with ``str``.
+            level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
+        """
+        self._check_running()
+        known = str(level).lower()
+        if known not in _LEVELS:
+            raise InvalidValueError(f"log: the level is one of {', '.join(_LEVELS)}: {level!r}")
+        self._write(Text(clock(), clean_text(self._redactor.text(str(text))), known))
+
+    def set_tags(self, tags: Mapping[str, Any] | None = None, /, **values: Any) -> None:
+        """Set tags, short texts by name; a tag that is there is replaced."""
+        self._check_running()
+        shown = tag_values({**(tags or {}), **values})
+        if shown:
+            self._write(Tags(clock(), self._redactor.params(shown)))
+
+    def set_tag(self, key: str, value: Any) -> None:
+        """Set one tag."""
+        self.set_tags({key: value})
+
+    def set_user_properties(self, *properties: Any, **named: Any) -> None:
+        """Set user properties: notes, editable after the run; one that is there is replaced.
+
+        Args:
+            properties: dicts with ``name``, ``value`` and maybe ``description`` and ``type``,
+                mappings of properties by name, or lists of dicts.
+            named: properties by name: a value, or a dict with ``value`` and the like.
+
+        Raises:
+            ValueTypeError: something given is no property.
+            KeyCollisionError: a property is given twice.
+        """
+        self._check_running()
+        from tracelet.core.properties import properties_record
+
+        record = properties_record(properties, named, clock(), self._redactor)
+        if record is not None:
+            self._write(record)
+
+    def connect_configuration(self, configuration: Any, name: str = "General") -> Any:
+        """Keep a configuration object whole: a mapping or a list typed, a file byte for byte.
+
+        Args:
+            configuration: a mapping, a list, an object with fields, or the path of a file.
+            name: what it is called; a later one of the same name takes its place.
+
+        Returns:
+            What was given.
+
+        Raises:
+            ArtifactNotFoundError: the file does not exist.
+            ValueTypeError: it is nothing that can be a configuration.
+        """
+        self._check_running()
+        blobs = self._session.run_dir.blobs if self._session is not None else None
+        record = None
+        with self._counting_losses():
+            record = self._configurations.take(name, configuration, blobs, clock())
+        if record is not None:
+            self._write(record)
+        return configuration
+
+    def get_configuration(self, name: str = "General") -> Any:
+        """Return a configuration object of this run: the value, or the path of the file as it was.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        run_dir = self._session.run_dir if self._session is not None else None
+        return self._configurations.get(name, run_dir)
+
+
+def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
+    """Return tags as they are stored.
+
+    Raises:
+        ValueTypeError: a tag has no name.
+    """
+    for key in tags:
+        if not isinstance(key, str) or not key:
+            raise ValueTypeError(f"the name of a tag is a text that is not empty: {key!r}")
+    return {clean_text(key): clean_text(str(value)) for key, value in tags.items()}
+
+
+def foreign_params(value: Any) -> Mapping[str, Any] | None:
+    """Ask the plugins for the parameters in an object of a foreign type."""
+    from tracelet.backends.registry import plugins
+
+    found: Mapping[str, Any] | None = plugins().hook.tracelet_as_params(value=value)
+    return found

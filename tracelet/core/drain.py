@@ -1,0 +1,40 @@
+"""What a person sees at the end of a run: a progress bar while it is delivered, then the report."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+
+from tracelet.core.session import Session
+from tracelet.courier.report import DeliveryReport
+
+_QUIET_SECONDS = 1.0
+"""A drain that takes no longer shows nothing."""
+
+
+def wait(session: Session, timeout: float) -> bool:
+    """Wait until a run is delivered, with a progress bar if somebody is looking."""
+    began = time.monotonic()
+    if session.drain(min(timeout, _QUIET_SECONDS)):
+        return True
+    left = timeout - (time.monotonic() - began)
+    if left <= 0 or sys.stderr is None or not sys.stderr.isatty():
+        return session.drain(max(0.0, left))
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"delivering to {', '.join(session.names)}", total=1.0)
+        return session.drain(left, lambda part: progress.update(task, completed=part))
+
+
+def show(report: DeliveryReport) -> None:
+    """Write the report to stderr, one line a backend; nobody may be there to read it."""
+    lines = [f"tracelet: {line}" for line in report.lines()]
+    if any(one.pending for one in report.backends.values()):
+        lines.append("tracelet: the courier goes on with what is pending; so does: tracelet sync")
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads the pipe any more
+            sys.stderr.write("\n".join(lines) + "\n")

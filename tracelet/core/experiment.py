@@ -1,0 +1,224 @@
+"""The experiment: the user's handle of one run. What it accepts, it has normalised and journaled.
+
+Promises:
+
+- A call that returns has put what it logged into the journal, where the death of the process, of a
+  backend or of the courier does not reach it. No call waits for a backend, but ``flush`` and
+  ``stop``.
+- A call that raises has written nothing.
+- Values, iterations and order are the same in every backend; what one cannot hold is reported.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from tracelet.core.content_calls import ContentCalls, foreign_params
+from tracelet.core.metric_calls import MetricCalls
+from tracelet.core.names import name_of
+from tracelet.core.parameters import Parameters
+from tracelet.core.redaction import Redactor
+from tracelet.errors import NotRunningError
+from tracelet.records import RunInfo, RunLink, Status
+from tracelet.settings import ExperimentConfig, Settings, resolve
+
+if TYPE_CHECKING:
+    from tracelet.backends.base import Backend
+    from tracelet.core.artifacts import PathLike
+    from tracelet.core.session import Session
+    from tracelet.courier.report import DeliveryReport
+
+__all__ = ["Experiment", "ExperimentConfig"]
+
+
+class Experiment(MetricCalls, ContentCalls):
+    """One run being logged.
+
+    ``tracelet.start_logging`` makes and starts one; used directly, call :meth:`start`, or use it
+    as a context manager.
+
+    Args:
+        name: the run's name; runs may share it.
+        config: an :class:`ExperimentConfig`, a mapping of settings, or the path of a file of them.
+        backend: a backend's name, ``"module:Class"``, a class, an instance, or a list of such.
+        resume: a run id to go on with, or True for the latest run of this name.
+        run_id: the id of a new run, unless one is to be made up.
+        tags, params: logged at the start.
+        settings: any other setting of :class:`ExperimentConfig`, such as ``project``.
+
+    Raises:
+        SettingsError: for a setting that is unknown or of the wrong type.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        config: ExperimentConfig | Mapping[str, Any] | PathLike | None = None,
+        backend: Any = None,
+        *,
+        resume: str | bool | None = None,
+        run_id: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        params: Any = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        self.settings: Settings = resolve(config, name=name, backend=backend, **settings)
+        self._resume = resume
+        self._wanted_id = run_id
+        self._first_tags = {**self.settings.tags, **(tags or {})}
+        self._first_params = params
+        self._session: Session | None = None
+        self._run: RunInfo | None = None
+        self._status: Status | None = None
+        self._report: DeliveryReport | None = None
+        redact = self.settings.redact
+        extra = () if isinstance(redact, bool) else redact
+        self._redactor = Redactor(extra, enabled=redact is not False)
+        self.params: Parameters = Parameters(
+            self._write,
+            policy=self.settings.on_param_conflict,
+            redactor=self._redactor,
+            foreign=foreign_params,
+        )
+        self._append: Any = self._not_running
+
+    def start(self) -> Self:
+        """Start the run; harmless if it runs. A run that was stopped is resumed.
+
+        Raises:
+            UnknownBackendError: a backend is not known, or not installed.
+            RunNotFoundError: there is no run to resume.
+        """
+        if not self.is_running:
+            from tracelet.core import lifetime  # the courier's side; import tracelet stays cheap
+
+            lifetime.start(self)
+        return self
+
+    def stop(
+        self,
+        status: Status | None = None,
+        *,
+        timeout: float | None = None,
+        wait: bool = True,
+    ) -> DeliveryReport:
+        """End the run, and wait until its backends have everything.
+
+        Args:
+            status: ``finished``, ``failed`` or ``killed``; None: ``finished``, or as the exception
+                says that is being handled while this is called, as in a ``finally`` block.
+            timeout: seconds to wait for the backends; None: the setting ``drain_timeout``. After
+                that the courier is left running, and delivers what is left.
+            wait: False returns at once.
+
+        Returns:
+            What became of everything that was logged.
+
+        Raises:
+            NotRunningError: the run is not running.
+            DeliveryError: with ``strict=True``, something was not delivered.
+        """
+        self._check_running()
+        from tracelet.core import lifetime
+
+        return lifetime.stop(self, status, timeout=timeout, wait=wait)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Sync the journal to the disk and wait for the backends.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Returns:
+            Whether every healthy backend has everything that was logged before the call.
+        """
+        self._check_running()
+        return self._session is None or self._session.flush(timeout)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        if self.is_running:
+            from tracelet.core import lifetime
+
+            status, reason = lifetime.ending_of(error)
+            lifetime.stop(self, status, reason=reason, raises=error is None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process the handle writes to the same run, as every child process does.
+        from tracelet.core import lifetime
+
+        return (lifetime.attach, (str(self.dir) if self.dir else None,))
+
+    def __repr__(self) -> str:
+        return f"<Experiment {self.name!r} run_id={self.run_id!r} {self.status}>"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether calls are accepted."""
+        return bool(self._append != self._not_running)
+
+    @property
+    def owns_run(self) -> bool:
+        """Whether this process began the run; its child processes only add to it."""
+        return self._session is not None and self._session.owner and self._session.is_ours
+
+    @property
+    def run_id(self) -> str | None:
+        """The run's id, unique in its project; None before the start."""
+        return self._run.run_id if self._run is not None else None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self._run.name if self._run is not None else name_of(self.settings)
+
+    @property
+    def project(self) -> str:
+        """The project of the run."""
+        return self._run.project if self._run is not None else self.settings.project
+
+    @property
+    def dir(self) -> Path | None:
+        """The run's directory; None before the start, and for a rank that writes nothing."""
+        return self._session.run_dir.path if self._session is not None else None
+
+    @property
+    def status(self) -> Status | None:
+        """``running``, or the ending; None before the start."""
+        return self._status
+
+    @property
+    def links(self) -> dict[str, RunLink]:
+        """Where the run is in each backend that has opened it by now."""
+        return self._session.links() if self._session is not None else {}
+
+    @property
+    def report(self) -> DeliveryReport | None:
+        """What became of everything, once the run was stopped."""
+        return self._report
+
+    def backend(self, name: str) -> Backend | None:
+        """Return a backend's live object; None if it lives in another process."""
+        return self._session.backend(name) if self._session is not None else None
+
+    def _check_running(self) -> None:
+        if not self.is_running:
+            self._not_running()
+
+    def _not_running(self, *_: Any) -> NoReturn:
+        state = "was stopped" if self._status is not None else "is not started"
+        raise NotRunningError(
+            f"the experiment {self.name!r} {state}; start_logging() begins a new run, "
+            f"start() goes on with this one"
+        )

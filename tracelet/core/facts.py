@@ -1,0 +1,43 @@
+"""How a run was started: what a colleague asks first when a number looks wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from tracelet.core.redaction import Redactor
+
+_RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+
+
+def process_rank() -> int:
+    """Return this process's rank in a distributed job; 0 outside of one.
+
+    The first that is set of RANK (torchrun), SLURM_PROCID, OMPI_COMM_WORLD_RANK, PMI_RANK.
+    """
+    for variable in _RANKS:
+        text = os.environ.get(variable, "").strip()
+        if text.isdigit():
+            return int(text)
+    return 0
+
+
+def run_facts(redactor: Redactor) -> dict[str, Any]:
+    """Return process, machine and command line, without secrets."""
+    facts: dict[str, Any] = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "argv": redactor.argv([str(argument) for argument in sys.argv]),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "platform": sys.platform,
+    }
+    try:
+        facts["cwd"] = str(Path.cwd())
+    except OSError:  # the working directory was deleted
+        facts["cwd"] = None
+    return facts

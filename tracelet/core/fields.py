@@ -1,0 +1,110 @@
+"""The named fields of objects of any make; without this only mappings could be parameters.
+
+No library is imported to recognise its objects: each marks its classes, and the mark is enough.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Mapping
+from typing import Any
+
+_ABSENT = object()
+
+
+def named_fields(value: Any) -> Mapping[Any, Any] | None:
+    """Return the fields of an object whose kind declares them, or None.
+
+    Args:
+        value: a mapping, a dataclass, attrs, pydantic or msgspec instance, a named tuple, an
+            ``argparse.Namespace``, or something that ``dict()`` would take for a mapping.
+    """
+    kind = type(value)
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, type):
+        return None
+    if hasattr(kind, "__dataclass_fields__"):
+        import dataclasses
+
+        return _attributes(value, [field.name for field in dataclasses.fields(value)])
+    if hasattr(kind, "__attrs_attrs__"):
+        return _attributes(value, [field.name for field in kind.__attrs_attrs__])
+    if hasattr(kind, "__pydantic_fields__"):
+        extra = value.__pydantic_extra__ or {}
+        return {**_attributes(value, list(kind.__pydantic_fields__)), **extra}
+    if hasattr(kind, "__struct_fields__"):
+        return _attributes(value, kind.__struct_fields__)
+    if isinstance(value, tuple):
+        return _attributes(value, kind._fields) if hasattr(kind, "_fields") else None
+    if _has_open_attributes(value, kind):
+        return dict(vars(value))
+    if hasattr(kind, "keys") and hasattr(kind, "__getitem__") and not callable(value):
+        return {key: value[key] for key in value.keys()}  # noqa: SIM118
+    return None
+
+
+def _has_open_attributes(value: Any, kind: type) -> bool:
+    """Tell namespaces and models of the first pydantic, which keep their fields in ``__dict__``."""
+    argparse = sys.modules.get("argparse")
+    return (
+        isinstance(value, types.SimpleNamespace)
+        or (argparse is not None and isinstance(value, argparse.Namespace))
+        or (hasattr(kind, "__fields__") and hasattr(kind, "__fields_set__"))
+    )
+
+
+def public_attributes(value: Any) -> dict[str, Any] | None:
+    """Return the public attributes of a plain object, a class or a module.
+
+    A subclass wins over its base and an instance over its class. Methods are left out, and so is a
+    property that raises.
+
+    Returns:
+        The attributes, or None if ``value`` is a builtin, a function or the like.
+    """
+    if isinstance(value, types.ModuleType):
+        return {
+            name: item
+            for name, item in vars(value).items()
+            if not name.startswith("_")
+            and not isinstance(item, types.ModuleType | types.FunctionType | type)
+        }
+    of_class = isinstance(value, type)
+    owner: type = value if of_class else type(value)
+    if owner.__module__ == "builtins":
+        return None
+    names: dict[str, None] = {}
+    for base in reversed(owner.__mro__[:-1]):
+        for name, attribute in vars(base).items():
+            if _is_method(attribute, of_class=of_class):
+                names.pop(name, None)
+            else:
+                names[name] = None
+    if not of_class:
+        names.update(dict.fromkeys(getattr(value, "__dict__", ())))
+    return _attributes(value, [name for name in names if not name.startswith("_")])
+
+
+def _is_method(attribute: object, *, of_class: bool) -> bool:
+    """Tell what is not a value: of the descriptors, only those that can be set are attributes."""
+    kind = type(attribute)
+    return hasattr(kind, "__get__") and (of_class or not hasattr(kind, "__set__"))
+
+
+def _attributes(value: Any, names: Any) -> dict[str, Any]:
+    found = {}
+    for name in names:
+        try:
+            item = getattr(value, name, _ABSENT)
+        except Exception:  # a property is the user's code
+            import logging
+
+            logging.getLogger(__name__).debug(
+                "the attribute %r of a %s raises", name, type(value), exc_info=True
+            )
+            continue
+        if item is not _ABSENT:
+            found[name] = item
+    return found

@@ -1,0 +1,267 @@
+"""Parameters of any shape as flat, dotted keys and back; a lost path would make two keys one.
+
+- Whatever is flattened comes back: a key that has a dot of its own has its path kept beside it.
+- Nothing is dropped: not a key that is falsy, not an empty mapping, not a null.
+- The result shares nothing with what was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tracelet.core.fields import named_fields, public_attributes
+from tracelet.core.plain import (
+    ATOMS,
+    MAX_ELEMENTS,
+    UNKNOWN,
+    array,
+    elements,
+    in_order,
+    is_array,
+    is_set,
+    is_table,
+    scalar,
+    summary,
+    text,
+    unwrap,
+)
+from tracelet.core.scalars import INT_BITS
+from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError, warn
+from tracelet.records import ParamValue
+from tracelet.wire import clean_text
+
+KeyPath = tuple[str, ...]
+Foreign = Callable[[Any], Mapping[str, Any] | None]
+"""Makes an object of a foreign type a mapping, or returns None: the hook of that purpose."""
+
+_LISTS = (list, tuple)
+
+MAX_DEPTH = 100
+"""Values nested deeper than this are refused: JSON readers have limits too."""
+
+
+class Flat(NamedTuple):
+    """Flat parameters: ``unflatten(*flat)`` gives back what was flattened.
+
+    Attributes:
+        values: dotted key to plain value.
+        paths: the path of each key that is not what splitting the key at its dots gives.
+    """
+
+    values: dict[str, ParamValue]
+    paths: dict[str, list[str]]
+
+
+def flatten(value: Any, *, foreign: Foreign | None = None) -> Flat:
+    """Make anything with named fields flat and plain.
+
+    Args:
+        value: a mapping, a dataclass, attrs, pydantic or msgspec instance, a named tuple, a
+            namespace, an OmegaConf configuration, or a plain object, class or module, of which the
+            public attributes are taken.
+        foreign: asked for the fields of an object that is none of these, before anything else.
+
+    Returns:
+        Plain values under dotted keys. Only objects that declare their fields become branches;
+        other objects inside become text.
+
+    Raises:
+        ValueTypeError: if ``value`` has no named fields.
+        InvalidValueError: if a key is empty, a structure contains itself, or an integer has more
+            than 4300 digits.
+        KeyCollisionError: if two keys become the same.
+    """
+    walk = _Walk(foreign)
+    given = unwrap(value)
+    fields = walk.fields(given)
+    if fields is None and not _is_plain(given):
+        fields = public_attributes(given)
+    if fields is None:
+        raise ValueTypeError(
+            f"parameters need names: a mapping or an object with attributes, not {text(value):.80}"
+        )
+    walk.branch((), given, fields)
+    if walk.summarised:
+        warn(
+            f"parameters {', '.join(walk.summarised)}: an array of more than {MAX_ELEMENTS} "
+            "elements, or a table, is kept as its shape; log an artifact to keep its content"
+        )
+    return Flat(walk.values, walk.paths)
+
+
+def unflatten(
+    values: Mapping[str, ParamValue], paths: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    """Build the nested mapping that was flattened.
+
+    Args:
+        values: plain values under dotted keys.
+        paths: the path of each key that is not what splitting the key at its dots gives.
+
+    Raises:
+        KeyCollisionError: if a key is both a value and a branch.
+    """
+    nested: dict[str, Any] = {}
+    branches: dict[KeyPath, dict[str, Any]] = {(): nested}
+    for key, value in values.items():
+        path = tuple(paths[key]) if paths and key in paths else tuple(key.split("."))
+        branch = nested
+        for depth in range(1, len(path)):
+            inner = branches.get(path[:depth])
+            if inner is None:
+                if path[depth - 1] in branch:
+                    raise _both(key, path[:depth])
+                inner = branches[path[:depth]] = branch[path[depth - 1]] = {}
+            branch = inner
+        if path[-1] in branch:
+            raise _both(key, path)
+        branch[path[-1]] = value
+    return nested
+
+
+def path_of(key: str, paths: Mapping[str, Sequence[str]]) -> KeyPath:
+    """Return the path of a flat key."""
+    return tuple(paths[key]) if key in paths else tuple(key.split("."))
+
+
+def is_split(key: str, path: Sequence[str]) -> bool:
+    """Tell whether splitting the flat key at its dots gives its path."""
+    return key.count(".") == len(path) - 1
+
+
+def show_path(path: Iterable[str]) -> str:
+    """Write a path as a person would index it: ``["a"]["b"]``."""
+    return "".join(f"[{name!r}]" for name in path)
+
+
+class _Walk:
+    """One flattening: what was collected, and which structures are being walked through."""
+
+    def __init__(self, foreign: Foreign | None) -> None:
+        self.values: dict[str, ParamValue] = {}
+        self.paths: dict[str, list[str]] = {}
+        self.summarised: list[str] = []
+        self._foreign = foreign
+        self._within: set[int] = set()
+
+    def branch(self, path: KeyPath, owner: Any, fields: Mapping[Any, Any]) -> None:
+        """Flatten the fields of ``owner``, which is at ``path``."""
+        self._enter(path, owner)
+        for name, item in self._named(path, fields):
+            self._put((*path, name), item)
+        self._within.discard(id(owner))
+
+    def fields(self, value: Any) -> Mapping[Any, Any] | None:
+        """Return the named fields of what is neither a single value nor a list, or None."""
+        if type(value) in _LISTS or is_array(value) or is_table(value):
+            return None
+        found = named_fields(value)
+        if found is None and self._foreign is not None and not _is_plain(value):
+            found = self._foreign(value)
+        return found
+
+    def _put(self, path: KeyPath, value: Any) -> None:
+        if type(value) not in ATOMS:
+            value = unwrap(value)
+        if type(value) not in ATOMS:
+            fields = self.fields(value)
+            if fields:
+                self.branch(path, value, fields)
+                return
+            value = {} if fields is not None else self._plain(path, value)
+        self._store(path, self._checked(path, value))
+
+    def _store(self, path: KeyPath, value: ParamValue) -> None:
+        key = ".".join(path)
+        if key in self.values:
+            other = path_of(key, self.paths)
+            raise KeyCollisionError(
+                key, f"{show_path(other)} and {show_path(path)} are both the parameter {key!r}"
+            )
+        self.values[key] = value
+        if not is_split(key, path):
+            self.paths[key] = list(path)
+
+    def _plain(self, path: KeyPath, value: Any) -> ParamValue:
+        """Make a value plain that is not a branch; mappings inside a list stay mappings."""
+        if type(value) not in ATOMS:
+            value = unwrap(value)
+        if type(value) in ATOMS:
+            return self._checked(path, value)
+        if is_array(value) or is_table(value):
+            return self._array(path, value)
+        if (single := scalar(value)) is not UNKNOWN:
+            return self._checked(path, single)
+        fields = self.fields(value)
+        if fields is not None:
+            self._enter(path, value)
+            plain: Any = {name: self._plain(path, item) for name, item in self._named(path, fields)}
+        elif (items := elements(value)) is not None:
+            self._enter(path, value)
+            plain = [self._plain(path, item) for item in items]
+        elif is_set(value):
+            plain = in_order([self._plain(path, item) for item in value])
+        else:
+            return text(value)
+        self._within.discard(id(value))
+        return plain
+
+    def _array(self, path: KeyPath, value: Any) -> ParamValue:
+        content = UNKNOWN if is_table(value) else array(value)
+        if content is UNKNOWN:
+            self.summarised.append(".".join(path))
+            return summary(value)
+        return self._plain(path, content)
+
+    def _enter(self, path: KeyPath, value: Any) -> None:
+        if id(value) in self._within:
+            raise InvalidValueError(f"parameter {show_path(path)} contains itself")
+        if len(self._within) >= MAX_DEPTH:
+            raise InvalidValueError(
+                f"parameter {show_path(path[:3])}… is nested more than {MAX_DEPTH} levels deep"
+            )
+        self._within.add(id(value))
+
+    def _named(self, path: KeyPath, fields: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
+        """Yield the fields under keys that are strings, all different."""
+        keys: dict[str, Any] = {}
+        for key, item in list(fields.items()):
+            name = _name(key)
+            if not name:
+                raise InvalidValueError(f"an empty key in {show_path(path) or 'the parameters'}")
+            if name in keys:
+                both = f"the keys {keys[name]!r} and {key!r} are both"
+                raise KeyCollisionError(".".join((*path, name)), f"{both} {name!r} as text")
+            keys[name] = key
+            yield name, item
+
+    def _checked(self, path: KeyPath, value: ParamValue) -> ParamValue:
+        if type(value) is int and value.bit_length() > INT_BITS:
+            raise InvalidValueError(f"parameter {show_path(path)} has more than 4300 digits")
+        return clean_text(value) if type(value) is str else value
+
+
+def _name(key: Any) -> str:
+    """Return a key as text; ``0``, ``None`` and ``True`` are keys like any other."""
+    key = unwrap(key)
+    if isinstance(key, type) or callable(key):
+        return text(key)
+    single = UNKNOWN if is_array(key) else scalar(key)
+    return clean_text(single if isinstance(single, str) else str(key))
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell what is a single value or a list, and so never has named fields."""
+    return (
+        type(value) in ATOMS
+        or is_array(value)
+        or is_table(value)
+        or scalar(value) is not UNKNOWN
+        or elements(value) is not None
+        or is_set(value)
+    )
+
+
+def _both(key: str, path: KeyPath) -> KeyCollisionError:
+    return KeyCollisionError(key, f"{show_path(path)} is both a value and a branch")

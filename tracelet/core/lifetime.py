@@ -1,0 +1,293 @@
+"""How an experiment begins and ends: which directory, which backends, which rank, which ending."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import weakref
+from pathlib import Path
+from time import time as clock
+from typing import TYPE_CHECKING, Any
+
+from tracelet.backends.registry import ResolvedBackend, plugins, resolve
+from tracelet.core import drain
+from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
+from tracelet.core.content_calls import foreign_params, tag_values
+from tracelet.core.facts import process_rank, run_facts
+from tracelet.core.lenient import make_lenient, warn_once
+from tracelet.core.names import name_of
+from tracelet.core.parameters import Parameters
+from tracelet.core.placing import claim, place
+from tracelet.core.session import Session
+from tracelet.courier.ending import arm_exit_code, ending_of_exit, settle
+from tracelet.courier.report import DeliveryReport
+from tracelet.courier.view import RunView, read_view
+from tracelet.errors import (
+    DeliveryError,
+    InvalidValueError,
+    RunBusyError,
+    TraceletError,
+)
+from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.process import is_alive
+from tracelet.journal.rundir import RunDir
+from tracelet.records import Metric, Params, RunInfo, Status
+
+if TYPE_CHECKING:
+    from tracelet.core.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+_running: weakref.WeakSet[Experiment] = weakref.WeakSet()
+_stopping = threading.RLock()
+
+
+def check(exp: Experiment) -> None:
+    """Raise what a start would raise for a mistake, before another run is stopped for it."""
+    _check_first(exp)
+    if not _only_checks(exp):
+        _backends(exp)
+        place(exp.settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
+
+
+def start(exp: Experiment) -> None:
+    """Begin a run, resume one, join the parent process's, or do nothing, as a rank above 0."""
+    settings = exp.settings
+    if _only_checks(exp):
+        _check_first(exp)
+        _accept(exp, None)
+        _log_first(exp)
+        return
+    inherited = _inherited() if exp._run is None else None
+    wanted = exp._wanted_id or exp._resume or None
+    if inherited is not None and wanted in (None, True, inherited[1].run_id):
+        _check_first(exp)
+        _join(exp, *inherited)
+        _log_first(exp)
+        return
+    backends = _backends(exp)
+    run_dir, exists = place(settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
+    if exists:
+        _resume(exp, run_dir)
+    _check_first(exp)
+    if not exists:
+        run_dir = claim(run_dir, name_of(settings), may_rename=exp._wanted_id is None)
+    run_dir.create(settings.journal_dir)
+    exp._run = exp._run or RunInfo(
+        run_id=run_dir.path.name,
+        name=name_of(settings),
+        project=settings.project,
+        dir=str(run_dir.path),
+        started=clock(),
+        group=settings.group,
+        facts=run_facts(exp._redactor),
+    )
+    stored = {
+        found.name: {key: exp._redactor.value(key, value) for key, value in options.items()}
+        for found, options in backends
+    }
+    session = Session(run_dir, exp._run, backends, courier=settings.courier, stored_options=stored)
+    _accept(exp, session)
+    if not _running:
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
+    _running.add(exp)
+    _log_first(exp)
+    _tell_plugins("tracelet_run_started", run=exp._run)
+
+
+def _check_first(exp: Experiment) -> None:
+    """Raise for tags and parameters that cannot be logged, while nothing is begun yet."""
+    if exp.settings.on_error == "warn":
+        return
+    tag_values(exp._first_tags)
+    if exp._first_params is not None:
+        policy, redactor = exp.settings.on_param_conflict, exp._redactor
+        counted = redactor.count
+        trial = Parameters(lambda _: None, policy=policy, redactor=redactor, foreign=foreign_params)
+        if policy == "error":
+            trial.apply(Params(0.0, exp.params.flat()))
+        trial.set(exp._first_params)
+        redactor.count = counted
+
+
+def _log_first(exp: Experiment) -> None:
+    """Log the tags and parameters that were given to the start."""
+    if exp._first_tags:
+        exp.set_tags(exp._first_tags)
+    if exp._first_params is not None:
+        exp.log_params(exp._first_params)
+
+
+def stop(
+    exp: Experiment,
+    status: Status | None,
+    *,
+    reason: str | None = None,
+    timeout: float | None = None,
+    wait: bool = True,
+    raises: bool = True,
+) -> DeliveryReport:
+    """End a run: the ending goes to the journal, then its backends get what they lack."""
+    if status not in (None, "finished", "failed", "killed"):
+        raise InvalidValueError(f"the ending of a run is finished, failed or killed: {status!r}")
+    if status is None:
+        status, reason = ending_of(sys.exc_info()[1])
+    with _stopping:  # of two threads, one stops the run, and the other is told that it was
+        exp._check_running()
+        session = exp._session
+        deactivate(exp)
+        exp._append = exp._not_running
+        exp._status = status
+    _running.discard(exp)
+    if session is None:
+        exp._report = DeliveryReport()
+        return exp._report
+    session.end(status, reason, redacted=exp._redactor.count)
+    try:
+        if wait:
+            drain.wait(session, exp.settings.drain_timeout if timeout is None else timeout)
+    finally:  # Ctrl-C ends the waiting, too
+        exp._report = session.release(redacted=exp._redactor.count)
+    exp._redactor.count = 0
+    if session.owner and session.is_ours:
+        drain.show(exp._report)
+        _tell_plugins("tracelet_run_finished", run=exp._run, status=status)
+        if exp.settings.strict and raises and wait and not exp._report.complete:
+            raise DeliveryError(f"not everything was delivered as given:\n{exp._report}")
+    return exp._report
+
+
+def ending_of(error: BaseException | None) -> tuple[Status, str | None]:
+    """Return the ending of a run that an exception leaves, or that none does."""
+    if error is None or isinstance(error, GeneratorExit | StopIteration | StopAsyncIteration):
+        return "finished", None
+    if isinstance(error, SystemExit):
+        return ending_of_exit(error.code)
+    if not isinstance(error, Exception):  # Ctrl-C, also as asyncio tells its tasks
+        return "killed", type(error).__name__
+    return "failed", f"{type(error).__name__}: {error}"[:1000]
+
+
+def attach(path: str | None) -> Experiment:
+    """Return an experiment that adds to a run that another process began."""
+    from tracelet.core.experiment import Experiment
+
+    if path is not None and (known := running_in(path)) is not None:
+        return known
+    exp = Experiment()
+    if path is None:
+        _accept(exp, None)
+    else:
+        run_dir = RunDir(Path(path))
+        _join(exp, run_dir, read_view(run_dir))
+    return exp
+
+
+def inherited_experiment() -> Experiment | None:
+    """Return an experiment that adds to the parent process's run, if there is one that lives."""
+    inherited = _inherited()
+    return attach(str(inherited[0].path)) if inherited is not None else None
+
+
+def _inherited() -> tuple[RunDir, RunView] | None:
+    path = os.environ.get(RUN_DIR_VARIABLE)
+    if not path:
+        return None
+    run_dir = RunDir(Path(path))
+    try:
+        view = read_view(run_dir)
+    except (OSError, ValueError):
+        return None
+    if view.status != "running" or view.process is None or view.process["pid"] == os.getpid():
+        return None
+    return (run_dir, view) if is_alive(view.process) is not False else None
+
+
+def _join(exp: Experiment, run_dir: RunDir, view: RunView) -> None:
+    exp._run = view.info(run_dir)
+    _accept(exp, Session(run_dir, exp._run))
+
+
+def _accept(exp: Experiment, session: Session | None) -> None:
+    """Let the experiment take calls; without a session it only checks their arguments."""
+    exp._session = session
+    exp._append = session.writer.append_lines if session is not None else _ignore
+    exp._status, exp._report = "running", None
+    if exp.settings.on_error == "warn":
+        make_lenient(exp)
+    activate(exp)
+
+
+def _ignore(*_: Any) -> None:
+    """Take a call whose arguments are fine, in a process that writes nothing."""
+
+
+def _backends(exp: Experiment) -> list[tuple[ResolvedBackend, dict[str, Any]]]:
+    found: dict[str, tuple[ResolvedBackend, dict[str, Any]]] = {}
+    for spec in exp.settings.backend:
+        try:
+            one = resolve(spec)
+            if one.name in found:
+                raise InvalidValueError(f"two backends of one run are called {one.name!r}")
+            options = dict(exp.settings.backends.get(one.name, {}))
+            if one.instance is None:
+                one.cls.check(options)
+        except TraceletError as error:
+            if exp.settings.on_error != "warn":
+                raise
+            warn_once(str(error), f"this backend is left out: {error}")
+            continue
+        found[one.name] = one, options
+    if not found:
+        found["local"] = resolve("local"), {}
+    return list(found.values())
+
+
+def _only_checks(exp: Experiment) -> bool:
+    settings = exp.settings
+    return settings.disabled or (settings.ranks != "all" and process_rank() > 0)
+
+
+def _resume(exp: Experiment, run_dir: RunDir) -> None:
+    """Take over the state of an earlier run: its identity, parameters and counters."""
+    life = Lifecycle(run_dir).update()
+    if settle(run_dir, life) == "running":
+        process = life.launch.process if life.launch is not None else None
+        raise RunBusyError(f"the run {run_dir.path.name} is still running: {process}")
+    exp._run = read_view(run_dir).info(run_dir)
+    reader = run_dir.reader()
+    for record in reader.records():
+        if type(record) is Params:
+            exp.params.apply(record)
+        elif type(record) is Metric:
+            exp._counters[record.name, record.axis] = record.iteration + 1
+    reader.close()
+
+
+def _tell_plugins(hook: str, **values: Any) -> None:
+    try:
+        getattr(plugins().hook, hook)(**values)
+    except Exception:  # a plugin's mistake is not the training's
+        log.warning("a plugin failed in %s", hook, exc_info=True)
+
+
+def _at_exit() -> None:
+    """End the runs that were not stopped; their true ending may be known only after Python's."""
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    for exp in list(_running):
+        session = exp._session
+        if session is None or not session.is_ours or not session.owner:
+            continue
+        status, reason = ending_of(error)
+        if session.delivers_here:
+            session.flush(exp.settings.drain_timeout)
+        exact = error is not None or not arm_exit_code(session.run_dir)
+        exp._append = exp._not_running
+        session.end(status if exact else None, reason, redacted=exp._redactor.count)
+        if session.delivers_here and exact:
+            session.drain(exp.settings.drain_timeout)
+        session.release(redacted=exp._redactor.count)

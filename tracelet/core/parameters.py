@@ -1,0 +1,285 @@
+"""The parameters of a run: a live view that is always what the journal says.
+
+- Only what changed is written; what is the same again is no record.
+- A call that raises has written nothing, and changed nothing.
+- Values are taken at the call and copied when read: no one else can change them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from time import time
+from typing import Any, Literal, NamedTuple, Self
+
+from tracelet.core.flatten import Flat, Foreign, KeyPath, flatten, is_split, path_of, unflatten
+from tracelet.core.redaction import Redactor
+from tracelet.core.sections import in_section, joined, plain_key, section_prefix
+from tracelet.errors import NotRunningError, ParameterConflictError, warn
+from tracelet.records import Params, ParamValue
+
+Policy = Literal["overwrite", "keep", "error"]
+_alive: weakref.WeakValueDictionary[int, Parameters] = weakref.WeakValueDictionary()
+
+
+class ParamChange(NamedTuple):
+    """A value that a parameter was given, and when: seconds since the epoch."""
+
+    value: ParamValue
+    time: float
+
+
+class Parameters(Mapping[str, ParamValue]):
+    """The current flat values, as a mapping; ``exp.params`` is one.
+
+    Args:
+        write: writes a record to the journal before it counts; None: these are to be read only.
+        clock: gives seconds since the epoch.
+        policy: what happens to a parameter that has another value already: ``overwrite`` it,
+            ``keep`` the first value, or raise an ``error``.
+        redactor: hides secrets before anything is compared, written or shown; None: nothing is.
+        foreign: asked for the fields of objects of a foreign type.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Params], object] | None = None,
+        *,
+        clock: Callable[[], float] = time,
+        policy: Policy = "overwrite",
+        redactor: Redactor | None = None,
+        foreign: Foreign | None = None,
+    ) -> None:
+        self._write = write
+        self._clock = clock
+        self._policy = policy
+        self._redactor = redactor
+        self._foreign = foreign
+        self._lock = threading.RLock()
+        self._values: dict[str, ParamValue] = {}
+        self._paths: dict[str, KeyPath] = {}
+        self._leaves: dict[KeyPath, str] = {}
+        self._below: dict[KeyPath, dict[str, None]] = {}
+        self._history: dict[str, list[ParamChange]] = {}
+        _alive[id(self)] = self
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def set(self, given: Any = None, /, *, section: str | None = None, **values: Any) -> Self:
+        """Merge parameters into those there are; later wins.
+
+        Args:
+            given: a mapping, or any object with named fields. A parameter called ``section`` has
+                to be in here.
+            section: puts the keys under ``section/``; None or ``General``: under no section.
+            values: parameters by keyword.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueTypeError: if ``given`` has no named fields.
+            InvalidValueError: if a key is empty.
+            KeyCollisionError: if two keys of the call become the same.
+            ParameterConflictError: if a parameter would change and the policy is ``error``.
+            NotRunningError: if these parameters are to be read only.
+        """
+        self._commit(self._taken(given, values, section), replace=False)
+        return self
+
+    def replace_all(self, given: Any = None, /, **values: Any) -> Self:
+        """Set parameters and remove all others; their history stays.
+
+        With the policy ``keep`` nothing is removed; with ``error`` nothing may be. The arguments
+        and errors are those of :meth:`set`.
+        """
+        self._commit(self._taken(given, values, None), replace=True)
+        return self
+
+    def apply(self, record: Params) -> None:
+        """Take over a record of the journal, whoever wrote it; the later record wins."""
+        with self._lock:
+            for key in record.removed:
+                self._drop(key)
+            for key, value in record.values.items():
+                path = path_of(key, record.paths)
+                for loser in self._losers(key, path):
+                    self._drop(loser)
+                self._unindex(key)
+                self._index(key, path)
+                self._values[key] = value
+                self._history.setdefault(key, []).append(ParamChange(value, record.time))
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def __getitem__(self, key: str) -> ParamValue:
+        return _copy(self._values[plain_key(key)])
+
+    def __contains__(self, key: object) -> bool:
+        return plain_key(key) in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._values))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Parameters({self._values!r})"
+
+    def flat(self) -> dict[str, ParamValue]:
+        """Return the current values under their dotted keys."""
+        with self._lock:
+            return {key: _copy(value) for key, value in self._values.items()}
+
+    def nested(self) -> dict[str, Any]:
+        """Return the current values nested as they were given."""
+        with self._lock:
+            return unflatten(self.flat(), self._paths)
+
+    def history(self, key: str) -> list[ParamChange]:
+        """Return every value that a parameter had, the oldest first.
+
+        Raises:
+            KeyError: if there never was such a parameter.
+        """
+        with self._lock:
+            changes = self._history[plain_key(key)]
+            return [ParamChange(_copy(value), when) for value, when in changes]
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _taken(self, given: Any, values: dict[str, Any], section: str | None) -> Flat:
+        """Flatten both parts of a call into one, in its section, without secrets."""
+        prefix = section_prefix(section)
+        flat = flatten(values, foreign=self._foreign)
+        if given is not None:
+            flat = joined(flatten(given, foreign=self._foreign), flat)
+        flat = in_section(flat, prefix)
+        if self._redactor is not None:
+            flat = Flat(self._redactor.params(flat.values), flat.paths)
+        return flat
+
+    def _commit(self, flat: Flat, *, replace: bool) -> None:
+        """Write what changes, then change it."""
+        if self._write is None:
+            raise NotRunningError("these parameters are to be read only")
+        with self._lock:
+            changed: dict[str, KeyPath] = {}
+            removed: dict[str, None] = {}
+            lost: list[str] = []
+            for key, path in self._settled_paths(flat).items():
+                value = flat.values[key]
+                known = key in self._values
+                same = known and _same(self._values[key], value)
+                if same and self._paths[key] == path:
+                    continue
+                losers = self._losers(key, path)
+                # An empty mapping only held the place of a branch.
+                reshaped = [loser for loser in losers if self._values[loser] != {}]
+                if (known and not same) or reshaped:
+                    if self._policy == "keep":
+                        continue
+                    self._allow_change(key, reshaped)
+                changed[key] = path
+                removed.update(dict.fromkeys(losers))
+                lost += [] if value == {} else reshaped
+            if replace and self._policy != "keep":
+                others = [key for key in self._values if key not in flat.values]
+                self._allow_change(None, others)
+                removed.update(dict.fromkeys(others))
+                lost = []
+            removed = {key: None for key in removed if key not in changed}
+            if lost:
+                names = ", ".join(repr(key) for key in lost)
+                warn(f"a parameter was a value and is a branch now, or the reverse; gone: {names}")
+            if changed or removed:
+                values = {key: flat.values[key] for key in changed}
+                paths = {key: list(path) for key, path in changed.items()}
+                paths = {key: path for key, path in paths.items() if not is_split(key, path)}
+                record = Params(self._clock(), values, list(removed), paths)
+                self._write(record)
+                self.apply(record)
+
+    def _allow_change(self, key: str | None, removed: list[str]) -> None:
+        """Raise if the policy is that nothing changes; ``key`` is what would, or what does it."""
+        if self._policy == "error" and (key is not None or removed):
+            name = removed[0] if removed else key or ""
+            raise ParameterConflictError(
+                name,
+                f"parameter {name!r} was logged before, and on_param_conflict='error' forbids that "
+                f"it {'vanishes' if removed else 'changes'}",
+            )
+
+    def _settled_paths(self, flat: Flat) -> dict[str, KeyPath]:
+        """Return the path of each key: ``"a.b"`` means a nested one that is there already."""
+        given = {key: path_of(key, flat.paths) for key in flat.values}
+        leaves = set(given.values())
+        branches = {prefix for path in leaves for prefix in _prefixes(path)}
+        settled = {}
+        for key, path in given.items():
+            old = self._paths.get(key, path)
+            fits = old not in branches and leaves.isdisjoint(_prefixes(old))
+            settled[key] = old if len(old) > len(path) and fits else path
+        return settled
+
+    def _losers(self, key: str, path: KeyPath) -> list[str]:
+        """Return the keys that cannot be beside a value at ``path``: above it, or below."""
+        above = [self._leaves[prefix] for prefix in _prefixes(path) if prefix in self._leaves]
+        return [other for other in (*above, *self._below.get(path, ())) if other != key]
+
+    def _drop(self, key: str) -> None:
+        self._values.pop(key, None)
+        self._unindex(key)
+
+    def _index(self, key: str, path: KeyPath) -> None:
+        self._paths[key] = path
+        self._leaves[path] = key
+        for prefix in _prefixes(path):
+            self._below.setdefault(prefix, {})[key] = None
+
+    def _unindex(self, key: str) -> None:
+        path = self._paths.pop(key, ())
+        self._leaves.pop(path, None)
+        for prefix in _prefixes(path):
+            below = self._below[prefix]
+            del below[key]
+            if not below:
+                del self._below[prefix]
+
+
+def _prefixes(path: KeyPath) -> list[KeyPath]:
+    return [path[:depth] for depth in range(1, len(path))]
+
+
+def _same(left: ParamValue, right: ParamValue) -> bool:
+    """Tell equality that knows 1 from 1.0 and True, and NaN as equal to itself."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        return repr(left) == repr(right)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    return bool(left == right)
+
+
+def _copy(value: ParamValue) -> ParamValue:
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return value
+
+
+def _renew_locks() -> None:
+    """A lock that another thread held at the time of a fork is never released in the child."""
+    for parameters in _alive.values():
+        parameters._lock = threading.RLock()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

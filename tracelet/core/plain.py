@@ -1,0 +1,172 @@
+"""Foreign values as plain Python ones; without this a NumPy number would break the journal's JSON.
+
+Neither NumPy, pandas, Torch nor OmegaConf is imported to recognise its values.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import math
+import numbers
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, MutableSequence
+from collections.abc import Set as AbstractSet
+from decimal import Decimal
+from typing import Any
+
+from tracelet.wire import clean_text
+
+MAX_ELEMENTS = 1000
+"""An array with more elements is not a parameter: its type, shape and dtype are kept instead."""
+
+ATOMS = frozenset({str, int, float, bool, type(None)})
+"""The exact types of a plain value that is not a container."""
+
+UNKNOWN = object()
+"""Stands for: none of the kinds of value that are known here."""
+
+_CONFIGS = ("DictConfig", "ListConfig")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def unwrap(value: Any) -> Any:
+    """Take a value out of what is only around it: an enum's member, a root model, OmegaConf."""
+    while type(value) not in ATOMS:
+        if isinstance(value, enum.Enum):
+            value = value.value
+        elif getattr(type(value), "__pydantic_root_model__", False):
+            value = value.root
+        elif type(value).__name__ in _CONFIGS and type(value).__module__.startswith("omegaconf."):
+            return _omegaconf(value)
+        else:
+            break
+    return value
+
+
+def scalar(value: Any) -> Any:
+    """Return the plain form of a single value, or :data:`UNKNOWN`.
+
+    Paths become text, dates and times ISO 8601, a timedelta its seconds. A Decimal becomes a float
+    if that says the same, else text, and so does a Fraction; bytes and complex numbers: ``repr``.
+    """
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return convert(value)
+    return UNKNOWN
+
+
+def _decimal(value: Decimal) -> float | str:
+    if value.is_nan():
+        return math.nan
+    number = float(value)
+    return number if Decimal(repr(number)) == value else str(value)
+
+
+_CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (type(None), lambda value: value),
+    (bool, lambda value: value),
+    (int, int),
+    (float, float),
+    (str, lambda value: clean_text(str.__str__(value))),
+    (os.PathLike, lambda value: clean_text(os.fsdecode(value))),
+    ((dt.date, dt.time), lambda value: value.isoformat()),
+    (dt.timedelta, dt.timedelta.total_seconds),
+    ((bytes, bytearray, memoryview), lambda value: repr(bytes(value))),
+    (Decimal, _decimal),
+    (numbers.Integral, int),
+    (numbers.Rational, str),
+    (complex, repr),
+)
+
+
+def elements(value: Any) -> list[Any] | None:
+    """Return the elements of a list, a tuple, a deque or the like, or None."""
+    if isinstance(value, list | tuple | MutableSequence):
+        return list(value)
+    return None
+
+
+def is_set(value: Any) -> bool:
+    """Tell a set, whose elements have no order of their own."""
+    return isinstance(value, AbstractSet)
+
+
+def in_order(plain: list[Any]) -> list[Any]:
+    """Sort the plain elements of a set; of different types: by type, then by text."""
+    try:
+        return sorted(plain)
+    except TypeError:
+        return sorted(plain, key=lambda item: (type(item).__name__, repr(item)))
+
+
+def is_array(value: Any) -> bool:
+    """Tell an array, a tensor, a series or one of their scalars, of any library."""
+    kind = type(value)
+    return hasattr(kind, "dtype") and (hasattr(kind, "tolist") or hasattr(kind, "numpy"))
+
+
+def is_table(value: Any) -> bool:
+    """Tell a data frame, whose ``repr`` would leave rows out without a word."""
+    kind = type(value)
+    return hasattr(kind, "columns") and hasattr(kind, "shape")
+
+
+def array(value: Any) -> Any:
+    """Return an array as nested lists, a scalar as a number, or :data:`UNKNOWN` if large."""
+    try:
+        if math.prod(getattr(value, "shape", ())) > MAX_ELEMENTS:
+            return UNKNOWN
+        if not hasattr(value, "tolist"):
+            value = value.numpy()
+        kind = value.dtype.kind if type(value).__module__ == "numpy" else ""
+        if kind == "M":  # as numbers times would lose their unit
+            value = value.astype(str)
+        elif kind == "m":
+            value = value / sys.modules["numpy"].timedelta64(1, "s")
+        result = value.tolist()
+    except (TypeError, ValueError, RuntimeError):  # a tensor without content, a sparse one
+        return UNKNOWN
+    if isinstance(result, type(value)):  # NumPy's extended precision stays NumPy's
+        return complex(result) if kind == "c" else float(result)
+    return result
+
+
+def summary(value: Any) -> str:
+    """Say what a large array or table is, without its content."""
+    kind = type(value)
+    dtype = f", dtype={value.dtype}" if hasattr(value, "dtype") else ""
+    return f"{kind.__module__}.{kind.__qualname__}(shape={tuple(value.shape)}{dtype})"
+
+
+def text(value: Any) -> str:
+    """Return the dotted name of a function, class or module, else the ``repr`` without addresses.
+
+    An address would make two runs of the same program differ.
+    """
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    try:
+        name = getattr(value, "__qualname__", None)
+        module = getattr(value, "__module__", None)
+        if isinstance(name, str):
+            return name if module in (None, "builtins") else f"{module}.{name}"
+        shown = repr(value)
+    except Exception:  # a repr is the user's code
+        import logging
+
+        logging.getLogger(__name__).debug("the repr of a %s raises", type(value), exc_info=True)
+        shown = f"<{type(value).__module__}.{type(value).__qualname__} object>"
+    return clean_text(_ADDRESS.sub("", shown))
+
+
+def _omegaconf(value: Any) -> Any:
+    """Resolve a configuration; if that fails, what it refers to stays as ``${...}``."""
+    omegaconf = sys.modules["omegaconf"]
+    try:
+        return omegaconf.OmegaConf.to_container(value, resolve=True)
+    except omegaconf.errors.OmegaConfBaseException:
+        return omegaconf.OmegaConf.to_container(value, resolve=False)

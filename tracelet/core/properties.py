@@ -1,0 +1,94 @@
+"""User properties: what people note about a run; without one shape, each tracker would guess.
+
+A property has a typed value, and may have a description and a type. It can be given as
+``name=value``, as ``name={"value": …, "description": …, "type": …}``, as a dict with ``name`` and
+``value``, as a mapping of properties by name, or as a list of dicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tracelet.core.configurations import plain_value
+from tracelet.core.redaction import Redactor
+from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
+from tracelet.records import Properties
+from tracelet.wire import clean_text
+
+_FIELDS = frozenset({"value", "description", "type"})
+
+
+def properties_record(
+    given: tuple[Any, ...], named: Mapping[str, Any], now: float, redactor: Redactor
+) -> Properties | None:
+    """Return the record of a call that sets user properties; None if it sets none.
+
+    Args:
+        given: the positional arguments.
+        named: the keyword arguments.
+        now: the time of the call.
+        redactor: hides secrets.
+
+    Raises:
+        ValueTypeError: something that is given is no property.
+        InvalidValueError: a property has no name, no value, or a field that there is not.
+        KeyCollisionError: a property is given twice.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, content in [*_several(given), *named.items()]:
+        key = _name(name)
+        if key in found:
+            raise KeyCollisionError(key, f"the property {key!r} is given twice")
+        found[key] = _property(key, content, redactor)
+    return Properties(now, found) if found else None
+
+
+def _several(given: Any) -> list[tuple[Any, Any]]:
+    """Return names and contents of what was given, lists taken apart."""
+    pairs: list[tuple[Any, Any]] = []
+    for one in given:
+        if isinstance(one, list | tuple):
+            pairs += _several(one)
+        elif not isinstance(one, Mapping):
+            raise ValueTypeError(
+                "a user property is name=value, or a dict with 'name' and 'value', not "
+                f"{type(one).__name__}: {one!r:.80}"
+            )
+        elif _describes_one(one):
+            pairs.append((one["name"], {key: one[key] for key in one if key != "name"}))
+        else:
+            pairs += one.items()
+    return pairs
+
+
+def _describes_one(given: Mapping[Any, Any]) -> bool:
+    """Tell ``{"name": "x", "value": 1}`` from the properties called ``name`` and ``value``."""
+    return (
+        isinstance(given.get("name"), str)
+        and "value" in given
+        and given.keys() - {"name"} <= _FIELDS
+    )
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ValueTypeError(f"the name of a user property is a text, not {name!r}")
+    if not name:
+        raise InvalidValueError("the name of a user property must not be empty")
+    return clean_text(name)
+
+
+def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
+    fields = dict(content) if isinstance(content, Mapping) else {"value": content}
+    if "value" not in fields or fields.keys() - _FIELDS:
+        raise InvalidValueError(
+            f"the user property {name!r} is a value, or a dict with 'value' and maybe "
+            f"'description' and 'type', not one with {', '.join(map(repr, fields)) or 'nothing'}"
+        )
+    value = redactor.value(name, plain_value(name, fields["value"]))
+    described = {
+        key: redactor.text(clean_text(str(fields[key]))) if fields.get(key) is not None else None
+        for key in ("description", "type")
+    }
+    return {"value": value, **described}

@@ -1,0 +1,155 @@
+"""The one number in whatever is logged as a metric; NumPy and Torch are never imported for it.
+
+This is the slow path: a plain ``float`` or ``int`` does not come here. What is not one number is
+refused by name, before anything is written.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+from tracelet.errors import InvalidValueError, ValueTypeError
+from tracelet.wire import clean_text, float_token
+
+INT_BITS = 14_283
+"""The bits of the longest integer that Python reads back from text (4300 decimal digits)."""
+
+_MIN_ITERATION, _MAX_ITERATION = -(2**63), 2**63 - 1
+
+
+def metric_name(value: object) -> str:
+    """Check the name of a metric.
+
+    Args:
+        value: the name that was given.
+
+    Returns:
+        The name as a plain ``str`` that UTF-8 can hold.
+
+    Raises:
+        ValueTypeError: if it is not a string.
+        InvalidValueError: if it is empty.
+    """
+    if not isinstance(value, str):
+        raise ValueTypeError(f"a metric's name must be a str, not {_describe(value)}")
+    if not value:
+        raise InvalidValueError("a metric's name must not be empty")
+    return clean_text(str.__str__(value))
+
+
+def metric_value(name: str, value: object) -> float | int | str:
+    """Make the wire form of a metric's value.
+
+    Args:
+        name: the metric's name, for the message of an error.
+        value: anything with one number in it: a bool, an integer, a float, a Decimal or Fraction,
+            a NumPy or Torch scalar, an array or tensor of one element, on any device.
+
+    Returns:
+        A finite float64 or an integer of any size, or the token of NaN or of an infinity.
+
+    Raises:
+        ValueTypeError: if there is not exactly one real number in it.
+        InvalidValueError: if the number is beyond what can be stored.
+    """
+    number = _number(f"metric {name!r}", value)
+    if isinstance(number, int):
+        if number.bit_length() > INT_BITS:
+            raise InvalidValueError(f"metric {name!r}: an integer of more than 4300 digits")
+        return number
+    try:
+        result = float(number)
+    except (OverflowError, ValueError) as error:  # a vast Fraction, a signalling NaN
+        raise InvalidValueError(
+            f"metric {name!r}: no float64 can hold this {type(number).__name__}"
+        ) from error
+    if math.isfinite(result):
+        return result
+    if math.isinf(result) and number != result:  # a vast Decimal becomes inf without a word
+        raise InvalidValueError(f"metric {name!r}: this number is beyond the range of a float64")
+    return float_token(result)
+
+
+def iteration_value(name: str, value: object) -> int:
+    """Make an iteration an integer.
+
+    Args:
+        name: the metric's name, for the message of an error.
+        value: an integer of any kind, or a number without a fraction, such as ``3.0``.
+
+    Returns:
+        The integer, which fits in 64 bits.
+
+    Raises:
+        ValueTypeError: if there is not exactly one real number in it.
+        InvalidValueError: if the number has a fraction, is not finite, or needs more than 64 bits.
+    """
+    number = _number(f"the iteration of metric {name!r}", value)
+    try:
+        result = int(number)
+    except (OverflowError, ValueError):  # an infinity, NaN
+        result = None
+    if result is None or result != number:
+        shown = number if isinstance(number, float) else f"this {type(number).__name__}"
+        raise InvalidValueError(f"the iteration of metric {name!r} must be whole, not {shown}")
+    if not _MIN_ITERATION <= result <= _MAX_ITERATION:
+        raise InvalidValueError(f"the iteration of metric {name!r} must fit in 64 bits")
+    return result
+
+
+def _number(what: str, value: Any) -> Any:
+    """Return the int, float, Decimal or Fraction that ``value`` holds; bools become integers."""
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str | bytes | bytearray) or _is_complex(value) or _is_time(value):
+        raise _refusal(what, value)
+    try:
+        if callable(getattr(value, "item", None)):  # arrays and tensors, wherever they live
+            item = value.item()
+            if type(item) is not type(value):  # NumPy's extended precision stays NumPy's
+                return _number(what, item)
+        if isinstance(value, numbers.Number):
+            return value
+        if hasattr(value, "__float__") or hasattr(value, "__index__"):
+            return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, ValueTypeError):
+            raise
+        raise _refusal(what, value) from error
+    raise _refusal(what, value)
+
+
+def _is_complex(value: object) -> bool:
+    return isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real)
+
+
+def _is_time(value: object) -> bool:
+    """Tell NumPy's times: their ``item()`` would be a bare count of nanoseconds."""
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
+
+
+def _refusal(what: str, value: object) -> ValueTypeError:
+    return ValueTypeError(f"{what} must be one real number, not {_describe(value)}")
+
+
+def _describe(value: object) -> str:
+    """Name what was given, and what would do."""
+    kind = type(value)
+    if value is None:
+        return "None; leave the call out where there is no value"
+    if isinstance(value, str | bytes | bytearray):
+        return (
+            f"the {kind.__name__} {value[:40]!r}; a text can be logged with log() or log_params()"
+        )
+    if _is_complex(value):
+        return f"the complex {value}; log .real and .imag as two metrics"
+    shape = getattr(value, "shape", None)
+    if shape and not isinstance(value, type):
+        return f"{kind.__name__} of shape {tuple(shape)}; log one element or its mean"
+    if isinstance(value, list | tuple | dict | set):
+        return f"a {kind.__name__} of {len(value)} elements; log each, or their mean"
+    return f"{kind.__module__}.{kind.__qualname__}; pass an int or a float"

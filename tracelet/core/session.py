@@ -1,0 +1,217 @@
+"""One process's work on one run: its journal segment, its courier, and the end of both.
+
+What must never happen here: a started run without its ending, or a second courier beside the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tracelet.backends.base import Backend
+from tracelet.backends.registry import ResolvedBackend
+from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
+from tracelet.courier.cursor import CursorFile
+from tracelet.courier.ending import forget_exit_code
+from tracelet.courier.report import DeliveryReport, is_delivered, make_report
+from tracelet.courier.view import write_view
+from tracelet.errors import warn
+from tracelet.journal.lifecycle import Launch, Lifecycle
+from tracelet.journal.process import this_process
+from tracelet.journal.rundir import RunDir
+from tracelet.journal.segments import compact
+from tracelet.journal.writer import JournalWriter
+from tracelet.records import Finished, RunInfo, RunLink, Started, Status
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = (0.002, 0.05)
+"""Shortest and longest pause between two looks at the cursors, in seconds."""
+
+
+class Session:
+    """The owner's session of a run, or a child process's.
+
+    Args:
+        run_dir: the run; its directories exist.
+        run: who the run is.
+        backends: the backends with their options; empty in a child process, which only writes.
+        courier: the setting: ``auto``, ``process`` or ``thread``.
+        stored_options: ``backends`` as the journal may have them, without secrets.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        run: RunInfo,
+        backends: Sequence[tuple[ResolvedBackend, dict[str, Any]]] = (),
+        *,
+        courier: str = "auto",
+        stored_options: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.run_dir = run_dir
+        self.run = run
+        self.writer: JournalWriter = run_dir.writer()
+        self.owner = bool(backends)
+        self.names = [found.name for found, _ in backends]
+        self._pid = os.getpid()
+        self._upto: dict[str, int] = {}
+        self._sealed = True
+        self._courier: ProcessCourier | ThreadCourier | None = None
+        if self.owner:
+            self._begin(list(backends), courier, stored_options or {})
+
+    def _begin(
+        self,
+        backends: list[tuple[ResolvedBackend, dict[str, Any]]],
+        courier: str,
+        stored_options: dict[str, dict[str, Any]],
+    ) -> None:
+        found = [one for one, _ in backends]
+        reason = needs_thread(found, courier)
+        light = all(one.cls.capabilities.lightweight for one in found)
+        if reason is not None and (courier == "process" or (courier == "auto" and not light)):
+            warn(
+                "this run is delivered by threads of this process, not by a courier that "
+                f"outlives it: {reason}"
+            )
+        launch = Launch(
+            run=self.run,
+            process=this_process(),
+            backends=[
+                {
+                    "name": one.name,
+                    "target": one.target,
+                    "options": stored_options.get(one.name, {}),
+                }
+                for one in found
+            ],
+        )
+        forget_exit_code(self.run_dir)
+        life = Lifecycle(self.run_dir).update()
+        self.writer.append(Started(life.now(), msgspec.to_builtins(launch)))
+        write_view(self.run_dir, life.update(), None)
+        if reason is not None:
+            self._courier = ThreadCourier(self.run_dir, self.run, backends)
+        else:
+            options = {one.name: options for one, options in backends}
+            self._courier = ProcessCourier(self.run_dir, options)
+        self._courier.ensure()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process that began the session, and not a fork of it."""
+        return os.getpid() == self._pid
+
+    @property
+    def delivers_here(self) -> bool:
+        """Whether threads of this process deliver the run."""
+        return isinstance(self._courier, ThreadCourier)
+
+    def links(self) -> dict[str, RunLink]:
+        """Return where the run is in each backend that has opened it."""
+        cursors = {name: CursorFile(self.run_dir.cursors, name).load() for name in self.names}
+        return {name: cursor.link for name, cursor in cursors.items() if cursor.link is not None}
+
+    def backend(self, name: str) -> Backend | None:
+        """Return the live object of a backend that is delivered by a thread of this process."""
+        return self._courier.backend(name) if self._courier is not None else None
+
+    def flush(self, timeout: float) -> bool:
+        """Sync the journal and wait until every healthy backend has what was logged so far."""
+        self.writer.sync()
+        upto = self.writer.position()
+        names = self.names or [entry["name"] for entry in self._launch().backends]
+        return self._wait_for(names, upto, timeout)
+
+    def _wait_for(self, names: list[str], upto: dict[str, int], timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        pause = _PATIENCE[0]
+        while True:
+            if self._courier is not None and self.is_ours:
+                self._courier.ensure()
+                self._courier.wake()
+            names = [name for name in names if not self._has(name, upto)]
+            if not names or time.monotonic() > deadline:
+                return not names
+            time.sleep(pause)
+            pause = min(pause * 1.5, _PATIENCE[1])
+
+    def _has(self, name: str, upto: dict[str, int]) -> bool:
+        if is_delivered(self.run_dir, name, upto):
+            return True
+        health = CursorFile(self.run_dir.cursors, name).load().health
+        return health in ("degraded", "hung", "gave up")
+
+    def _launch(self) -> Launch:
+        launch = Lifecycle(self.run_dir).update().launch
+        assert launch is not None
+        return launch
+
+    def end(self, status: Status | None, reason: str | None, *, redacted: int = 0) -> None:
+        """Write the ending (None: the exit code will tell) and seal the segment."""
+        lost = self.writer.lost
+        if self.owner and self.is_ours:
+            self.writer.append(Finished(time.time(), status, reason, lost, redacted))
+        self._upto = self.writer.position()
+        self.writer.close()
+        self._sealed = self.writer.lost == lost
+        if self._courier is not None and self.is_ours:
+            self._courier.wake()
+
+    def drain(self, timeout: float, waiting: Callable[[float], None] | None = None) -> bool:
+        """Wait until everything is delivered; return whether it is.
+
+        Args:
+            timeout: seconds to wait at most.
+            waiting: called now and then with the part that is delivered, 0 to 1.
+        """
+        if self._courier is None or not self.is_ours:
+            return True
+        if self.writer.gone:
+            return False
+        if not self._sealed:  # the disk is full: there is an end to wait for, but nobody is told
+            return self._wait_for(self.names, self._upto, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            self._courier.ensure()
+            left = deadline - time.monotonic()
+            if self._courier.wait(max(0.0, min(left, 0.25 if waiting else left))):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            if waiting is not None:
+                waiting(self._part())
+
+    def release(self, *, redacted: int = 0) -> DeliveryReport:
+        """Let go of the courier, write ``run.json``, and return the report."""
+        left_running = False
+        if self._courier is not None and self.is_ours:
+            process = self._courier if isinstance(self._courier, ProcessCourier) else None
+            left_running = process is not None and process.exit_code is None
+            self._courier.release()
+        life = Lifecycle(self.run_dir).update()
+        report = make_report(
+            self.run_dir,
+            self.names,
+            lost=max(self.writer.lost, life.lost),
+            redacted=max(redacted, life.redacted),
+        )
+        # A courier at work writes run.json at its end: what is known now could come after that.
+        if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
+            write_view(self.run_dir, life, report)
+            done = all(one.pending == 0 for one in report.backends.values())
+            if self.delivers_here and done and life.status != "running":
+                compact(self.run_dir.journal)
+        return report
+
+    def _part(self) -> float:
+        total = sum(file.stat().st_size for file in self.run_dir.journal.glob("*.jsonl"))
+        cursors = [CursorFile(self.run_dir.cursors, name).load() for name in self.names]
+        done = min(sum(at for at, _ in cursor.position.values()) for cursor in cursors)
+        return min(1.0, done / total) if total else 1.0

@@ -1,0 +1,136 @@
+"""Calls a backend, and waits after a failure; the one place that meets foreign errors."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tracelet.courier.cursor import Health
+from tracelet.courier.retry import DEGRADED_AFTER, backoff
+from tracelet.errors import CheckpointLostError, TransientError
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 600.0
+"""How long after the end of the run a backend that keeps failing is tried before it is left."""
+
+_OF_THE_RECORD = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+
+_Result = TypeVar("_Result")
+
+Failure = (Exception, SystemExit)
+"""What can come out of a foreign call: SDKs call ``sys.exit``, too."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The delivery was asked to stop, or gave up."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell a failure that a later try may cure from one that is the fault of what was sent."""
+    if isinstance(error, OSError) and not isinstance(error, TransientError):
+        return not (isinstance(error, _OF_THE_RECORD) or error.errno == errno.ENAMETOOLONG)
+    return isinstance(error, TransientError | SystemExit)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's type and message, without line breaks, at most 500 characters."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+
+
+class Attempts:
+    """The calls to one backend.
+
+    Args:
+        name: the backend's, for the log.
+        bound: seconds that a call may take.
+        wait: waits some seconds, or less if there may be news; returns True to end the delivery.
+        watch: told the time bound in seconds when a call begins, and None when it has returned.
+        run_is_over: whether the run has ended, so that a backend that keeps failing may be left.
+        report: told health, last error and failures in a row when they change.
+        linger: see :data:`LINGER_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bound: float,
+        *,
+        wait: Callable[[float], bool],
+        watch: Callable[[float | None], None],
+        run_is_over: Callable[[], bool],
+        report: Callable[[Health, str | None, int], None],
+        linger: float,
+    ) -> None:
+        self._name = name
+        self._bound = bound
+        self._wait = wait
+        self._watch = watch
+        self._run_is_over = run_is_over
+        self._report = report
+        self._linger = linger
+        self._failures = 0
+        self._failing_since = 0.0
+
+    def once(self, call: Callable[[], _Result], *, extra: float = 0.0) -> _Result:
+        """Call once; whatever it raises passes through.
+
+        Args:
+            call: the call.
+            extra: seconds that this call may take beyond the time bound.
+        """
+        self._watch(self._bound + extra)
+        try:
+            result = call()
+        finally:
+            self._watch(None)
+        if self._failures:
+            log.info("%s works again after %d failures", self._name, self._failures)
+            self._failures = 0
+            self._report("ok", None, 0)
+        return result
+
+    def until_it_works(self, call: Callable[[], _Result], *, blame: bool = False) -> _Result:
+        """Call, and after a failure wait and call again.
+
+        Args:
+            call: the call.
+            blame: let failures pass through that no later try can cure.
+
+        Raises:
+            Interrupted: asked to stop while waiting, or the run is over and nothing helps.
+            CheckpointLostError: the backend has lost what it was given.
+        """
+        while True:
+            try:
+                return self.once(call)
+            except CheckpointLostError:
+                raise
+            except Failure as error:
+                if blame and not may_pass(error):
+                    raise
+                self.failed(error)
+
+    def failed(self, error: BaseException) -> None:
+        """Note a failure and wait for the time to try again.
+
+        Raises:
+            Interrupted: asked to stop meanwhile, or the run is over and nothing helps.
+        """
+        now = time.monotonic()
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        degraded = self._failures >= DEGRADED_AFTER
+        message = "%s fails, and is tried again: %s"
+        log.log(logging.WARNING if self._failures == 1 else logging.DEBUG, message, self._name,
+                one_line(error), exc_info=error)  # fmt: skip
+        self._report("degraded" if degraded else "ok", one_line(error), self._failures)
+        if now - self._failing_since > self._linger and self._run_is_over():
+            self._report("gave up", one_line(error), self._failures)
+            raise Interrupted
+        if self._wait(backoff(self._failures)):
+            raise Interrupted

@@ -1,0 +1,159 @@
+"""Groups records into the calls of a backend; the order of the log is kept across all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from tracelet.backends.base import ArtifactFile, Backend, ConfigObject, Property, TextLine
+from tracelet.journal.blobs import BlobStore
+from tracelet.records import (
+    DELIVERABLE,
+    AnyRecord,
+    Artifact,
+    Config,
+    Deliverable,
+    Metric,
+    MetricPoint,
+    Params,
+    Properties,
+    Tags,
+    Text,
+)
+
+Group: TypeAlias = Sequence[Deliverable]
+"""Records of one kind that can go to the backend in one call."""
+
+
+def groups(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Group]]:
+    """Yield the longest groups of deliverable records, with the index behind each group.
+
+    A record that is not deliverable (``Started``, ``Finished``) is an empty group.
+    """
+    start = 0
+    while start < len(records):
+        first = records[start]
+        kind = type(first)
+        if not isinstance(first, DELIVERABLE):
+            start += 1
+            yield start, ()
+            continue
+        stop = start + 1
+        if kind is Metric or kind is Text:
+            last = min(len(records), start + limit)
+            while stop < last and type(records[stop]) is kind:
+                stop += 1
+        elif kind is Params and not first.removed:  # type: ignore[union-attr]
+            keys = set(first.values)  # type: ignore[union-attr]
+            while stop < len(records):
+                other = records[stop]
+                # A key that is set twice stays two calls: trackers that show the history do.
+                if type(other) is not Params or other.removed or not keys.isdisjoint(other.values):
+                    break
+                keys.update(other.values)
+                stop += 1
+        yield stop, records[start:stop]  # type: ignore[misc]
+        start = stop
+
+
+class Caller:
+    """Turns a group into the backend's call."""
+
+    def __init__(self, backend: Backend, blobs: BlobStore) -> None:
+        self._backend = backend
+        self._blobs = blobs
+
+    def __call__(self, group: Group) -> None:
+        """Give ``group`` to the backend; what the backend raises passes through."""
+        calls: dict[type, Callable[[Any], None]] = {
+            Metric: self._metrics,
+            Params: self._params,
+            Artifact: self._artifact,
+            Config: self._config,
+            Tags: self._tags,
+            Properties: self._properties,
+            Text: self._texts,
+        }
+        calls[type(group[0])](group)
+
+    def _metrics(self, group: Sequence[Metric]) -> None:
+        self._backend.log_metrics(
+            [
+                MetricPoint(
+                    record.name,
+                    float(record.value) if record.value.__class__ is str else record.value,  # type: ignore[arg-type]
+                    record.iteration,
+                    record.axis,
+                    record.time,
+                )
+                for record in group
+            ]
+        )
+
+    def _params(self, group: Sequence[Params]) -> None:
+        if group[0].removed:
+            self._backend.remove_params(group[0].removed)
+        merged: dict[str, Any] = {}
+        for record in group:
+            merged.update(record.values)
+        if merged:
+            self._backend.log_params(merged)
+
+    def _artifact(self, group: Sequence[Artifact]) -> None:
+        (record,) = group
+        file = artifact_file(record, self._blobs)
+        if record.path not in self._backend.own_files:
+            self._backend.log_artifact(file)
+            return
+        moved = f"artifacts/{record.path}"
+        self._backend.log_artifact(msgspec.structs.replace(file, path=moved))
+        reason = "the backend keeps a file of its own under this name"
+        self._backend.adjusted({"artifact": record.path, "stored_as": moved}, reason)
+
+    def _config(self, group: Sequence[Config]) -> None:
+        (record,) = group
+        file = self._blobs.path(record.digest)
+        self._backend.log_config(
+            ConfigObject(
+                record.name, record.suffix, record.value, file, record.digest, file.stat().st_size
+            )
+        )
+
+    def _tags(self, group: Sequence[Tags]) -> None:
+        (record,) = group
+        self._backend.set_tags(record.values)
+
+    def _properties(self, group: Sequence[Properties]) -> None:
+        (record,) = group
+        self._backend.set_properties(msgspec.convert(record.values, dict[str, Property]))
+
+    def _texts(self, group: Sequence[Text]) -> None:
+        lines = [TextLine(record.text, record.level, record.time) for record in group]
+        self._backend.log_text(lines)
+
+
+def artifact_file(record: Artifact, blobs: BlobStore) -> ArtifactFile:
+    """Return where the content of an artifact is.
+
+    Raises:
+        FileNotFoundError: it was logged with ``copy=False`` and is not there any more.
+    """
+    file = blobs.path(record.digest) if record.source is None else _existing(record.source)
+    return ArtifactFile(file, record.path, record.digest, record.size)
+
+
+def _existing(source: str) -> Path:
+    file = Path(source)
+    if not file.is_file():
+        raise FileNotFoundError(f"logged with copy=False, and no longer there: {source}")
+    return file
+
+
+def parts(record: Deliverable) -> list[Deliverable]:
+    """Split a refused record of many parameters into records of one parameter."""
+    if type(record) is Params and len(record.values) > 1:
+        return [Params(record.time, {key: value}) for key, value in record.values.items()]
+    return [record]

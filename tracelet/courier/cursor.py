@@ -1,0 +1,65 @@
+"""How far one backend has come, on disk; a cursor that runs ahead of the tracker loses records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from tracelet.journal.files import replace_file
+from tracelet.journal.reader import Position
+from tracelet.records import RunLink, Status
+
+Health: TypeAlias = Literal["starting", "ok", "degraded", "hung", "gave up"]
+"""``degraded``: calls keep failing, the backlog waits in the journal and is tried now and then."""
+
+
+class Cursor(msgspec.Struct):
+    """The durable state of one backend of one run.
+
+    Attributes:
+        position: the place in the journal behind which everything is to be delivered yet.
+        delivered: records that the backend has taken.
+        adjusted: of those, how many it could not hold as given.
+        rejected: records that it refused; they are in ``rejected/<backend>.jsonl``.
+        link: where the run is in the tracker.
+        checkpoint: what the backend's ``flush`` returned for this position.
+        ended: the ending found before ``position``, if the run was not resumed behind it.
+        closed: the ending with which the backend was closed last; None while it is open.
+        health: see :data:`Health`.
+        last_error: the last failure, in one line.
+        failures: how many calls in a row have failed.
+        skipped: lines before ``position`` that were no records.
+    """
+
+    position: Position = {}
+    delivered: int = 0
+    adjusted: int = 0
+    rejected: int = 0
+    link: RunLink | None = None
+    checkpoint: Any = None
+    ended: Status | None = None
+    closed: Status | None = None
+    health: Health = "starting"
+    last_error: str | None = None
+    failures: int = 0
+    skipped: int = 0
+
+
+class CursorFile:
+    """The file of one backend's cursor; written by its delivery alone."""
+
+    def __init__(self, directory: Path, backend: str) -> None:
+        self.path = directory / f"{backend}.json"
+
+    def load(self) -> Cursor:
+        """Return what was saved last; a fresh cursor if nothing was."""
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=Cursor)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return Cursor()
+
+    def save(self, cursor: Cursor) -> None:
+        """Replace what was saved."""
+        replace_file(self.path, msgspec.json.encode(cursor))

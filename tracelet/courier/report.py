@@ -1,0 +1,147 @@
+"""The delivery report: what became of everything that was logged. Its sums must always be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from tracelet.courier.cursor import Cursor, CursorFile, Health
+from tracelet.journal.rundir import RunDir
+from tracelet.records import DELIVERABLE, RunLink
+
+
+class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the records of a run in one backend.
+
+    A metric point is one record; so is each call that logs parameters, an artifact, and so on.
+    ``accepted == delivered + rejected + pending``, always.
+
+    Attributes:
+        accepted: records in the journal.
+        delivered: records that the backend has taken.
+        adjusted: of those, how many it could not hold as given; it has them exact in an artifact.
+        rejected: records it refused; they are in ``rejected/<backend>.jsonl`` with the reason.
+        pending: records still to be delivered; ``tracelet sync`` does.
+        link: where the run is in the tracker, once known.
+        health: ``ok``, ``degraded`` …
+        last_error: the last failure, in one line, or None.
+    """
+
+    accepted: int
+    delivered: int
+    adjusted: int
+    rejected: int
+    pending: int
+    link: RunLink | None = None
+    health: Health = "starting"
+    last_error: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the backend has taken every record."""
+        return self.pending == 0 and self.rejected == 0
+
+    def __str__(self) -> str:
+        text = f"{self.delivered:,} of {self.accepted:,} delivered"
+        for what in ("adjusted", "rejected", "pending"):
+            if count := getattr(self, what):
+                text += f", {count:,} {what}"
+        if self.link is not None and self.link.url:
+            text += f"  {self.link.url}"
+        if (not self.complete or self.health == "degraded") and self.last_error:
+            text += f"  ({self.last_error})"
+        return text
+
+
+class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of everything that was logged, a :class:`BackendReport` for each backend.
+
+    ``report["mlflow"]`` is the report of one backend; iterating gives the names.
+
+    Attributes:
+        backends: the reports by backend.
+        lost: records that could not be written to the journal.
+        redacted: values in which a secret was replaced.
+        skipped: lines of the journal that were no records.
+    """
+
+    backends: dict[str, BackendReport] = {}
+    lost: int = 0
+    redacted: int = 0
+    skipped: int = 0
+
+    def __getitem__(self, backend: str) -> BackendReport:
+        return self.backends[backend]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.backends)
+
+    def __len__(self) -> int:
+        return len(self.backends)
+
+    def items(self) -> Iterator[tuple[str, BackendReport]]:
+        """Iterate over names and reports."""
+        return iter(self.backends.items())
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was lost, and every backend has taken every record."""
+        return not self.lost and all(report.complete for report in self.backends.values())
+
+    def lines(self) -> list[str]:
+        """Return the report for people, one line a backend."""
+        width = max(map(len, self.backends), default=0)
+        lines = [f"{name:{width}}  {report}" for name, report in self.backends.items()]
+        if self.lost:
+            lines.append(f"{self.lost:,} records could not be written to the journal and are lost")
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def make_report(
+    run_dir: RunDir, backends: list[str], *, lost: int = 0, redacted: int = 0
+) -> DeliveryReport:
+    """Make the report of a run from its journal and its cursors."""
+    reports: dict[str, BackendReport] = {}
+    skipped = 0
+    for name in backends:
+        cursor = CursorFile(run_dir.cursors, name).load()
+        pending, torn = _pending(run_dir, cursor)
+        skipped = max(skipped, cursor.skipped + torn)
+        reports[name] = BackendReport(
+            accepted=cursor.delivered + cursor.rejected + pending,
+            delivered=cursor.delivered,
+            adjusted=cursor.adjusted,
+            rejected=cursor.rejected,
+            pending=pending,
+            link=cursor.link,
+            health=cursor.health,
+            last_error=cursor.last_error,
+        )
+    return DeliveryReport(backends=reports, lost=lost, redacted=redacted, skipped=skipped)
+
+
+def is_delivered(run_dir: RunDir, backend: str, upto: Mapping[str, int]) -> bool:
+    """Return whether a backend has everything before ``upto``, an offset for each segment."""
+    position = CursorFile(run_dir.cursors, backend).load().position
+    return all(position.get(name, (0, 0))[0] >= offset for name, offset in upto.items())
+
+
+def _pending(run_dir: RunDir, cursor: Cursor) -> tuple[int, int]:
+    reader = run_dir.reader()
+    position, count = dict(cursor.position), 0
+    while (chunk := reader.read(position)) is not None:
+        count += sum(isinstance(record, DELIVERABLE) for record in chunk.records)
+        position = chunk.advance(position, len(chunk.records))
+    reader.close()
+    return count, reader.skipped
+
+
+def report_as_builtins(report: DeliveryReport) -> dict[str, Any]:
+    """Return the report as ``run.json`` and ``--json`` have it."""
+    built: dict[str, Any] = msgspec.to_builtins(report)
+    return built

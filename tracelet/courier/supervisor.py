@@ -1,0 +1,282 @@
+"""The courier: a process that outlives the training and delivers what it logged, whatever happens.
+
+It runs light backends in threads and keeps a worker process for each of the others; a worker that
+dies is started again, one whose call goes far past its time bound is ended. When the training
+process is gone it writes the run's true ending, waits until everything is delivered, and leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tracelet.backends.registry import ResolvedBackend, resolve
+from tracelet.courier.cursor import CursorFile, Health
+from tracelet.courier.ending import settle
+from tracelet.courier.messages import BUSY, DONE, LOCKED, WAKE, Orders, launch, read_orders, tell
+from tracelet.courier.retry import backoff
+from tracelet.courier.thread import DeliveryThread
+from tracelet.courier.view import refresh_view, write_view
+from tracelet.errors import TraceletError
+from tracelet.journal.lifecycle import Launch, Lifecycle
+from tracelet.journal.rundir import RunDir
+from tracelet.journal.segments import compact
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.2
+START_SECONDS = 120.0
+"""How long a worker may take from its start to its first call: SDKs import for many seconds."""
+
+
+class Worker:
+    """Keeps the worker process of one backend alive and within its time bounds."""
+
+    def __init__(self, run_dir: RunDir, name: str, orders: Orders) -> None:
+        self.name = name
+        self.done = False
+        self._run_dir = run_dir
+        self._orders = orders
+        self._ends = 0
+        self._ending_since = 0.0
+        self._start_at = 0.0
+        self._deadline: float | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._delivered = -1
+
+    def tick(self, *, run_is_over: bool) -> None:
+        """Start the process if it is time to, read what it says, end it if it hangs."""
+        now = time.monotonic()
+        if self.done:
+            return
+        if self._process is None:
+            if run_is_over and self._ends and now - self._ending_since > self._orders.linger:
+                _note(
+                    self._run_dir, self.name, "gave up", "its worker keeps ending; see courier.log"
+                )
+                self.done = True
+            elif now >= self._start_at:
+                self._start(now)
+            return
+        self._listen(now)
+        code = self._process.poll()
+        if code is not None:
+            self._ended(code, now)
+        elif self._deadline is not None and now > self._deadline:
+            error = "no answer within twice its time bound; the worker was ended"
+            _note(self._run_dir, self.name, "hung", error)
+            self._process.kill()
+            self._ended(self._process.wait(), now)
+
+    def wake(self) -> None:
+        """There is something to deliver now."""
+        if self._process is not None:
+            tell(self._process, WAKE)
+
+    def _start(self, now: float) -> None:
+        try:
+            self._process = launch(
+                self._run_dir.path, self._orders, self._run_dir.courier_log, backend=self.name
+            )
+        except OSError as error:  # no process or no file more for this user
+            log.warning("the worker of %s cannot be started: %s", self.name, error)
+            self._put_off(now)
+        else:
+            self._deadline = now + START_SECONDS
+
+    def _listen(self, now: float) -> None:
+        assert self._process is not None and self._process.stdout is not None  # noqa: PT018
+        pipe = self._process.stdout.fileno()
+        said = b""
+        while select.select([pipe], [], [], 0)[0]:
+            heard = os.read(pipe, 65536)
+            if not heard:
+                break
+            said = (said + heard)[-4096:]
+        words = said.split(b"\n")[:-1]
+        if words:
+            last = words[-1].split()
+            busy = len(last) == 2 and last[0] == BUSY
+            self._deadline = now + 2 * float(last[1]) if busy else None
+
+    def _ended(self, code: int, now: float) -> None:
+        assert self._process is not None
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # a word that was not read any more
+                    pipe.close()
+        self._process = None
+        if code == DONE:
+            self.done = True
+            return
+        pause = self._put_off(now)
+        log.warning(
+            "the worker of %s ended with code %d, and is started again in %.1f s",
+            self.name,
+            code,
+            pause,
+        )
+
+    def _put_off(self, now: float) -> float:
+        """Set the time of the next start, later each time unless something was delivered."""
+        cursor = CursorFile(self._run_dir.cursors, self.name).load()
+        self._ends = 1 if cursor.delivered > self._delivered else self._ends + 1
+        self._delivered = cursor.delivered
+        if self._ends == 1:
+            self._ending_since = now
+        pause = 0.0 if self._ends == 1 else backoff(self._ends - 1)
+        self._start_at = now + pause
+        return pause
+
+
+class Supervisor:
+    """Runs the courier of one run; it holds the run's lock.
+
+    Args:
+        run_dir: the run.
+        life: its lifecycle, read.
+        orders: options, and how long to keep trying.
+    """
+
+    def __init__(self, run_dir: RunDir, life: Lifecycle, orders: Orders) -> None:
+        self._run_dir = run_dir
+        self._life = life
+        self._orders = orders
+        self._teller_is_there = True
+        self._deliveries: dict[str, Worker | DeliveryThread] = {}
+        self._begun_at: dict[str, int] = {}  # which start of the run each delivery began with
+        self._shown: Any = None
+
+    def run(self) -> None:
+        """Deliver until the run has ended and every backend is done, or its directory is gone."""
+        self._staff()
+        over = False
+        # Whoever deletes a run while it is delivered may leave a part of it.
+        while self._run_dir.cursors.is_dir() and self._run_dir.journal.is_dir():
+            # At the end somebody waits for us.
+            self._listen(TICK_SECONDS / 10 if over else TICK_SECONDS)
+            self._life.update()
+            over = settle(self._run_dir, self._life) != "running"
+            self._show(over)
+            for delivery in self._deliveries.values():
+                if isinstance(delivery, Worker):
+                    delivery.tick(run_is_over=over)
+            done = [name for name, delivery in self._deliveries.items() if delivery.done]
+            # Whoever resumed the run meanwhile wrote that into the journal.
+            if any(self._begun_at[name] < self._life.update().starts for name in done):
+                self._staff()
+            elif over and len(done) == len(self._deliveries):
+                return
+
+    def _show(self, over: bool) -> None:
+        """Keep ``run.json`` up to date while the run lives."""
+        links = {name: CursorFile(self._run_dir.cursors, name).load().link
+                 for name in self._deliveries}  # fmt: skip
+        now = (over, dict(self._life.tags), links)
+        if now != self._shown:
+            self._shown = now
+            if over:
+                refresh_view(self._run_dir, self._life)
+            else:
+                write_view(self._run_dir, self._life, None)
+
+    def _staff(self) -> None:
+        life_launch = self._life.launch
+        assert life_launch is not None
+        starts = self._life.starts
+        behind = {
+            name
+            for name, delivery in self._deliveries.items()
+            if delivery.done and self._begun_at[name] < starts
+        }
+        for found, options in choose(self._run_dir, life_launch, self._orders):
+            if found.name in self._deliveries and found.name not in behind:
+                continue
+            self._begun_at[found.name] = starts
+            if found.cls.capabilities.lightweight:
+                self._deliveries[found.name] = DeliveryThread(
+                    self._run_dir, found, life_launch.run, options, linger=self._orders.linger
+                )
+            else:
+                self._deliveries[found.name] = Worker(self._run_dir, found.name, self._orders)
+        self._begun_at.update(dict.fromkeys(behind, starts))
+
+    def _listen(self, seconds: float) -> None:
+        if not self._teller_is_there:
+            time.sleep(seconds)
+        elif select.select([0], [], [], seconds)[0]:
+            if os.read(0, 4096):
+                for delivery in self._deliveries.values():
+                    delivery.wake()
+            else:
+                self._teller_is_there = False
+
+
+def choose(
+    run_dir: RunDir, life: Launch, orders: Orders
+) -> list[tuple[ResolvedBackend, dict[str, Any]]]:
+    """Return the backends of a run with their options; one that cannot be loaded is left out."""
+    chosen = []
+    for entry in life.backends:
+        name, target = entry["name"], entry["target"]
+        if target is None or (orders.only is not None and name not in orders.only):
+            continue
+        try:
+            chosen.append((resolve(target), life.options(name, orders.options.get(name))))
+        except TraceletError as error:
+            log.error("%s", error)  # noqa: TRY400 - it says all there is to say
+            _note(run_dir, name, "gave up", str(error))
+    return chosen
+
+
+def _note(run_dir: RunDir, backend: str, health: Health, error: str) -> None:
+    """Write into a cursor what its delivery cannot write itself."""
+    file = CursorFile(run_dir.cursors, backend)
+    cursor = file.load()
+    cursor.health, cursor.last_error, cursor.failures = health, error, cursor.failures + 1
+    file.save(cursor)
+
+
+def serve(run_dir: RunDir, orders: Orders) -> int:
+    """Be the courier of a run until it is delivered; return the exit code."""
+    if not run_dir.cursors.is_dir():
+        log.error("%s holds no run", run_dir.path)
+        return 2
+    lock = run_dir.lock()
+    life = Lifecycle(run_dir)
+    while True:
+        if not lock.acquire():
+            log.info("another courier delivers %s", run_dir.path)
+            return LOCKED
+        if life.update().launch is None:
+            log.error("%s holds no run", run_dir.path)
+            return 2
+        Supervisor(run_dir, life, orders).run()
+        if not run_dir.cursors.is_dir():
+            log.error("%s was deleted; there is nothing to deliver any more", run_dir.path)
+            return 2
+        report = refresh_view(run_dir, life)
+        if all(one.pending == 0 for one in report.backends.values()):
+            compact(run_dir.journal)
+        seen = life.starts
+        lock.release()
+        # The courier of a run that goes on since then has found the lock taken, and has left.
+        if life.update().starts == seen:
+            return 0
+
+
+def main(path: str) -> int:
+    """Run as ``python -m tracelet courier RUN_DIR``."""
+    logging.basicConfig(format="%(asctime)s courier: %(message)s", level=logging.INFO)
+    if hasattr(os, "nice"):
+        os.nice(5)  # the training comes first
+    threading.current_thread().name = "tracelet-courier"
+    return serve(RunDir(Path(path)), read_orders(sys.stdin.buffer))

@@ -1,0 +1,107 @@
+"""``run.json``: what people and ``tracelet runs`` see of a run; derived, and never the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tracelet.courier.cursor import CursorFile
+from tracelet.courier.report import DeliveryReport, make_report
+from tracelet.journal.files import replace_file
+from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.process import ProcessId
+from tracelet.journal.rundir import RunDir
+from tracelet.records import RunInfo, RunLink, Status
+
+
+class RunView(msgspec.Struct, kw_only=True):
+    """The content of ``run.json``.
+
+    Attributes:
+        run_id, name, project, group, parent, started, facts: as in :class:`RunInfo`.
+        status: as far as known when it was written.
+        ended: seconds since the epoch, or None.
+        reason: why it ended, if not by ``stop()``.
+        tags: the tags.
+        backends: the names of its backends.
+        links: where it is in each of them.
+        report: the delivery report.
+        process: the process that logs, or logged, it.
+    """
+
+    run_id: str
+    name: str
+    project: str
+    status: Status
+    started: float
+    ended: float | None = None
+    reason: str | None = None
+    group: str | None = None
+    parent: str | None = None
+    tags: dict[str, str] = {}
+    backends: list[str] = []
+    links: dict[str, RunLink] = {}
+    report: DeliveryReport | None = None
+    facts: dict[str, Any] = {}
+    process: ProcessId | None = None
+
+    def info(self, run_dir: RunDir) -> RunInfo:
+        """Return who the run is."""
+        names = set(RunInfo.__struct_fields__) & set(self.__struct_fields__)
+        return RunInfo(dir=str(run_dir.path), **{name: getattr(self, name) for name in names})
+
+
+def write_view(run_dir: RunDir, life: Lifecycle, report: DeliveryReport | None) -> None:
+    """Write ``run.json`` from the journal's lifecycle and a report, if there is one yet."""
+    launch = life.launch
+    if launch is None:
+        return
+    run = launch.run
+    names = [backend["name"] for backend in launch.backends]
+    links = {name: CursorFile(run_dir.cursors, name).load().link for name in names}
+    view = RunView(
+        run_id=run.run_id,
+        name=run.name,
+        project=run.project,
+        status=life.status,
+        started=run.started,
+        ended=life.ended,
+        reason=life.reason,
+        group=run.group,
+        parent=run.parent,
+        tags=life.tags,
+        backends=names,
+        links={name: link for name, link in links.items() if link is not None},
+        report=report,
+        facts=run.facts,
+        process=launch.process,
+    )
+    replace_file(run_dir.run_json, msgspec.json.format(msgspec.json.encode(view)) + b"\n")
+
+
+def refresh_view(run_dir: RunDir, life: Lifecycle) -> DeliveryReport:
+    """Write ``run.json`` with a new report; what only the training could count is kept in it."""
+    try:
+        before = read_view(run_dir).report
+    except (OSError, msgspec.DecodeError):
+        before = None
+    report = make_report(
+        run_dir,
+        [entry["name"] for entry in life.launch.backends] if life.launch is not None else [],
+        # A full disk may have kept the ending, and so these, out of the journal.
+        lost=max(life.lost, before.lost if before is not None else 0),
+        redacted=max(life.redacted, before.redacted if before is not None else 0),
+    )
+    write_view(run_dir, life, report)
+    return report
+
+
+def read_view(run_dir: RunDir) -> RunView:
+    """Read ``run.json``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        msgspec.DecodeError: it is not one of ours.
+    """
+    return msgspec.json.decode(run_dir.run_json.read_bytes(), type=RunView)

@@ -1,0 +1,97 @@
+"""The calls most scripts need; everything they do, an :class:`Experiment` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tracelet.core.active import active
+from tracelet.core.experiment import Experiment
+from tracelet.errors import NotRunningError
+from tracelet.records import Status
+from tracelet.settings import ExperimentConfig
+
+if TYPE_CHECKING:
+    from tracelet.core.artifacts import PathLike
+    from tracelet.courier.report import DeliveryReport
+
+
+def start_logging(
+    exp_name: str | None = None,
+    project: str | None = None,
+    backend: Any = None,
+    *,
+    config: ExperimentConfig | Mapping[str, Any] | PathLike | None = None,
+    tags: Mapping[str, Any] | None = None,
+    params: Any = None,
+    resume: str | bool | None = None,
+    run_id: str | None = None,
+    **settings: Any,
+) -> Experiment:
+    """Start a run and make it the active one; a run that is active in this context is stopped.
+
+    In a child process of a run, it joins the parent's run. In a process of a rank above 0 it gives
+    an experiment that checks its arguments and writes nothing.
+
+    Args:
+        exp_name: the run's name.
+        project: the project it belongs to.
+        backend: a backend's name, ``"module:Class"``, a class, an instance, or a list of such;
+            None: the settings, then ``local``.
+        config: settings, as an object, a mapping, or the path of a TOML, YAML or JSON file.
+        tags: tags to begin with.
+        params: parameters to begin with.
+        resume: a run id to go on with, or True for the latest run of this name.
+        run_id: the id of the new run, unless one is to be made up.
+        settings: any other setting, such as ``dir``, ``courier`` or ``strict``.
+
+    Returns:
+        The running experiment; also a context manager.
+
+    Raises:
+        SettingsError: a setting is unknown or has the wrong type.
+        UnknownBackendError: a backend is unknown or not installed; the message says what to do.
+        RunNotFoundError: there is no run to resume.
+    """
+    if project is not None:
+        settings["project"] = project
+    experiment = Experiment(
+        exp_name,
+        config,
+        backend,
+        tags=tags,
+        params=params,
+        resume=resume,
+        run_id=run_id,
+        **settings,
+    )
+    current = active()
+    if current is not None:
+        from tracelet.core import lifetime
+
+        lifetime.check(experiment)
+        current.stop()
+    return experiment.start()
+
+
+def stop_logging(
+    status: Status | None = None, *, timeout: float | None = None, wait: bool = True
+) -> DeliveryReport:
+    """Stop the active run; see :meth:`Experiment.stop`.
+
+    Raises:
+        NotRunningError: no run is active.
+    """
+    current = active()
+    if current is None:
+        raise NotRunningError("no run is active; start_logging() begins one")
+    return current.stop(status, timeout=timeout, wait=wait)
+
+
+def get_active_experiment() -> Experiment | None:
+    """Return the active experiment of this context or process, the parent's run, or None."""
+    if (current := active()) is not None:
+        return current
+    from tracelet.core.lifetime import inherited_experiment
+
+    return inherited_experiment()

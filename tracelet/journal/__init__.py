@@ -1,0 +1,1 @@
+"""The journal: an append-only file of JSON lines in the run's directory. It is the truth."""

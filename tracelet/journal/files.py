@@ -1,0 +1,109 @@
+"""Files that are replaced whole, and locks: half a file must never be seen by a reader."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+if sys.platform != "win32":  # there, one courier a run is up to the user
+    import fcntl
+
+_held: dict[tuple[str, int], FileLock] = {}
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+class FileLock:
+    """A lock on a file, held by a process until :meth:`release` or its death, however it dies.
+
+    It is a POSIX record lock and not ``flock``: a forked child must not inherit it, or a child
+    that lives on would keep the run from ever being delivered. Record locks belong to the process,
+    so a second lock in the same process is refused by a table of what this one holds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._key = os.path.realpath(path)
+        self._fd: int | None = None
+        self._pid = 0
+
+    def acquire(self) -> bool:
+        """Take the lock if nobody holds it; return whether it is held now."""
+        if self._fd is not None and self._pid == os.getpid():
+            return True
+        mine = (self._key, os.getpid())
+        # Before the file is opened: to close it again would end the lock of another thread.
+        if _held.setdefault(mine, self) is not self:
+            return False
+        self._fd, self._pid = None, os.getpid()
+        try:
+            self._fd = self._locked()
+        finally:
+            if self._fd is None:
+                del _held[mine]
+        return self._fd is not None
+
+    def _locked(self) -> int | None:
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if sys.platform != "win32":
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(fd)
+                return None
+        return fd
+
+    def release(self) -> None:
+        """Give the lock back; harmless if it is not held."""
+        if self._fd is not None and self._pid == os.getpid():
+            os.close(self._fd)
+            _held.pop((self._key, self._pid), None)
+        self._fd = None
+
+
+@contextlib.contextmanager
+def opened_exclusively(path: Path) -> Iterator[bool]:
+    """Yield whether no process, and no forked child of one, has the segment open for writing."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield _flock(fd, exclusive=True)
+    finally:
+        os.close(fd)
+
+
+def above_standard_streams(fd: int) -> int:
+    """Move a descriptor from where a standard stream is missing: somebody may print there."""
+    if fd > 2 or sys.platform == "win32":
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
+
+
+def mark_open(fd: int) -> None:
+    """Mark a segment as open for writing, for as long as any copy of the descriptor lives."""
+    _flock(fd, exclusive=False)
+
+
+def _flock(fd: int, *, exclusive: bool) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,216 @@
+"""Reads a journal from a position on; a torn or a garbage line must never stop a reader.
+
+Promises:
+
+- Records of one thread come in the order of their calls. Records of several processes are merged
+  by their time.
+- A line without its newline is not read yet: it is being written, or its writer was killed in the
+  middle of it. A whole line that is no record is counted in :attr:`JournalReader.skipped`.
+- A :class:`Position` is exact to the record and stays valid while segments grow, are added, and
+  are compressed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from tracelet.journal.blobs import BlobStore
+from tracelet.journal.segments import SegmentFile, chains, segment_size
+from tracelet.records import AnyRecord, Stored, decode, decode_lines
+
+Position: TypeAlias = dict[str, tuple[int, int]]
+"""For each segment: an offset in bytes, and how many records behind it are done."""
+
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+class Chunk(msgspec.Struct):
+    """Records in order, and where each of them is.
+
+    Attributes:
+        records: the records.
+        origins: for each record, the segment's index in ``segments``; None if there is only one.
+    """
+
+    records: list[AnyRecord]
+    segments: list[_Piece]
+    origins: list[int] | None = None
+
+    @property
+    def more(self) -> bool:
+        """Whether there was more behind it when it was read."""
+        return any(piece.more for piece in self.segments)
+
+    def advance(self, position: Position, done: int) -> Position:
+        """Return ``position`` moved behind the first ``done`` records of this chunk."""
+        moved = dict(position)
+        if self.origins is None:
+            counts = [done]
+        else:
+            counts = [0] * len(self.segments)
+            for origin in self.origins[:done]:
+                counts[origin] += 1
+        for piece, count in zip(self.segments, counts, strict=True):
+            skip = piece.skipped_records + count
+            moved[piece.name] = (piece.end, 0) if skip == piece.total else (piece.start, skip)
+        return moved
+
+
+class _Piece(msgspec.Struct):
+    """What was read of one segment: bytes ``start`` to ``end``, ``total`` records in them."""
+
+    name: str
+    start: int
+    end: int
+    total: int
+    skipped_records: int
+    records: list[AnyRecord]
+    more: bool
+
+
+class JournalReader:
+    """Reads the records of a run.
+
+    Args:
+        directory: where the segments are.
+        blobs: where long records are kept.
+        chunk_bytes: how much of a segment is read at a time.
+    """
+
+    def __init__(
+        self, directory: Path, blobs: BlobStore, *, chunk_bytes: int = CHUNK_BYTES
+    ) -> None:
+        self._directory = directory
+        self._blobs = blobs
+        self._chunk_bytes = chunk_bytes
+        self._files: dict[str, SegmentFile] = {}
+        self._bad: dict[str, set[int]] = {}
+        self._torn: set[str] = set()
+
+    @property
+    def skipped(self) -> int:
+        """How many lines, whole or torn at the end of a segment, were no records."""
+        return sum(map(len, self._bad.values())) + len(self._torn)
+
+    def read(self, position: Position) -> Chunk | None:
+        """Return the records that come next after ``position``, or None if there are none now."""
+        limits = self._sizes()
+        pieces: list[_Piece] = []
+        for chain in limits:
+            for index, (name, size) in enumerate(chain):
+                piece = self._read_piece(name, size, position.get(name, (0, 0)))
+                if piece is not None:
+                    # The next segments of this process may come before what others wrote.
+                    piece.more = piece.more or index + 1 < len(chain)
+                    pieces.append(piece)
+                    break
+        if not pieces:
+            return None
+        if len(pieces) == 1:
+            return Chunk(pieces[0].records, pieces)
+        return _merge(pieces)
+
+    def batches(self) -> Iterator[list[AnyRecord]]:
+        """Yield every record there is now, many at a time; no file stays open behind it."""
+        position: Position = {}
+        try:
+            while (chunk := self.read(position)) is not None:
+                yield chunk.records
+                position = chunk.advance(position, len(chunk.records))
+        finally:
+            self.close()
+
+    def records(self) -> Iterator[AnyRecord]:
+        """Yield every record there is now."""
+        for batch in self.batches():
+            yield from batch
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _sizes(self) -> list[list[tuple[str, int | None]]]:
+        # Later segments are measured first: a record that a thread wrote to a later segment is
+        # then only seen together with those that it wrote to the earlier one before.
+        measured = []
+        for chain in chains(self._directory):
+            sizes = [(name, segment_size(self._directory, name)) for name in reversed(chain)]
+            measured.append(sizes[::-1])
+        return measured
+
+    def _read_piece(self, name: str, size: int | None, at: tuple[int, int]) -> _Piece | None:
+        start, skip = at
+        if size is not None and start >= size:
+            return None
+        file = self._files.setdefault(name, SegmentFile(self._directory, name))
+        limit = self._chunk_bytes
+        while True:
+            wanted = limit if size is None else min(limit, size - start)
+            data = file.read(start, wanted)
+            end = data.rfind(b"\n") + 1
+            if end or len(data) < limit:
+                break
+            limit *= 2  # one line is longer than a chunk
+        more = len(data) >= limit
+        if end == len(data) or more:
+            self._torn.discard(name)
+        else:
+            self._torn.add(name)
+        if not end:
+            return None
+        lines = data if end == len(data) else data[:end]
+        records = self._decode(name, start, lines)
+        stop = start + end
+        if len(records) == skip:
+            return self._read_piece(name, size, (stop, 0))
+        return _Piece(name, start, stop, len(records), skip, records[skip:], more)
+
+    def _decode(self, name: str, start: int, lines: bytes) -> list[AnyRecord]:
+        try:
+            records = decode_lines(lines)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            records = []
+            offset = start
+            for line in lines.split(b"\n")[:-1]:
+                try:
+                    records.append(decode(line))
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    if line.strip():
+                        self._bad.setdefault(name, set()).add(offset)
+                offset += len(line) + 1
+        if Stored in set(map(type, records)):
+            records = [self._load(record) for record in records]
+        return records
+
+    def _load(self, record: AnyRecord) -> AnyRecord:
+        if type(record) is not Stored:
+            return record
+        try:
+            return decode(self._blobs.path(record.digest).read_bytes())
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            # The line stays in place, so that positions keep their meaning.
+            self._bad.setdefault("blobs", set()).add(hash(record.digest))
+            return record
+
+
+def _merge(pieces: list[_Piece]) -> Chunk:
+    """Merge by time, each piece in its own order, as far as no unread rest can interfere."""
+    open_ends = [piece.records[-1].time for piece in pieces if piece.more]
+    bound = min(open_ends, default=float("inf"))
+    streams = [zip(itertools.repeat(index), piece.records) for index, piece in enumerate(pieces)]
+    records: list[AnyRecord] = []
+    origins: list[int] = []
+    for index, record in heapq.merge(*streams, key=lambda pair: pair[1].time):
+        if record.time > bound and records:
+            break
+        records.append(record)
+        origins.append(index)
+    return Chunk(records, pieces, origins)

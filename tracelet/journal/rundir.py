@@ -1,0 +1,93 @@
+"""The directory of a run: what is where in it. Nobody else spells these names."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from pathlib import Path
+
+from tracelet.journal.blobs import BlobStore
+from tracelet.journal.files import FileLock
+from tracelet.journal.reader import CHUNK_BYTES, JournalReader
+from tracelet.journal.writer import SEGMENT_BYTES, JournalWriter
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]+")
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class RunDir:
+    """The directory of one run.
+
+    ``run.json`` is the view for people; ``journal/`` the truth; ``blobs/`` contents by hash;
+    ``cursors/`` how far each backend is; ``rejected/`` what a backend could not take;
+    ``exit/`` exit codes; ``courier.log`` what the courier and the SDKs said.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_json = path / "run.json"
+        self.blobs = BlobStore(path / "blobs")
+        self.cursors = path / "cursors"
+        self.rejected = path / "rejected"
+        self.scratch = path / "scratch"
+        self.exit = path / "exit"
+        self.courier_log = path / "courier.log"
+        self._journal = path / "journal"
+        self._journal_link = path / "journal.path"
+
+    @property
+    def journal(self) -> Path:
+        """Where the segments are: ``journal/``, or the directory that ``journal_dir`` made."""
+        try:
+            return Path(self._journal_link.read_text().strip())
+        except FileNotFoundError:
+            return self._journal
+
+    def create(self, journal_dir: Path | None = None) -> None:
+        """Make the directories; harmless if they are there.
+
+        Args:
+            journal_dir: a directory on another disk for the journals of runs, if not here.
+        """
+        self.cursors.mkdir(parents=True, exist_ok=True)
+        if journal_dir is not None and not self._journal.exists():
+            elsewhere = journal_dir.absolute() / self.path.parent.name / self.path.name
+            elsewhere.mkdir(parents=True, exist_ok=True)
+            self._journal_link.write_text(f"{elsewhere}\n")
+        self.journal.mkdir(parents=True, exist_ok=True)
+
+    def writer(self, segment_bytes: int = SEGMENT_BYTES) -> JournalWriter:
+        """Begin a segment of this process."""
+        return JournalWriter(self.journal, self.blobs, segment_bytes=segment_bytes)
+
+    def reader(self, chunk_bytes: int = CHUNK_BYTES) -> JournalReader:
+        """Read the journal."""
+        return JournalReader(self.journal, self.blobs, chunk_bytes=chunk_bytes)
+
+    def lock(self) -> FileLock:
+        """Return the lock of the run's courier."""
+        return FileLock(self.path / "courier.lock")
+
+
+def slug(text: str, longest: int = 160) -> str:
+    """Make a name that is one part of a path of ``text``: a project's, or the start of a run id.
+
+    Args:
+        text: any text.
+        longest: the most bytes of the name; file systems take 255.
+    """
+    safe = _UNSAFE.sub("_", text.encode(errors="replace").decode()).strip(". ")
+    return safe.encode()[:longest].decode(errors="ignore").strip(". ") or "_"
+
+
+def new_run_id(name: str) -> str:
+    """Make a run id of a name, the time (UTC) and four random characters."""
+    when = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    random = "".join(secrets.choice(_ALPHABET) for _ in range(4))
+    return f"{slug(name, 100).replace(' ', '_')}-{when}-{random}"
+
+
+def find_runs(root: Path) -> list[RunDir]:
+    """Return every run below ``root``, which has a directory a project."""
+    return [RunDir(file.parent) for file in sorted(root.glob("*/*/run.json"))]

@@ -1,0 +1,143 @@
+"""Segments of a journal: their names, their order, and their bytes, compressed or not.
+
+A segment is ``<host>-<pid>-<n>.jsonl`` while it is written, and ``….jsonl.gz`` once the run is
+compacted. Offsets always count the uncompressed bytes, so a cursor outlives the compaction.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+from tracelet.journal.files import opened_exclusively, replace_file
+
+_PLAIN, _PACKED, _LIFE = ".jsonl", ".jsonl.gz", ".life"
+_OF_LIFE = re.compile(rb'\n\["(?!(?:metric|text|params|artifact|config|properties)",)[^\n]*')
+_CHUNK = 1 << 20
+
+
+def chains(directory: Path) -> list[list[str]]:
+    """Return the names of all segments, one list for each process, in the order of writing."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for name in segment_names(directory):
+        process, _, number = name.rpartition("-")
+        found.setdefault(process, []).append((int(number), name))
+    return [[name for _, name in sorted(chain)] for _, chain in sorted(found.items())]
+
+
+def segment_names(directory: Path) -> set[str]:
+    """Return the names, without suffix, of all segments."""
+    try:
+        files = os.listdir(directory)
+    except FileNotFoundError:
+        return set()
+    stems = {name.split(".")[0] for name in files if name.endswith((_PLAIN, _PACKED))}
+    return {stem for stem in stems if stem.rpartition("-")[2].isdigit()}
+
+
+def segment_size(directory: Path, name: str) -> int | None:
+    """Return the size in bytes, uncompressed; None if there is no such segment any more."""
+    try:
+        return os.stat(directory / (name + _PLAIN)).st_size
+    except FileNotFoundError:
+        try:
+            with (directory / (name + _PACKED)).open("rb") as packed:
+                packed.seek(-4, os.SEEK_END)  # gzip ends with the size of what it holds
+                return int.from_bytes(packed.read(4), "little")
+        except FileNotFoundError:
+            return None
+
+
+def lines_of_life(lines: bytes) -> list[bytes]:
+    """Find the few lines that tell of the life of the run, among the many that are points."""
+    return [line[1:] for line in _OF_LIFE.findall(b"\n" + lines)]
+
+
+def packed_life(directory: Path, name: str) -> list[bytes] | None:
+    """Return the lines of life of a compressed segment, without reading it; None if unknown."""
+    if (directory / (name + _PLAIN)).exists():
+        return None
+    try:
+        return (directory / (name + _LIFE)).read_bytes().splitlines()
+    except FileNotFoundError:
+        return None
+
+
+class SegmentFile:
+    """The bytes of one segment, read forwards."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._plain = directory / (name + _PLAIN)
+        self._packed = directory / (name + _PACKED)
+        self._file: BinaryIO | None = None
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """Return up to ``limit`` bytes from ``offset``; nothing at the end, or if it is gone."""
+        file = self._open()
+        if file is None:
+            return b""
+        if file.tell() != offset:
+            file.seek(offset)
+        return file.read(limit)
+
+    def close(self) -> None:
+        """Close the file; reading opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO | None:
+        if self._file is None:
+            try:
+                self._file = self._plain.open("rb")
+            except FileNotFoundError:
+                try:
+                    self._file = gzip.open(self._packed, "rb")  # type: ignore[assignment]
+                except FileNotFoundError:
+                    return None
+        return self._file
+
+
+def compact(directory: Path) -> bool:
+    """Compress every segment that nobody can write to any more.
+
+    The lines of life are written beside it once more, as they are: listing a thousand runs must
+    not decompress them. A segment that a process, or a forked child of it, still has open stays
+    as it is: what it appends later would otherwise be lost.
+
+    Returns:
+        Whether all segments are compressed now.
+    """
+    complete = True
+    for name in sorted(segment_names(directory)):
+        plain, packed = directory / (name + _PLAIN), directory / (name + _PACKED)
+        if not plain.exists():
+            continue
+        with opened_exclusively(plain) as ours:
+            if not ours:
+                complete = False
+                continue
+            temporary = packed.with_name(f".{packed.name}.tmp")
+            with plain.open("rb") as content, temporary.open("wb") as raw:
+                with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=3, mtime=0) as packing:
+                    shutil.copyfileobj(content, packing, _CHUNK)
+                raw.flush()
+                os.fsync(raw.fileno())
+            replace_file(directory / (name + _LIFE), _life_of(plain))
+            os.replace(temporary, packed)
+            plain.unlink()
+    return complete
+
+
+def _life_of(plain: Path) -> bytes:
+    found: list[bytes] = []
+    rest = b""
+    with plain.open("rb") as content:
+        while data := content.read(_CHUNK):
+            whole, newline, rest = (rest + data).rpartition(b"\n")
+            found += lines_of_life(whole + newline)
+    return b"".join(line + b"\n" for line in found)

@@ -1,0 +1,247 @@
+"""The record types and their JSON line; a change of a shape here makes old journals unreadable.
+
+A record is one immutable thing to deliver. On disk it is one line, a JSON array that starts with
+the record's tag and its time: ``["metric",1763707200.25,"loss",0.5,100,"iteration"]``. Arrays
+decode more than twice as fast as objects, and a run of days is read back in full. New fields go to
+the end, with a default, so that lines of older versions stay readable.
+
+JSON has no NaN and no infinity: a metric's are the strings ``"NaN"``, ``"Infinity"`` and
+``"-Infinity"``; inside parameters, configuration objects and properties, where a string may be
+meant as one, they are wrapped (see :mod:`tracelet.wire`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from tracelet.wire import from_wire, to_wire
+
+Status: TypeAlias = Literal["running", "finished", "failed", "killed"]
+"""The state of a run; the last three are endings."""
+
+MetricValue: TypeAlias = float | int
+"""A float64, NaN and the infinities among them, or an integer of any size."""
+
+ParamValue: TypeAlias = Any
+"""str, int, float, bool, None, a list of such values or mappings of them, or an empty mapping."""
+
+DEFAULT_AXIS = "iteration"
+
+
+class Record(msgspec.Struct, array_like=True, gc=False, frozen=True, kw_only=False):
+    """What every record has: ``time``, seconds since the epoch, when the call was made."""
+
+    time: float
+
+
+class Started(Record, tag="started", frozen=True):
+    """A process opened the run for logging; ``info`` is a :class:`RunInfo` as builtins."""
+
+    info: dict[str, Any]
+
+
+class Metric(Record, tag="metric", frozen=True):
+    """One point of one metric. ``value`` is a string for NaN and the infinities."""
+
+    name: str
+    value: float | int | str
+    iteration: int
+    axis: str = DEFAULT_AXIS
+
+
+class Params(Record, tag="params", frozen=True):
+    """Parameters that were set, flat.
+
+    ``removed`` are the keys that ceased to exist; ``paths`` has the path of each key that is not
+    what splitting the key at its dots gives, such as ``{"a.b": ["a.b"]}`` for a key with a dot.
+    """
+
+    values: dict[str, Any]
+    removed: list[str] = []
+    paths: dict[str, list[str]] = {}
+
+
+class Artifact(Record, tag="artifact", frozen=True):
+    """A file whose content is kept: in ``blobs/<digest>``, or, not copied, at ``source``."""
+
+    path: str
+    digest: str
+    size: int
+    source: str | None = None
+
+
+class Config(Record, tag="config", frozen=True):
+    """A configuration object kept whole: the blob of its file, and its ``value`` unless it is one.
+
+    ``value`` is None for an object that was given as a file.
+    """
+
+    name: str
+    suffix: str
+    digest: str
+    value: Any = None
+
+
+class Tags(Record, tag="tags", frozen=True):
+    """Tags that were set."""
+
+    values: dict[str, str]
+
+
+class Properties(Record, tag="properties", frozen=True):
+    """User properties that were set: name to ``{"value", "description", "type"}``."""
+
+    values: dict[str, dict[str, Any]]
+
+
+class Text(Record, tag="text", frozen=True):
+    """A line of the run's log; ``level`` is a logging level's name in lower case."""
+
+    text: str
+    level: str = "info"
+
+
+class Finished(Record, tag="finished", frozen=True):
+    """The run ended. ``status`` is None when only the exit code of the process can tell.
+
+    ``lost`` and ``redacted`` are what only the training could count since its start of the run.
+    """
+
+    status: Status | None
+    reason: str | None = None
+    lost: int = 0
+    redacted: int = 0
+
+
+class BackendAdded(Record, tag="backend", frozen=True):
+    """A run that was started without this backend is delivered to it, too, from now on.
+
+    ``backend`` is its ``{"name", "target", "options"}``, as in the start of a run.
+    """
+
+    backend: dict[str, Any]
+
+
+class Stored(Record, tag="stored", frozen=True):
+    """Stands for a record whose line is too long for one write; the line is in a blob."""
+
+    digest: str
+
+
+AnyRecord: TypeAlias = (
+    Started
+    | Metric
+    | Params
+    | Artifact
+    | Config
+    | Tags
+    | Properties
+    | Text
+    | Finished
+    | BackendAdded
+    | Stored
+)
+Deliverable: TypeAlias = Metric | Params | Artifact | Config | Tags | Properties | Text
+"""What backends receive, and what the delivery report counts; the rest is lifecycle."""
+
+DELIVERABLE = (Metric, Params, Artifact, Config, Tags, Properties, Text)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
+_WRAPPED = (Params, Config, Properties, Started, BackendAdded)
+
+encode_plain = _encoder.encode
+"""Encode a record whose values JSON can hold as they are; the caller has made sure of that."""
+
+encode_points = _encoder.encode_lines
+"""Encode a list of points, each with its newline."""
+
+
+def encode(record: AnyRecord) -> bytes:
+    """Make the line of a record, without its newline."""
+    if type(record) in _WRAPPED:
+        return _encoder.encode(to_wire(msgspec.to_builtins(record, builtin_types=(bytes,))))
+    return _encoder.encode(record)
+
+
+def decode(line: bytes) -> AnyRecord:
+    """Read one line back.
+
+    Raises:
+        msgspec.DecodeError: if the line is not a record.
+    """
+    return _unwrap(_decoder.decode(line))
+
+
+def decode_lines(lines: bytes) -> list[AnyRecord]:
+    """Read many whole lines back, quickly.
+
+    Raises:
+        msgspec.DecodeError: if any of them is not a record.
+    """
+    return [
+        record if type(record) is Metric else _unwrap(record)
+        for record in _decoder.decode_lines(lines)
+    ]
+
+
+def _unwrap(record: AnyRecord) -> AnyRecord:
+    if type(record) in _WRAPPED:
+        fields = {name: getattr(record, name) for name in record.__struct_fields__}
+        return type(record)(**{name: from_wire(value) for name, value in fields.items()})
+    return record
+
+
+class MetricPoint(msgspec.Struct, frozen=True, gc=False):
+    """One point of a metric, as it was logged.
+
+    Attributes:
+        name: the metric's name.
+        value: a float64 (NaN and infinities kept) or an integer.
+        iteration: the integer position on ``axis``.
+        axis: the name of the x-axis.
+        time: seconds since the epoch.
+    """
+
+    name: str
+    value: MetricValue
+    iteration: int
+    axis: str
+    time: float
+
+
+class RunLink(msgspec.Struct, frozen=True):
+    """Where a run is in a tracker: its ``id`` there, and the ``url`` of its page if it has one."""
+
+    id: str
+    url: str | None = None
+
+
+class RunInfo(msgspec.Struct, kw_only=True):
+    """Who a run is: what a backend learns when it opens the run, and what ``run.json`` begins with.
+
+    Attributes:
+        run_id: unique in its project; the name of the run's directory.
+        name: the name given by the user.
+        project: the project it belongs to.
+        dir: the run's directory, absolute.
+        started: seconds since the epoch.
+        group: the group of runs it belongs to, if any.
+        parent: the run id of its parent, if any.
+        facts: how it was started: ``pid``, ``host``, ``argv``, ``cwd``, ``python`` …
+        link: where the run is in the backend that is being opened, if it was opened before.
+        checkpoint: what that backend's ``flush`` returned last.
+    """
+
+    run_id: str
+    name: str
+    project: str
+    dir: str
+    started: float
+    group: str | None = None
+    parent: str | None = None
+    facts: dict[str, Any] = {}
+    link: RunLink | None = None
+    checkpoint: Any = None

@@ -1,0 +1,154 @@
+"""Configuration objects, text, tags, properties, and what the run is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracelet.backends.base import Property, Support
+from tracelet.journal.rundir import RunDir
+from tracelet.records import DELIVERABLE
+from tracelet.testing import values
+from tracelet.testing.case import Case
+from tracelet.testing.checks import check
+from tracelet.testing.expect import fail_if, values_match
+
+
+@check(thread=True)
+def config_values(case: Case) -> None:
+    """A configuration object is not there whole, under its name, with its types."""
+    outcome = case.everything
+    values_match(
+        case,
+        outcome,
+        "configs",
+        kind="config",
+        expected=values.CONFIG_VALUES,
+        actual=outcome.read.configs,
+    )
+
+
+@check()
+def config_file(case: Case) -> None:
+    """A configuration that was given as a file is not there byte for byte.
+
+    ``ConfigObject.source`` is the file; ``value`` is None. ``read_back`` gives its bytes.
+    """
+    outcome = case.everything
+    values_match(
+        case,
+        outcome,
+        "configs",
+        kind="config",
+        expected=values.CONFIG_FILE,
+        actual=outcome.read.configs,
+    )
+
+
+@check(thread=True)
+def texts(case: Case) -> None:
+    """A line of the log is missing, changed or out of order."""
+    support = case.support("texts")
+    if support is Support.UNSUPPORTED:
+        return
+    outcome = case.everything
+    kept = [line.get("text") for line in outcome.read.adjusted]
+    found = [text for text in outcome.read.texts if text in values.TEXTS]
+    if found != values.TEXTS and not (
+        support is Support.EMULATED and all(text in [*found, *kept] for text in values.TEXTS)
+    ):
+        raise AssertionError(f"logged: {values.TEXTS}\nread back: {outcome.read.texts}")
+
+
+@check(thread=True)
+def tags(case: Case) -> None:
+    """A tag is missing or changed, or an earlier value of it is there."""
+    outcome = case.everything
+    expected = {key: value for several in values.TAGS for key, value in several.items()}
+    values_match(case, outcome, "tags", kind="tag", expected=expected, actual=outcome.read.tags)
+
+
+@check(thread=True)
+def properties(case: Case) -> None:
+    """A user property is missing or changed, has another type, or an earlier value."""
+    outcome = case.everything
+    expected = {key: value for several in values.PROPERTIES for key, value in several.items()}
+    expected["backbone"] = values.DESCRIBED["value"]
+    actual: dict[str, Any] = {
+        name: found.value if isinstance(found, Property) else found
+        for name, found in outcome.read.properties.items()
+    }
+    values_match(case, outcome, "properties", kind="property", expected=expected, actual=actual)
+    described = outcome.read.properties.get("backbone")
+    if isinstance(described, Property):
+        assert described.description == values.DESCRIBED["description"], described
+
+
+@check(thread=True)
+def identity(case: Case) -> None:
+    """The run has not the name, the project or the group it was started with.
+
+    ``open`` gets them in ``RunInfo``.
+    """
+    read = case.everything.read
+    expected = {"name": values.NAME, "project": values.PROJECT, "group": values.GROUP}
+    fail_if(
+        [
+            f"the {what} is {getattr(read, what)!r}, and was given as {given!r}"
+            for what, given in expected.items()
+            if getattr(read, what) != given
+        ]
+    )
+
+
+@check(thread=True)
+def one_run(case: Case) -> None:
+    """The tracker has no run, or more than one, for one run."""
+    found = case.everything.read.runs
+    if found != 1:
+        raise AssertionError(f"the tracker has {found} runs for one run")
+
+
+@check(thread=True)
+def report(case: Case) -> None:
+    """The delivery report does not say what became of every record.
+
+    Everything here can be delivered, so a rejected record is a bug of the backend: it raises where
+    it should call ``adjusted``. Each record that is adjusted is counted once, and its exact line is
+    in ``tracelet/adjusted.jsonl``.
+    """
+    outcome = case.everything
+    told = outcome.report
+    reader = RunDir(outcome.run.dir).reader()
+    logged = sum(isinstance(record, DELIVERABLE) for record in reader.records())
+    reader.close()
+    problems = []
+    if told.rejected:
+        first = outcome.rejected[0]["reason"] if outcome.rejected else told.last_error
+        problems.append(f"{told.rejected} records were rejected, the first because: {first}")
+    if told.accepted != told.delivered + told.rejected + told.pending:
+        problems.append(f"the sums are wrong: {told}")
+    if told.accepted != logged or told.pending:
+        problems.append(f"{logged} records were logged, and the report says: {told}")
+    if case.backend.capabilities.artifacts is not Support.UNSUPPORTED and told.adjusted != len(
+        outcome.read.adjusted
+    ):
+        problems.append(
+            f"{told.adjusted} records are counted as adjusted, and tracelet/adjusted.jsonl has "
+            f"{len(outcome.read.adjusted)} lines"
+        )
+    fail_if(problems)
+
+
+@check()
+def declared(case: Case) -> None:
+    """A capability is ``UNKNOWN``: say ``FULL``, ``EMULATED`` or ``UNSUPPORTED``."""
+    unknown = [
+        field
+        for field in case.backend.capabilities.__struct_fields__
+        if getattr(case.backend.capabilities, field) is Support.UNKNOWN
+    ]
+    if unknown:
+        raise AssertionError(
+            f"the Capabilities of the backend {case.name!r} do not declare {', '.join(unknown)}; "
+            "each is Support.FULL, EMULATED or UNSUPPORTED"
+        )

@@ -1,0 +1,149 @@
+"""Endings: however a run ends, nothing is lost, and the tracker says how it ended."""
+
+from __future__ import annotations
+
+from tracelet.backends.base import Support
+from tracelet.records import DEFAULT_AXIS, MetricPoint, Status
+from tracelet.testing.bench import Outcome
+from tracelet.testing.case import Case
+from tracelet.testing.checks import check
+from tracelet.testing.expect import fail_if, points_match, values_match
+
+
+def _ended(case: Case, outcome: Outcome, status: Status) -> None:
+    """Check an ending, and that everything before it is there."""
+    _status(case, outcome, status)
+    points_match(case, outcome, None, _points(range(50)), also="float64", ordered=False)
+    values_match(
+        case,
+        outcome,
+        None,
+        kind="param",
+        expected={"ending.lr": 0.5, "ending.first": 0},
+        actual=outcome.read.params,
+    )
+    told = outcome.report
+    if told.pending or told.rejected:
+        raise AssertionError(f"not everything is delivered: {told}")
+
+
+def _status(case: Case, outcome: Outcome, status: Status) -> None:
+    if outcome.run.status != status:
+        raise AssertionError(f"the journal says {outcome.run.status}, and the run was {status}")
+    support = case.support("statuses")
+    if support is Support.UNSUPPORTED or outcome.read.status == status:
+        return
+    kept = any(line.get("status") == status for line in outcome.read.adjusted)
+    if not (support is Support.EMULATED and kept):
+        raise AssertionError(
+            f"the tracker says {outcome.read.status!r}, and the run was {status}; the backend "
+            f"declares statuses={support.name}. Look at close()"
+        )
+
+
+def _points(numbers: range) -> list[MetricPoint]:
+    return [MetricPoint("ending", number / 7, number, DEFAULT_AXIS, 0.0) for number in numbers]
+
+
+@check(thread=True)
+def ending_finished(case: Case) -> None:
+    """A run that was stopped is not ``finished`` in the tracker."""
+    _status(case, case.everything, "finished")
+
+
+@check(alone=True)
+def ending_exception(case: Case) -> None:
+    """A run that an exception ended is not ``failed``, or lacks what was logged before."""
+    _ended(case, case.ended("exception"), "failed")
+
+
+@check(alone=True)
+def ending_keyboard_interrupt(case: Case) -> None:
+    """A run that Ctrl-C ended is not ``killed``, or lacks what was logged before."""
+    _ended(case, case.ended("SIGINT"), "killed")
+
+
+@check(alone=True)
+def ending_terminated(case: Case) -> None:
+    """A run that SIGTERM ended is not ``killed``, or lacks what was logged before."""
+    _ended(case, case.ended("SIGTERM"), "killed")
+
+
+@check(alone=True)
+def ending_killed(case: Case) -> None:
+    """A run that SIGKILL ended is not ``killed``, or lacks what was logged before.
+
+    The courier goes on when the process is gone: look at ``courier.log`` in the run's directory.
+    """
+    _ended(case, case.ended("SIGKILL"), "killed")
+
+
+@check(thread=True)
+def ending_twice(case: Case) -> None:
+    """A second ``stop()`` or a call after it is not refused, or the run is open again."""
+    said = case.everything.result.said
+    fail_if([f"{what}: {error}" for what, error in said.items() if error != "NotRunningError"])
+
+
+@check()
+def resumed_after_finish(case: Case) -> None:
+    """A run that was resumed lacks what it had, has it twice, or became a second run.
+
+    ``open`` gets ``run.link``, which it returned before: open that run again, do not make one. What
+    was delivered does not come again, unless ``restart="anew"`` is declared.
+    """
+    case.outcome("short")  # read back before it goes on
+    _resumed(case, case.resumed(f"short-{case.courier}"))
+
+
+@check(alone=True)
+def resumed_after_crash(case: Case) -> None:
+    """A run that was killed and resumed lacks what it had, has it twice, or became a second run."""
+    case.ended("SIGKILL")
+    _resumed(case, case.resumed("ended-sigkill"))
+
+
+def _resumed(case: Case, outcome: Outcome) -> None:
+    if outcome.read.runs != 1:
+        raise AssertionError(f"the tracker has {outcome.read.runs} runs for one that was resumed")
+    points = [*_points(range(80)), MetricPoint("resumed", 1.0, 0, DEFAULT_AXIS, 0.0)]
+    points_match(case, outcome, None, points, also="float64", ordered=False)
+    expected = {"ending.lr": 0.25, "ending.first": 0}
+    values_match(
+        case,
+        outcome,
+        "param_overwrite",
+        kind="param",
+        expected=expected,
+        actual=outcome.read.params,
+    )
+    _status(case, outcome, "finished")
+
+
+@check()
+def two_runs_at_once(case: Case) -> None:
+    """Two runs of one process mix, or one of them lacks something.
+
+    Use client objects with explicit run ids, never an SDK's global state.
+    """
+    outcome = case.outcome("two")
+    other_job = case.bench.job("two", f"{outcome.job.run_id}-other", case.courier)
+    for number, one in enumerate((outcome, case.bench.look(other_job, outcome.result))):
+        points = [
+            MetricPoint("mixed", at + 1000 * number, at, DEFAULT_AXIS, 0.0) for at in range(50)
+        ]
+        points_match(case, one, None, points, ordered=False)
+        run_id = one.job.run_id
+        expected = {"which": run_id, f"only.{number}": True}
+        values_match(case, one, None, kind="param", expected=expected, actual=one.read.params)
+        values_match(
+            case, one, "tags", kind="tag", expected={"which": run_id}, actual=one.read.tags
+        )
+        problems = []
+        if f"only.{1 - number}" in one.read.params:
+            problems.append(f"the run {run_id} has a parameter of the other")
+        if any("two-" in text and text != run_id for text in one.read.texts):
+            problems.append(f"the run {run_id} has a line of the other: {one.read.texts}")
+        if one.read.runs != 1:
+            problems.append(f"the tracker has {one.read.runs} runs for {run_id}")
+        fail_if(problems)

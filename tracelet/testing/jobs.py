@@ -1,0 +1,219 @@
+"""A job: one script that logs, run in a process of its own in an empty home, or in this process.
+
+The process has a working, home and temporary directory of its own, so that what is left there
+afterwards was written where nobody had said it might be.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from tracelet.courier.report import DeliveryReport
+from tracelet.journal.rundir import slug
+from tracelet.testing import values
+
+PATIENCE = 300.0
+"""Seconds after which a job, or the delivery of its run, is taken to hang."""
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """What a script is told.
+
+    Attributes:
+        script: its name in :data:`tracelet.testing.scripts.SCRIPTS`.
+        backend: the backend, as ``start_logging`` takes it.
+        name: the backend's name.
+        options: its options.
+        courier: ``process`` or ``thread``.
+        runs: where runs are kept.
+        run_id: the id of the run.
+        resume: whether the run is there already.
+        work: a directory of the job's own.
+        points: how many points are many.
+        size: how many bytes are a large artifact.
+    """
+
+    script: str
+    backend: str
+    name: str
+    options: dict[str, Any]
+    courier: Literal["process", "thread"]
+    runs: Path
+    run_id: str
+    resume: bool = False
+    work: Path
+    points: int = 100_000
+    size: int = 200_000_000
+
+    @property
+    def run_dir(self) -> Path:
+        """The directory of the run."""
+        return self.runs / slug(values.PROJECT) / self.run_id
+
+    @property
+    def ready(self) -> Path:
+        """The file that a script makes when it is ready to be ended."""
+        return self.work / "ready"
+
+    @property
+    def sandbox(self) -> Path:
+        """The directory with the working, home and temporary directory of the process."""
+        return self.work / "sandbox"
+
+    def settings(self, **others: Any) -> dict[str, Any]:
+        """Return the arguments of ``Experiment`` for this job."""
+        which = {"resume": self.run_id} if self.resume else {"run_id": self.run_id}
+        return {
+            "name": values.NAME,
+            "project": values.PROJECT,
+            "group": values.GROUP,
+            "dir": self.runs,
+            "backend": self.backend,
+            "backends": {self.name: self.options},
+            "courier": self.courier,
+            "drain_timeout": PATIENCE,
+            "capture": False,
+            "system_metrics": False,
+            "ranks": "all",
+            **which,
+            **others,
+        }
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What a script reports.
+
+    Attributes:
+        reports: what ``stop()`` returned, by run id.
+        said: answers to what only the process that logs can see.
+    """
+
+    reports: dict[str, DeliveryReport] = {}
+    said: dict[str, Any] = {}
+
+
+class Process:
+    """A job in a process of its own.
+
+    Args:
+        job: the job.
+        environment: variables besides those of this process.
+        arguments: what its command line has besides.
+    """
+
+    def __init__(self, job: Job, environment: dict[str, str], arguments: list[str]) -> None:
+        self.job = job
+        homes = {name: job.sandbox / name for name in ("cwd", "home", "tmp")}
+        for path in homes.values():
+            path.mkdir(parents=True)
+        (job.work / "job.json").write_bytes(msgspec.json.encode(job, enc_hook=os.fspath))
+        self._output = {name: job.work / name for name in ("stdout", "stderr")}
+        with self._output["stdout"].open("wb") as out, self._output["stderr"].open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tracelet.testing.child", str(job.work), *arguments],
+                cwd=homes["cwd"],
+                env=_environment(homes["home"], homes["tmp"], environment),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code; negative: the signal that ended it.
+
+        Raises:
+            AssertionError: it does not end.
+        """
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.end()
+            raise AssertionError(
+                f"the script {self.job.script!r} did not end within {PATIENCE:.0f} s; it said:\n"
+                f"{self.output('stderr')[-4000:]}"
+            ) from None
+
+    def end(self) -> None:
+        """End it, if it still runs: a script that waits would wait forever."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def until_ready(self) -> None:
+        """Wait until the script may be ended.
+
+        Raises:
+            AssertionError: it ended before.
+        """
+        for _ in ticks(f"the script {self.job.script!r} to be ready"):
+            if self.job.ready.exists():
+                return
+            if self.process.poll() is not None:
+                raise AssertionError(
+                    f"the script {self.job.script!r} failed:\n{self.output('stderr')[-4000:]}"
+                )
+
+    def output(self, stream: str) -> str:
+        """Return what it wrote to ``stdout`` or ``stderr``."""
+        return self._output[stream].read_text(errors="replace")
+
+    def result(self) -> Result:
+        """Return what it reported; nothing if it was ended."""
+        try:
+            return msgspec.json.decode((self.job.work / "result.json").read_bytes(), type=Result)
+        except FileNotFoundError:
+            return Result()
+
+
+def leftovers(job: Job) -> list[str]:
+    """Return what is in the working, home and temporary directory of a job's process."""
+    found = (path for path in job.sandbox.rglob("*") if not path.is_dir() or path.is_symlink())
+    return sorted(path.relative_to(job.sandbox).as_posix() for path in found)
+
+
+def ticks(waiting_for: str, patience: float = PATIENCE) -> Iterator[None]:
+    """Yield now and then, until the caller has seen what it waits for.
+
+    Raises:
+        AssertionError: it took too long.
+    """
+    deadline = time.monotonic() + patience
+    pause = threading.Event()
+    while time.monotonic() < deadline:
+        yield
+        pause.wait(0.02)
+    raise AssertionError(f"waited {patience:.0f} s for {waiting_for}")
+
+
+def call(script: Callable[[Job], Result], job: Job) -> Result:
+    """Run a script in this process: for backends that live in the process that logs."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    return script(job)
+
+
+def _environment(home: Path, temporary: Path, others: dict[str, str]) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TRACELET_", "XDG_", "PYTEST_")) and name != "CLICOLOR_FORCE"
+    }
+    return {
+        **kept,
+        **others,
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "TMPDIR": str(temporary),
+        "TEMP": str(temporary),
+        "TMP": str(temporary),
+        "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),  # noqa: PTH109
+        "CONTRACT_API_KEY": values.SECRETS["environment"],
+    }

@@ -1,0 +1,58 @@
+"""Values that JSON cannot hold, in JSON: without this a NaN parameter would become a string.
+
+A non-finite float becomes ``{"$float": "NaN"}``. A mapping of the user's that looks like a wrapper
+is itself wrapped, ``{"$dict": {...}}``, so that every JSON-like value comes back as it went in.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_FLOAT, _DICT = "$float", "$dict"
+REDACTED = "[redacted]"
+"""What stands in the journal where a secret was."""
+
+
+def float_token(value: float) -> str:
+    """Name a non-finite float: ``NaN``, ``Infinity`` or ``-Infinity``."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def clean_text(text: str) -> str:
+    """Return ``text`` such that UTF-8 can hold it: lone surrogates become escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def to_wire(value: Any) -> Any:
+    """Replace, at any depth, what JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_FLOAT: float_token(value)}
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        wired = {clean_text(key): to_wire(item) for key, item in value.items()}
+        if len(wired) == 1 and (_FLOAT in wired or _DICT in wired):
+            return {_DICT: wired}
+        return wired
+    if isinstance(value, list | tuple):
+        return [to_wire(item) for item in value]
+    return value
+
+
+def from_wire(value: Any) -> Any:
+    """Undo :func:`to_wire`."""
+    if isinstance(value, dict):
+        if len(value) == 1:
+            if _FLOAT in value:
+                return float(value[_FLOAT])
+            if _DICT in value:
+                value = value[_DICT]
+        return {key: from_wire(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [from_wire(item) for item in value]
+    return value
