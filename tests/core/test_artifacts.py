@@ -1,0 +1,64 @@
+"""What can be an artifact, and what is refused at once: nothing that would wait for a writer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import tracelet
+from tracelet.errors import ArtifactNotFoundError, InvalidValueError
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    exp = tracelet.start_logging()
+    with pytest.raises(InvalidValueError, match="neither a file nor a directory"):
+        exp.log_artifact(tmp_path / "pipe")
+    with pytest.raises(InvalidValueError, match="neither a file nor a directory"):
+        exp.log_artifact("/dev/zero")
+    assert exp.stop()["local"].accepted == 0
+
+
+def test_a_pipe_in_a_directory_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    (folder / "file").write_text("content")
+    with tracelet.start_logging() as exp:
+        exp.log_artifact(folder)
+    assert list(tracelet.load_run(exp.dir).artifacts) == ["folder/file"]
+
+
+def test_a_link_to_nothing_does_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nothing")
+    with tracelet.start_logging() as exp, pytest.raises(ArtifactNotFoundError):
+        exp.log_artifact(tmp_path / "link")
+
+
+def test_a_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number, place in enumerate((tmp_path, folder)):
+        Path(os.fsdecode(os.fsencode(place) + b"/\xff.txt")).write_text(str(number))
+    with tracelet.start_logging() as exp:
+        exp.log_artifact(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt"))
+        exp.log_artifact(folder)
+    artifacts = tracelet.load_run(exp.dir).artifacts
+    assert {path: file.read_text() for path, file in artifacts.items()} == {
+        "\\udcff.txt": "0",
+        "folder/\\udcff.txt": "1",
+    }
+    assert exp.report is not None
+    assert exp.report.complete
+
+
+def test_the_directory_of_the_run_can_be_an_artifact_of_it() -> None:
+    with tracelet.start_logging() as exp:
+        exp.log_metric("loss", 0.5, 0)
+        exp.log_artifact(exp.dir, "itself")
+    artifacts = tracelet.load_run(exp.dir).artifacts
+    assert "itself/run.json" in artifacts
+    assert exp.report is not None
+    assert exp.report.complete

@@ -1,0 +1,143 @@
+"""A configuration object comes back as it was given, in this process and from the run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import tracelet
+from tracelet.core.redaction import REDACTED
+from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
+
+VALUE = {
+    "value": 13.37,
+    "none": None,
+    "dict": {"sub_value": "string", "1": 11},
+    "list_of_ints": [1, 2, 3, 4],
+    "nan": math.inf,
+    "empty": {},
+}
+
+
+@pytest.fixture
+def exp(tmp_path: Path) -> Any:
+    with tracelet.start_logging("run", dir=tmp_path / "runs") as exp:
+        yield exp
+
+
+def stored(exp: tracelet.Experiment) -> dict[str, Any]:
+    exp.flush()
+    assert exp.dir is not None
+    return dict(tracelet.load_run(exp.dir).configurations)
+
+
+def test_a_mapping_is_kept_whole_and_typed(exp: Any) -> None:
+    assert exp.connect_configuration(VALUE, name="dictionary") is VALUE
+
+    assert exp.get_configuration("dictionary") == VALUE
+    assert stored(exp) == {"dictionary": VALUE}
+
+
+def test_a_list_is_kept_and_the_name_is_general_unless_given(exp: Any) -> None:
+    exp.connect_configuration([1, {"a": (2, Path("x"))}])
+
+    assert exp.get_configuration() == [1, {"a": [2, "x"]}]
+    assert stored(exp) == {"General": [1, {"a": [2, "x"]}]}
+
+
+def test_what_is_taken_does_not_change_with_what_was_given(exp: Any) -> None:
+    given = {"layers": [1]}
+    exp.connect_configuration(given)
+    given["layers"].append(2)
+    exp.get_configuration()["layers"].append(3)
+
+    assert exp.get_configuration() == {"layers": [1]}
+
+
+def test_a_later_one_of_the_same_name_takes_its_place(exp: Any) -> None:
+    exp.connect_configuration({"a": 1})
+    exp.connect_configuration({"a": 2})
+
+    assert stored(exp) == {"General": {"a": 2}}
+
+
+def test_its_file_is_json_that_people_can_read(exp: Any) -> None:
+    exp.connect_configuration(VALUE, name="model")
+    exp.flush()
+
+    shown = msgspec.json.decode((exp.dir / "configs" / "model.json").read_bytes())
+    assert shown == {**VALUE, "nan": "Infinity"}
+
+
+def test_a_file_is_kept_byte_for_byte_with_its_suffix(exp: Any, tmp_path: Path) -> None:
+    content = b"# lr\r\nlr: 1e-3\n\xff"
+    file = tmp_path / "model.yaml"
+    file.write_bytes(content)
+
+    assert exp.connect_configuration(file, name="yaml file") == file
+    file.unlink()
+
+    assert exp.get_configuration("yaml file").read_bytes() == content
+    assert stored(exp)["yaml file"].read_bytes() == content
+    assert (exp.dir / "configs" / "yaml file.yaml").read_bytes() == content
+
+
+def test_secrets_are_hidden_in_values_and_in_files(exp: Any, tmp_path: Path) -> None:
+    file = tmp_path / "db.ini"
+    file.write_text("host = here\npassword = hunter2\n")
+    exp.connect_configuration({"db": {"password": "hunter2", "host": "here"}}, name="value")
+    exp.connect_configuration(str(file), name="file")
+
+    found = stored(exp)
+    assert found["value"] == {"db": {"password": REDACTED, "host": "here"}}
+    assert found["file"].read_text() == f"host = here\npassword = {REDACTED}\n"
+
+
+def test_a_resumed_run_reads_what_was_configured_before(exp: Any, tmp_path: Path) -> None:
+    exp.connect_configuration({"a": 1})
+    exp.stop()
+
+    with tracelet.start_logging("run", dir=tmp_path / "runs", resume=exp.run_id) as again:
+        assert again.get_configuration() == {"a": 1}
+        with pytest.raises(KeyError):
+            again.get_configuration("other")
+
+
+def test_a_rank_that_writes_nothing_still_reads_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with tracelet.start_logging("run", dir=tmp_path) as exp:
+        exp.connect_configuration({"a": 1})
+        assert exp.get_configuration() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "error"),
+    [
+        ("no/such/file.yaml", "x", ArtifactNotFoundError),
+        (3, "x", ValueTypeError),
+        (None, "x", ValueTypeError),
+        ({"a": 1}, "", InvalidValueError),
+        ({"a": 1}, 3, ValueTypeError),
+    ],
+)
+def test_what_is_no_configuration_is_refused(
+    exp: Any, given: Any, name: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        exp.connect_configuration(given, name=name)
+
+    assert stored(exp) == {}
+
+
+def test_a_job_that_must_not_stop_still_gets_back_what_it_gave(tmp_path: Path) -> None:
+    with (
+        tracelet.start_logging("run", dir=tmp_path, on_error="warn") as exp,
+        pytest.warns(tracelet.TraceletWarning, match="no file"),
+    ):
+        assert exp.connect_configuration("no/such/file.yaml") == "no/such/file.yaml"

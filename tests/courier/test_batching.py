@@ -1,0 +1,67 @@
+"""A run that is logged without a pause is delivered in batches, not point by point."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import tracelet
+from tracelet.backends.base import Capabilities
+from tracelet.backends.null import NullBackend
+from tracelet.backends.registry import resolve
+from tracelet.courier.delivery import Delivery
+from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.rundir import RunDir
+
+
+class Feeding(NullBackend):
+    """Logs ten more points whenever it is given some, as a training that goes on does."""
+
+    name: ClassVar[str] = "feeding"
+    capabilities: ClassVar[Capabilities] = Capabilities.everything(lightweight=True)
+
+    def __init__(self, exp: tracelet.Experiment) -> None:
+        super().__init__()
+        self.exp = exp
+        self.batches: list[int] = []
+
+    def log_metrics(self, batch: Any) -> None:
+        self.batches.append(len(batch))
+        if self.exp.is_running and len(self.batches) < 50:
+            for iteration in range(10):
+                self.exp.log_metric("more", 1.0, iteration=iteration)
+
+
+def test_what_is_logged_during_a_delivery_waits_for_the_next_batch(tmp_path):
+    exp = tracelet.start_logging("batches", backend="null", dir=tmp_path, courier="thread")
+    run_dir = RunDir(exp.dir)
+    launch = Lifecycle(run_dir).update().launch
+    backend = Feeding(exp)
+    for iteration in range(100):
+        exp.log_metric("loss", 0.5, iteration=iteration)
+    delivery = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: True)
+    delivery.catch_up()
+    assert backend.batches == [100]
+    delivery.catch_up()
+    assert backend.batches == [100, 10]
+    exp.stop()
+    delivery.run()
+    assert backend.batches == [100, 10, 10]
+    assert delivery.finished
+    assert delivery.cursor.delivered == 120
+
+
+def test_a_backlog_of_many_chunks_is_delivered_in_one_go(tmp_path):
+    exp = tracelet.start_logging("backlog", backend="null", dir=tmp_path, courier="thread")
+    run_dir = RunDir(exp.dir)
+    launch = Lifecycle(run_dir).update().launch
+    for iteration in range(30_000):
+        exp.log_metrics({"loss": 0.5, "accuracy": 0.25, "rate": 1e-3}, iteration=iteration)
+    assert sum(file.stat().st_size for file in run_dir.journal.iterdir()) > 4 * 1024 * 1024
+    backend = Feeding(exp)
+    delivery = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: True)
+    delivery.catch_up()
+    assert delivery.cursor.delivered >= 90_000
+    exp.stop()
+    delivery.run()
+    assert delivery.finished
+    assert delivery.cursor.delivered == sum(backend.batches)

@@ -1,0 +1,343 @@
+"""One run after another, two at once, and a run that goes on in another process."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import backends_for_tests as bad
+import msgspec
+import pytest
+from backends_for_tests import stored, stored_points, target
+from user_scripts import Script, ended_view, journaled_points, local_points, run_script, view
+from waiting import eventually
+
+import tracelet
+from tracelet.courier.cursor import CursorFile
+from tracelet.errors import InvalidValueError, NotRunningError, RunBusyError, RunNotFoundError
+
+ENDINGS = {
+    "stop": ("exp.stop()", 0, "finished"),
+    "end": ("", 0, "finished"),
+    "exception": ("raise ValueError", 1, "failed"),
+    "SIGKILL": ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, "killed"),
+}
+
+
+@pytest.mark.parametrize("courier", ["process", "thread"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_run_goes_on_in_another_process_without_duplicates(
+    tmp_path: Path, ending: str, courier: str
+) -> None:
+    statement, code, status = ENDINGS[ending]
+    script = Script(
+        tmp_path,
+        "import tracelet\n"
+        f"exp = tracelet.start_logging('net', run_id='r', courier={courier!r},"
+        " params={'lr': 1})\n"
+        "for _ in range(1000):\n"
+        "    exp.log_metric('loss', 0.5)\n"
+        f"exp.log('first')\n{statement}\n",
+    )
+    assert script.wait() == code, script.output
+    run_dir = tmp_path / ".tracelet/default/r"
+    eventually(lambda: tracelet.load_run(run_dir).status == status)
+
+    exp = tracelet.start_logging("net", resume="r", courier=courier)
+    assert (exp.run_id, exp.dir, exp.status) == ("r", run_dir, "running")
+    assert exp.params["lr"] == 1
+    assert tracelet.load_run(run_dir).status == "running"
+    for _ in range(1000):
+        exp.log_metric("loss", 0.5)  # the counter goes on, too
+    exp.log("second")
+    report = exp.stop()
+    assert report.complete
+    assert report["local"].accepted == 2003
+    assert local_points(run_dir) == journaled_points(run_dir) == list(range(2000))
+    assert [line.text for line in tracelet.load_run(run_dir).texts] == ["first", "second"]
+    assert len((run_dir / "log.txt").read_text().splitlines()) == 2
+    assert tracelet.load_run(run_dir).status == view(run_dir)["status"] == "finished"
+
+
+def test_the_latest_run_of_a_name_is_resumed(tmp_path: Path) -> None:
+    for name, run_id in (("net", "net-1"), ("net", "net-2"), ("other", "other-1")):
+        with tracelet.start_logging(name, run_id=run_id) as exp:
+            exp.log_metric("loss", 0.5)
+    with tracelet.start_logging("net", resume=True) as exp:
+        assert exp.run_id == "net-2"
+        exp.log_metric("loss", 0.5)
+    assert [point.iteration for point in tracelet.load_run("net-2").metrics["loss"]] == [0, 1]
+
+
+def test_resuming_the_latest_begins_a_run_if_there_is_none() -> None:
+    with tracelet.start_logging("net", resume=True) as exp:
+        exp.log_metric("loss", 0.5)
+    assert tracelet.load_run(exp.dir).status == "finished"
+
+
+def test_there_is_no_such_run_to_resume(tmp_path: Path) -> None:
+    with pytest.raises(RunNotFoundError, match="missing"):
+        tracelet.start_logging(resume="missing")
+    assert not (tmp_path / ".tracelet").exists()
+
+
+def test_a_run_id_that_is_taken_is_refused(tmp_path: Path) -> None:
+    with tracelet.start_logging(run_id="r") as exp:
+        exp.log_metric("loss", 0.5)
+    with pytest.raises(InvalidValueError, match="resume='r'"):
+        tracelet.start_logging(run_id="r")
+    assert tracelet.load_run(exp.dir).status == "finished"
+
+
+@pytest.mark.parametrize("courier", ["process", "thread"])
+def test_a_living_run_is_not_resumed(tmp_path: Path, courier: str) -> None:
+    script = Script(
+        tmp_path,
+        """
+        import pathlib, sys, time, tracelet
+        exp = tracelet.start_logging(run_id="r", courier=sys.argv[1])
+        exp.log_metric("loss", 0.5, 0)
+        pathlib.Path("ready").touch()
+        while not pathlib.Path("stop").exists():
+            time.sleep(0.01)
+        assert exp.stop().complete
+        """,
+        courier,
+    )
+    eventually((tmp_path / "ready").exists)
+    with pytest.raises(RunBusyError, match=f"(?s)r is still running.*{script.pid}"):
+        tracelet.start_logging(resume="r")
+    assert tracelet.get_active_experiment() is None
+    (tmp_path / "stop").touch()
+    script.succeed()
+    with tracelet.start_logging(resume="r") as exp:
+        exp.log_metric("loss", 0.5, 1)
+    assert local_points(tmp_path / ".tracelet/default/r") == [0, 1]
+
+
+def test_an_experiment_that_was_stopped_starts_again(tmp_path: Path) -> None:
+    exp = tracelet.start_logging(run_id="r")
+    exp.log_metric("loss", 0.5)
+    exp.stop("failed")
+    with pytest.raises(NotRunningError):
+        exp.log_metric("loss", 0.5)
+    exp.start()
+    exp.log_metric("loss", 0.5)
+    assert exp.stop().complete
+    assert local_points(exp.dir) == [0, 1]
+    assert tracelet.load_run(exp.dir).status == "finished"
+
+
+def test_a_resumed_run_opens_its_backends_again_and_closes_them(tmp_path: Path) -> None:
+    options = {"recorder": {"store": str(tmp_path)}}
+    for first in (0, 100):
+        with tracelet.start_logging(
+            "net", backend=target(bad.Recorder), backends=options, resume=True
+        ) as exp:
+            for iteration in range(first, first + 100):
+                exp.log_metric("loss", 0.5, iteration)
+    assert exp.report is not None
+    assert exp.report.complete
+    assert stored(tmp_path, "recorder", "open") == [False, True]
+    assert stored(tmp_path, "recorder", "close") == ["finished", "finished"]
+    assert stored_points(tmp_path, "recorder") == list(range(200))
+
+
+def test_a_run_that_is_resumed_while_its_courier_still_delivers(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    backend = target(bad.Held)
+    options = {"held": {"store": str(tmp_path), "gate": str(gate)}}
+    exp = tracelet.start_logging(run_id="r", backend=backend, backends=options)
+    exp.log_metric("loss", 0.5, 0)
+    exp.stop(wait=False)
+    exp = tracelet.start_logging(resume="r", backend=backend, backends=options)
+    exp.log_metric("loss", 0.5, 1)
+    gate.touch()
+    assert exp.stop().complete
+    assert stored_points(tmp_path, "held") == [0, 1]
+    assert stored(tmp_path, "held", "close")[-1] == "finished"
+
+
+def test_a_backend_that_was_done_first_gets_what_a_resumed_run_logs(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    backends = ["local", target(bad.Held)]
+    options = {"held": {"store": str(tmp_path), "gate": str(gate)}}
+    exp = tracelet.start_logging(run_id="r", backend=backends, backends=options)
+    exp.log_metric("loss", 0.5, 0)
+    exp.stop(wait=False)
+    eventually(lambda: CursorFile(exp.dir / "cursors", "local").load().closed == "finished")
+    exp = tracelet.start_logging(resume="r", backend=backends, backends=options)
+    exp.log_metric("loss", 0.5, 1)
+    exp.stop(wait=False)
+    gate.touch()
+    assert eventually(lambda: ended_view(exp.dir))["report"]["backends"]["local"]["delivered"] == 2
+    assert local_points(exp.dir) == stored_points(tmp_path, "held") == [0, 1]
+
+
+def test_a_run_goes_on_without_a_backend_that_still_delivers(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    options = {"held": {"store": str(tmp_path), "gate": str(gate)}}
+    exp = tracelet.start_logging(run_id="r", backend=target(bad.Held), backends=options)
+    exp.log_metric("loss", 0.5, 0)
+    exp.stop(wait=False)
+    eventually((tmp_path / "held.called").exists)
+    exp = tracelet.start_logging(resume="r", courier="process")
+    exp.log_metric("loss", 0.5, 1)
+    gate.touch()
+    assert exp.stop().complete
+    assert stored_points(tmp_path, "held") == [0, 1]
+    assert local_points(exp.dir) == [0, 1]
+
+
+@pytest.mark.parametrize("courier", ["process", "thread"])
+def test_a_clock_that_is_set_back_makes_no_run_endless_and_ends_none_too_early(
+    tmp_path: Path, courier: str
+) -> None:
+    script = Script(
+        tmp_path,
+        """
+        import os, signal, sys, time
+        real = time.time
+        time.time = lambda: real() + 3600  # until now
+        import tracelet
+        exp = tracelet.start_logging(run_id="r", courier=sys.argv[1])
+        exp.log_metric("loss", 0.5, 0)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        courier,
+    )
+    assert script.wait() == -signal.SIGKILL, script.output
+    run_dir = tmp_path / ".tracelet/default/r"
+    eventually(lambda: tracelet.load_run(run_dir).status == "killed")
+    exp = tracelet.start_logging(resume="r", courier=courier)
+    exp.log_metric("loss", 0.5, 1)
+    assert tracelet.load_run(run_dir).status == "running"
+    assert exp.stop().complete
+    assert tracelet.load_run(run_dir).status == "finished"
+    assert local_points(run_dir) == [0, 1]
+
+
+# ------------------------------------------------------------------------------------ two of them
+
+
+def test_a_second_start_stops_the_first(tmp_path: Path) -> None:
+    first = tracelet.start_logging("first")
+    first.log_metric("loss", 0.5)
+    second = tracelet.start_logging("second")
+    assert (first.status, first.is_running) == ("finished", False)
+    with pytest.raises(NotRunningError, match="first"):
+        first.log_metric("loss", 0.5)
+    assert tracelet.get_active_experiment() is second
+    second.log_metric("loss", 0.5)
+    tracelet.stop_logging()
+    assert tracelet.get_active_experiment() is None
+    assert [run.name for run in tracelet.runs()] == ["second", "first"]
+    assert all(run.status == "finished" and run.report.complete for run in tracelet.runs())
+
+
+def test_a_second_start_that_is_refused_leaves_the_first_alone() -> None:
+    first = tracelet.start_logging("first")
+    with pytest.raises(LookupError):
+        tracelet.start_logging("second", backend="no-such-backend")
+    with pytest.raises(ValueError, match="projekt"):
+        tracelet.start_logging("second", projekt="typo")
+    assert tracelet.get_active_experiment() is first
+    first.log_metric("loss", 0.5)
+
+
+def test_two_experiments_at_once(tmp_path: Path) -> None:
+    from tracelet import Experiment
+
+    one = Experiment("one").start()
+    two = Experiment("two", courier="process").start()
+    for iteration in range(100):
+        one.log_metric("loss", 1.0, iteration)
+        two.log_metric("loss", 2.0, iteration)
+    assert tracelet.get_active_experiment() is two
+    assert two.stop().complete
+    assert tracelet.get_active_experiment() is one
+    one.log_metric("loss", 1.0, 100)
+    assert one.stop().complete
+    assert local_points(one.dir) == list(range(101))
+    assert {point.value for point in tracelet.load_run(one.dir).metrics["loss"]} == {1.0}
+    assert {point.value for point in tracelet.load_run(two.dir).metrics["loss"]} == {2.0}
+
+
+def test_runs_that_nobody_stopped_all_end_with_the_process(tmp_path: Path) -> None:
+    run_script(
+        tmp_path,
+        """
+        from tracelet import Experiment
+        runs = [Experiment(run_id=f"r{n}", courier=("thread", "process")[n % 2]) for n in range(4)]
+        for run in runs:
+            run.start()
+        for iteration in range(100):
+            for run in runs:
+                run.log_metric("loss", 0.5, iteration)
+        """,
+    )
+    for number in range(4):
+        run_dir = tmp_path / f".tracelet/default/r{number}"
+        eventually(lambda run_dir=run_dir: tracelet.load_run(run_dir).status != "running")
+        assert tracelet.load_run(run_dir).status == "finished"
+        eventually(lambda run_dir=run_dir: tracelet.load_run(run_dir).report.complete)
+        assert local_points(run_dir) == list(range(100))
+
+
+# --------------------------------------------------------------------------------------- journals
+
+
+@pytest.mark.parametrize("courier", ["process", "thread"])
+def test_the_journal_can_be_on_another_disk(tmp_path: Path, courier: str) -> None:
+    fast = tmp_path / "fast"
+    with tracelet.start_logging(run_id="r", journal_dir=fast, courier=courier) as exp:
+        exp.log_metric("loss", 0.5, 0)
+        exp.flush(60)
+        assert list(fast.rglob("*.jsonl"))
+    assert not (exp.dir / "journal").exists()
+    with tracelet.start_logging(resume="r", courier=courier) as exp:  # without saying it again
+        exp.log_metric("loss", 0.5, 1)
+    run = tracelet.load_run(exp.dir)
+    assert [point.iteration for point in run.metrics["loss"]] == [0, 1]
+    assert local_points(exp.dir) == [0, 1]
+
+
+def test_a_finished_run_is_compacted_and_still_read(tmp_path: Path) -> None:
+    with tracelet.start_logging(run_id="r", params={"lr": 0.1}) as exp:
+        for iteration in range(1000):
+            exp.log_metric("loss", 0.5, iteration)
+    assert not list(exp.dir.glob("journal/*.jsonl"))
+    assert list(exp.dir.glob("journal/*.jsonl.gz"))
+    run = tracelet.load_run(exp.dir)
+    assert run.params["lr"] == 0.1
+    assert [point.iteration for point in run.metrics["loss"]] == list(range(1000))
+    assert run.report["local"].accepted == 1001
+
+
+def test_a_damaged_line_is_skipped_and_counted(tmp_path: Path) -> None:
+    exp = tracelet.start_logging(run_id="r")
+    exp.log_metric("loss", 0.5, 0)
+    (segment,) = (exp.dir / "journal").glob("*.jsonl")
+    with segment.open("ab") as file:
+        file.write(b'["metric",1,"lo\n{"neither": "one"}\n')
+    exp.log_metric("loss", 0.5, 1)
+    report = exp.stop()
+    assert (report.skipped, report["local"].delivered) == (2, 2)
+    assert tracelet.load_run(exp.dir).report.skipped == 2
+    assert local_points(exp.dir) == [0, 1]
+
+
+def test_what_only_the_training_can_count_stays_in_the_report(tmp_path: Path) -> None:
+    script = Script(
+        tmp_path,
+        """
+        import tracelet
+        exp = tracelet.start_logging(run_id="r", courier="process")
+        exp.log_params(password="secret", token="secret")
+        """,
+    )
+    script.succeed()
+    run_dir = tmp_path / ".tracelet/default/r"
+    ended = eventually(lambda: ended_view(run_dir))
+    assert ended["report"]["redacted"] == 2
+    assert msgspec.json.encode(ended).count(b"secret") == 0
