@@ -1,0 +1,13 @@
+"""Registers the ClearML backend; importing the SDK here would slow every start."""
+
+from __future__ import annotations
+
+from tracelet.backends.base import Backend
+from tracelet.hookspecs import hookimpl
+
+
+@hookimpl
+def tracelet_register_backend() -> type[Backend]:
+    from tracelet_clearml.backend import ClearmlBackend
+
+    return ClearmlBackend

@@ -1,0 +1,25 @@
+"""Registers the MLflow backend; importing the SDK here would slow every start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracelet.backends.base import Backend
+from tracelet.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from tracelet.testing import Subject
+
+
+@hookimpl
+def tracelet_register_backend() -> type[Backend]:
+    from tracelet_mlflow.backend import MlflowBackend
+
+    return MlflowBackend
+
+
+@hookimpl
+def tracelet_register_subject() -> type[Subject]:
+    from tracelet_mlflow.subject import MlflowSubject
+
+    return MlflowSubject

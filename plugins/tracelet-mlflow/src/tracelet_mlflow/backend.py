@@ -1,0 +1,214 @@
+"""The MLflow backend: one run through an ``MlflowClient`` and its explicit id, no global state.
+
+What MLflow cannot hold is decided in the modules beside this one; this one makes the calls. A call
+that raises has changed nothing here, so that the same batch, sent again, means the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from tracelet.backends.base import ArtifactFile, Backend, Capabilities, Property, Support
+from tracelet.errors import SettingsError
+from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
+from tracelet_mlflow.edge import translated
+from tracelet_mlflow.files import Uploads, file_sizes, restore_files
+from tracelet_mlflow.names import stored_name
+from tracelet_mlflow.parameters import MANIFEST, Parameters
+from tracelet_mlflow.place import VARIABLE, check_uri, connect, run_url, tracking_uri
+from tracelet_mlflow.runs import PARENT, Runs
+from tracelet_mlflow.series import Series, adjusted_record
+from tracelet_mlflow.values import PARAM_LENGTH, TAG_LENGTH, shown
+
+POINTS_PER_REQUEST = 1000
+TAGS_PER_REQUEST = 100
+SHOW_SECONDS = 60.0
+"""How often what has no place of its own, such as the log, is brought up to date during the run."""
+
+ADJUSTED = "tracelet/adjusted.jsonl"
+DESCRIPTION = "mlflow.note.content"
+"""The one tag of MLflow's own that a user may set: the text at the top of a run's page."""
+_INTERNAL = ("mlflow.", "tracelet.", "param.", "property.", "tag.")
+
+
+class MlflowBackend(Backend):
+    """One run in MLflow: a database, or a tracking server.
+
+    Args:
+        tracking_uri: the server or the database; None: ``MLFLOW_TRACKING_URI``, else the file
+            ``mlflow.db`` in the directory of all runs.
+        experiment: the experiment; None: the project's name.
+        artifact_location: where an experiment that is new keeps its artifacts; None: where the
+            server says, and beside the file of a SQLite database.
+    """
+
+    name: ClassVar[str] = "mlflow"
+    own_files: ClassVar[frozenset[str]] = Backend.own_files | {"parameters.json"}
+    requires: ClassVar[Mapping[str, str]] = {"mlflow": "mlflow>=3"}
+    capabilities: ClassVar[Capabilities] = Capabilities.everything(
+        infinity=Support.EMULATED,
+        integers=Support.EMULATED,
+        param_length=PARAM_LENGTH,
+        batch_limit=POINTS_PER_REQUEST,
+        time_bound=30.0,
+    )
+
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        experiment: str | None = None,
+        artifact_location: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._options = (tracking_uri, experiment, artifact_location)
+        self._client: Any = None
+        self._runs: Runs
+        self._run: RunInfo
+        self._run_id = ""
+        self._experiment_id = ""
+        self._parent: str | None = None
+        self._series: Series
+        self._params: Parameters
+        self._uploads: Uploads
+        self._shown_at = 0.0
+
+    @classmethod
+    def check(cls, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        for option, value in options.items():
+            if value is not None and not (isinstance(value, str) and value):
+                raise SettingsError(f"backends.mlflow.{option} is a text, not {value!r}")
+        check_uri(options.get("tracking_uri") or os.environ.get(VARIABLE))
+
+    def open(self, run: RunInfo) -> RunLink:
+        option, experiment, location = self._options
+        uri = tracking_uri(option, run)
+        with translated():
+            client = connect(uri)
+        self._runs = Runs(client, uri, experiment, location)
+        found = self._runs.open(run)
+        self._client, self._run = client, run
+        self._run_id = found.info.run_id
+        self._experiment_id = found.info.experiment_id
+        tags, kept = found.data.tags, run.checkpoint or {}
+        self._parent = tags.get(PARENT)
+        scratch = self._scratch()
+        for name in restore_files(scratch, kept.get("files")):
+            self._beside(name)  # whether MLflow has the latest of it is not known any more
+        self._params = Parameters(found.data.params, tags, scratch / MANIFEST, kept.get("params"))
+        self._series = Series(tags, found.data.metrics, kept.get("clocks", {}))
+        self._uploads = Uploads(client, self._run_id, found.info.artifact_uri, scratch)
+        self._shown_at = time.monotonic()
+        return RunLink(self._run_id, run_url(uri, self._experiment_id, self._run_id))
+
+    def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        from mlflow.entities import Metric
+
+        plan = self._series.plan(batch)
+        self._send_tags(plan.tags)
+        metrics = [
+            Metric(one.key, one.value, one.timestamp, one.point.iteration) for one in plan.placed
+        ]
+        with translated():
+            self._client.log_batch(self._run_id, metrics=metrics)
+        self._series.done(plan)
+        for one in plan.placed:
+            if one.reason is not None:
+                self.adjusted(adjusted_record(one.point), one.reason)
+
+    def log_params(self, params: Mapping[str, ParamValue]) -> None:
+        from mlflow.entities import Param
+
+        change = self._params.change(params)
+        self._send_tags(change.tags)
+        for part in _parts(change.params):
+            with translated():
+                self._client.log_batch(
+                    self._run_id, params=[Param(key, text) for key, text in part]
+                )
+        self._params.done(change, params)
+        for key, reason in change.adjusted.items():
+            self.adjusted({"param": key, "value": params[key]}, reason)
+
+    def remove_params(self, keys: Sequence[str]) -> None:
+        tags = self._params.removal(keys)
+        self._send_tags(tags)
+        self._params.removed(keys, tags)
+
+    def log_artifact(self, artifact: ArtifactFile) -> None:
+        stored = self._uploads.put(artifact)
+        if stored != artifact.path:
+            record = {"artifact": artifact.path, "digest": artifact.digest, "size": artifact.size}
+            self.adjusted(record, f"MLflow cannot read this name; stored as {stored}")
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        cut = {name: shown(value, TAG_LENGTH, ADJUSTED) for name, value in tags.items()}
+        self._send_tags({_tag_key(name): text for name, (text, _) in cut.items()})
+        for name, (_, reason) in cut.items():
+            if reason is not None:
+                self.adjusted({"tag": name, "value": tags[name]}, reason)
+
+    def set_properties(self, properties: Mapping[str, Property]) -> None:
+        texts = {
+            stored_name(f"property.{name}"): shown(one.value, TAG_LENGTH, "properties.json")[0]
+            for name, one in properties.items()
+        }
+        self._send_tags(texts)
+        super().set_properties(properties)
+
+    def flush(self) -> dict[str, Any]:
+        content = self._params.save()
+        if content is not None:
+            digest = hashlib.sha256(content).hexdigest()
+            file = self._scratch() / MANIFEST
+            self._uploads.put(ArtifactFile(file, MANIFEST, digest, len(content)))
+            self._params.saved()
+        if self._changed and time.monotonic() - self._shown_at > SHOW_SECONDS:
+            self.log_leftovers()
+        return {
+            "params": self._params.checkpoint,
+            "files": file_sizes(self._scratch()),
+            "clocks": self._series.clocks,
+        }
+
+    def log_leftovers(self) -> None:
+        super().log_leftovers()
+        self._shown_at = time.monotonic()
+
+    def close(self, status: Status) -> None:
+        parent = self._runs.parent(self._experiment_id, self._run)
+        if parent is not None and parent != self._parent:  # it came later, or from elsewhere
+            self._send_tags({PARENT: parent})
+        with translated():
+            self._client.set_terminated(self._run_id, status.upper())
+
+    @property
+    def native(self) -> Any:
+        """The ``MlflowClient``; the id of the run is that of its link."""
+        return self._client
+
+    def _send_tags(self, tags: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        for part in _parts(tags):
+            with translated():
+                self._client.log_batch(
+                    self._run_id, tags=[RunTag(name, text) for name, text in part]
+                )
+
+
+def _tag_key(name: str) -> str:
+    """Return the key of a user's tag, out of the way of every tag that is not a user's."""
+    if name.startswith(_INTERNAL) and name != DESCRIPTION:
+        name = f"tag.{name}"
+    return stored_name(name)
+
+
+def _parts(texts: Mapping[str, str]) -> Iterator[Sequence[tuple[str, str]]]:
+    items = list(texts.items())
+    for start in range(0, len(items), TAGS_PER_REQUEST):
+        yield items[start : start + TAGS_PER_REQUEST]

@@ -1,0 +1,155 @@
+"""Where MLflow is, and how a call to it is kept within bounds; nothing lands in the cwd unasked.
+
+MLflow's own defaults put a database and ``mlruns/`` into whatever directory the process is in, try
+a dead server for four minutes, and break when two processes open one fresh SQLite database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tracelet.errors import SettingsError
+from tracelet.records import RunInfo
+
+if sys.platform != "win32":  # there, two first openers of a database are up to the retry
+    import fcntl
+
+VARIABLE = "MLFLOW_TRACKING_URI"
+REQUEST_SECONDS = 20
+"""The longest that one request waits; a call of a few of them stays within its time bound."""
+
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]+)(\?.*)?")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+
+def set_environment() -> None:
+    """Set what MLflow reads from the environment: bounds for requests, and silence.
+
+    The courier tries again what failed, with backoff, so MLflow must not.
+    """
+    timeout = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "")
+    seconds = min(int(timeout), REQUEST_SECONDS) if timeout.isdigit() else REQUEST_SECONDS
+    os.environ.update(
+        MLFLOW_HTTP_REQUEST_TIMEOUT=str(seconds),
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+        MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR="0",
+        MLFLOW_HTTP_REQUEST_BACKOFF_JITTER="0",
+        MLFLOW_DISABLE_TELEMETRY="true",
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
+    )
+
+
+def check_uri(uri: str | None) -> None:
+    """Refuse a store that MLflow has retired, while somebody is there to read the refusal.
+
+    Raises:
+        SettingsError: it is a directory of files, and MLflow was not told to accept such.
+    """
+    is_files = uri is not None and (urlsplit(uri).scheme == "file" or uri.startswith((".", os.sep)))
+    if is_files and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("1", "true"):
+        raise SettingsError(
+            f"MLflow has retired its store of plain files ({uri!r}); a database in a file does the "
+            "same, such as backends.mlflow.tracking_uri = 'sqlite:///mlflow.db'"
+        )
+
+
+def tracking_uri(option: str | None, run: RunInfo) -> str:
+    """Return the address of the tracking server or store, the same from any directory.
+
+    The option, else ``MLFLOW_TRACKING_URI``, else ``mlflow.db`` beside the projects of the runs. A
+    relative path is meant from where the run was started.
+    """
+    uri = option or os.environ.get(VARIABLE) or f"sqlite:///{_root(run).as_posix()}/mlflow.db"
+    sqlite = _SQLITE.fullmatch(uri)
+    if sqlite is not None and sqlite[2] != ":memory:":
+        return f"{sqlite[1]}{_absolute(sqlite[2], run).as_posix()}{sqlite[3] or ''}"
+    return _absolute(uri, run).as_posix() if uri.startswith(".") else uri
+
+
+def artifact_location(option: str | None, uri: str, experiment: str, run: RunInfo) -> str | None:
+    """Return where a new experiment keeps its artifacts; None leaves it to the server."""
+    if option is not None:
+        return option if urlsplit(option).scheme else _absolute(option, run).as_uri()
+    if not uri.startswith(_DATABASES):
+        return None
+    database = database_file(uri)
+    place = _root(run) / "mlflow" if database is None else database.with_suffix("")
+    folder = re.sub(r"[^\w.-]", "_", experiment)[:100].strip(".") or "_"
+    return (place.with_name(f"{place.name}-artifacts") / folder).as_uri()
+
+
+def database_file(uri: str) -> Path | None:
+    """Return the file of a SQLite database; None for any other store."""
+    sqlite = _SQLITE.fullmatch(uri)
+    return Path(sqlite[2]) if sqlite is not None and sqlite[2] != ":memory:" else None
+
+
+def run_url(uri: str, experiment_id: str, run_id: str) -> str | None:
+    """Return the page of a run, without credentials; None if no server shows it."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return None
+    base = urlunsplit(
+        (parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", "")
+    )
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def connect(uri: str) -> Any:
+    """Import MLflow and return a client of the store, which exists when this returns."""
+    set_environment()
+    from mlflow import MlflowClient
+
+    with _alone_with_fresh(database_file(uri)):
+        return MlflowClient(tracking_uri=uri)
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a lock on a file, which is made, as long as the block runs; wait for other holders."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def group_lock(run: RunInfo) -> Path:
+    """Return the file on which the runs of this machine agree about a group's own run."""
+    return _root(run) / "mlflow.lock"
+
+
+@contextlib.contextmanager
+def _alone_with_fresh(database: Path | None) -> Iterator[None]:
+    """Let one process at a time create a database: MLflow's migrations cannot share one."""
+    if database is None or _is_created(database):
+        yield
+        return
+    with locked(database.with_name(f"{database.name}.lock")):
+        yield
+
+
+def _is_created(database: Path) -> bool:
+    """Return whether MLflow has made its tables; their first row is the last thing it writes."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as made:
+            return bool(made.execute("SELECT count(*) FROM experiments").fetchone()[0])
+    except sqlite3.Error:
+        return False
+
+
+def _root(run: RunInfo) -> Path:
+    return Path(run.dir).parent.parent
+
+
+def _absolute(path: str, run: RunInfo) -> Path:
+    return Path(run.facts.get("cwd") or Path.cwd(), path)

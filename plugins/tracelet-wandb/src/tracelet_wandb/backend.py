@@ -1,0 +1,193 @@
+"""The Weights & Biases backend: the run's file is begun anew whenever delivery begins anew.
+
+The SDK keeps up to 32 KiB of an offline run in memory, and has no call that writes it. So a worker
+that is started again deletes what it had written and writes the whole run from the journal: there
+is one run, and every point is in it once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tracelet.backends.base import (
+    ArtifactFile,
+    Backend,
+    Capabilities,
+    ConfigObject,
+    Property,
+    Support,
+)
+from tracelet.errors import SettingsError
+from tracelet.records import DEFAULT_AXIS, MetricPoint, ParamValue, RunInfo, RunLink, Status
+from tracelet_wandb import names, sdk
+from tracelet_wandb.config import Config
+from tracelet_wandb.files import Files
+from tracelet_wandb.rows import rounded, rows
+from tracelet_wandb.tree import is_holdable
+
+MODES = ("online", "offline", "disabled")
+EXIT_CODES: dict[Status, int] = {"finished": 0, "failed": 1, "killed": 255}
+
+
+class WandbBackend(Backend):
+    """Logs to W&B, or to its offline files.
+
+    Args:
+        mode: ``online``, ``offline`` or ``disabled``; None: ``WANDB_MODE``, else online.
+        entity: the user or the team; None: ``WANDB_ENTITY``, else the account's own.
+        dir: where the SDK makes its directory ``wandb``; None: ``WANDB_DIR``, else the run's own
+            directory.
+        group: the group of runs without one of their own; None: ``WANDB_RUN_GROUP``.
+        job_type: the type of the run, such as ``train``.
+        notes: the first of the run's notes; user properties follow.
+    """
+
+    name: ClassVar[str] = "wandb"
+    requires: ClassVar[Mapping[str, str]] = {"wandb": "wandb>=0.20"}
+    capabilities: ClassVar[Capabilities] = Capabilities.everything(
+        integers=Support.EMULATED,  # beyond 64 bits they are rounded
+        param_types=Support.EMULATED,  # NaN is a text
+        tags=Support.EMULATED,  # the list of tags has 64 characters for each; config has all
+        properties=Support.EMULATED,  # a NaN is a text
+        configs=Support.EMULATED,  # a NaN is a text; the file has it
+        statuses=Support.EMULATED,  # its site shows both 1 and 255 as failed; config has the word
+        repeats=Support.FULL,
+        batch_limit=2000,
+        time_bound=60.0,
+        restart="anew",
+    )
+
+    def __init__(
+        self,
+        *,
+        mode: str | None = None,
+        entity: str | None = None,
+        dir: str | os.PathLike[str] | None = None,  # noqa: A002 - the SDK's name
+        group: str | None = None,
+        job_type: str | None = None,
+        notes: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._options = {"mode": mode, "entity": entity, "job_type": job_type, "notes": notes}
+        self._dir = dir
+        self._group = group
+        self._wandb: Any = None
+        self._live: Any = None
+
+    @classmethod
+    def check(cls, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        mode = options.get("mode")
+        if mode is not None and mode not in MODES:
+            raise SettingsError(
+                f"backends.wandb.mode={mode!r} is not a mode; there are {', '.join(MODES)}"
+            )
+
+    def open(self, run: RunInfo) -> RunLink:
+        self._run = run
+        self._root = Path(self._dir or os.environ.get("WANDB_DIR") or run.dir).expanduser()
+        self._root = self._root.absolute()
+        group = run.group or self._group
+        cache = self._scratch() / "cache"
+        self._wandb, self._live = sdk.start(run, self._root, self._options, group, cache)
+        live = self._live
+        with sdk.edge():
+            self._keys = names.Keys()
+            self._axes: set[str] = set()
+            self._placed: set[str] = set()
+            self._config = Config(live, run)
+            self._files = Files(self._wandb, live)
+            self._define_axis(DEFAULT_AXIS)
+            live.define_metric("*", step_metric=DEFAULT_AXIS, step_sync=False)
+            live.define_metric(names.TIMES, hidden=True, summary="none")
+            if not live.disabled:
+                self._files.add_metadata(run)
+        return RunLink(live.id, sdk.address(live))
+
+    def log_params(self, params: Mapping[str, ParamValue]) -> None:
+        for key, value in params.items():
+            if not is_holdable(value):
+                self.adjusted_param(key, value, "W&B's config cannot hold it")
+        with sdk.edge():
+            self._config.set_params(params)
+
+    def remove_params(self, keys: Sequence[str]) -> None:
+        with sdk.edge():
+            self._config.remove_params(keys)
+
+    def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        log = self._live.log
+        with sdk.edge():
+            self._place_metrics(batch)
+            for row in rows(batch, self._keys, self._run.started):
+                log(row)
+        for point in rounded(batch):
+            self.adjusted_point(point, "W&B rounds integers beyond 64 bits")
+
+    def log_artifact(self, artifact: ArtifactFile) -> None:
+        with sdk.edge():
+            self._files.add(artifact)
+
+    def log_config(self, config: ConfigObject) -> None:
+        super().log_config(config)
+        if not is_holdable(config.value):
+            what = {"config": config.name, "value": config.value}
+            self.adjusted(what, "W&B's config cannot hold it")
+        with sdk.edge():
+            self._config.set_object(config)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        for name, value in tags.items():
+            if len(f"{name}:{value}") > names.LONGEST_TAG:
+                what = {"tag": name, "value": value}
+                self.adjusted(what, f"W&B's tags have {names.LONGEST_TAG} characters at most")
+        with sdk.edge():
+            self._config.set_tags(tags)
+
+    def set_properties(self, properties: Mapping[str, Property]) -> None:
+        for name, found in properties.items():
+            if not is_holdable(found.value):
+                what = {
+                    "property": name,
+                    "value": found.value,
+                    "description": found.description,
+                    "type": found.type,
+                }
+                self.adjusted(what, "W&B's summary and config cannot hold it")
+        with sdk.edge():
+            self._config.set_properties(properties)
+
+    def close(self, status: Status) -> None:
+        with sdk.edge():
+            self._files.log()
+            self._config.set_status(status)
+        folder = Path(self._live.settings.sync_dir)
+        sdk.finish(self._wandb, self._run, self._live, EXIT_CODES[status])
+        self._live = None
+        # A service that outlived its killed worker for a moment may have written once more.
+        sdk.remove_earlier(self._run, self._root, keep=folder)
+
+    @property
+    def native(self) -> Any:
+        """The ``wandb.Run``, while the run is open."""
+        return self._live
+
+    def _define_axis(self, axis: str) -> None:
+        if axis not in self._axes:
+            self._axes.add(axis)
+            self._live.define_metric(self._keys.axis(axis), hidden=True)
+
+    def _place_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        """Tell W&B the axis of each metric: the first it has a point on."""
+        for point in batch:
+            if point.axis not in self._axes:
+                self._define_axis(point.axis)
+            if point.name not in self._placed:
+                self._placed.add(point.name)
+                key = self._keys.metric(point.name)
+                if point.axis != DEFAULT_AXIS and "*" not in key:
+                    axis = self._keys.axis(point.axis)
+                    self._live.define_metric(key, step_metric=axis, step_sync=False)
