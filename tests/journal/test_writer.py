@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,17 +141,18 @@ def test_segments_rotate_and_no_thread_loses_its_order(
 def test_a_forked_child_rotates_for_itself(
     journal: Path, new_writer: Callable[..., JournalWriter]
 ) -> None:
+    # Segments of two processes are merged by time, so every record has the time of its call.
     writer = new_writer(segment_bytes=2000)
-    writer.append(point(0))
+    writer.append(point(0, time=time.time()))
     child = os.fork()
     if child == 0:
         try:
             for iteration in range(500):
-                writer.append(point(iteration, "child"))
+                writer.append(point(iteration, "child", time.time()))
         finally:
             os._exit(0)
     for iteration in range(1, 500):
-        writer.append(point(iteration))
+        writer.append(point(iteration, time=time.time()))
     assert os.waitpid(child, 0)[1] == 0
     found: dict[str, list[int]] = {}
     for record in records(journal):
