@@ -19,6 +19,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet.backends.base import Backend
+from tracelet.courier import retry
 from tracelet.courier.cursor import CursorFile
 from tracelet.errors import DeliveryError
 from tracelet.records import decode
@@ -385,7 +386,9 @@ def test_a_file_that_was_not_copied_and_is_gone_is_rejected(tmp_path: Path, cour
 
 
 @both_couriers
-def test_a_backend_that_is_down_is_degraded_and_recovers(tmp_path: Path, courier: str) -> None:
+def test_a_backend_that_is_down_is_degraded_and_recovers(
+    tmp_path: Path, courier: str, caplog: pytest.LogCaptureFixture
+) -> None:
     gate = tmp_path / "gate"
     exp = start(tmp_path, bad.Down, courier=courier, gate=str(gate))
     points = log_points(exp)
@@ -393,14 +396,36 @@ def test_a_backend_that_is_down_is_degraded_and_recovers(tmp_path: Path, courier
     assert CursorFile(exp.dir / "cursors", "down").load().last_error == (
         "TransientError: no connection"
     )
-    # Nobody waits for it, and nobody else is touched.
-    assert exp.flush(60)
+    # Nobody waits for it, and nobody else is touched; but it is named, once.
+    with caplog.at_level(logging.WARNING, "tracelet.core"):
+        assert exp.flush(60)
+        assert exp.flush(60)
     assert_others_are_complete(tmp_path, exp, points)
+    (warning,) = [entry.getMessage() for entry in caplog.records if "flush" in entry.getMessage()]
+    assert "down" in warning
+    assert "degraded (TransientError: no connection)" in warning
     gate.touch()
     eventually(lambda: health(exp, "down") == "ok")
     report = exp.stop()
     assert stored_points(tmp_path, "down") == points
     assert numbers(report, "down") == (POINTS, POINTS, 0, 0)
+
+
+def test_a_flush_does_not_make_a_failing_backend_be_tried_sooner_but_the_end_of_the_run_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_SECONDS", 3600.0)
+    monkeypatch.setattr(retry, "LONGEST_SECONDS", 3600.0)
+    gate = tmp_path / "gate"
+    exp = start(tmp_path, bad.Down, courier="thread", gate=str(gate))
+    points = log_points(exp)
+    eventually(lambda: count(tmp_path, "down", "called") == 1)
+    for _ in range(5):
+        assert not exp.flush(0.1), "it has failed once, and is not given up yet"
+    assert count(tmp_path, "down", "called") == 1
+    gate.touch()
+    exp.stop()
+    assert stored_points(tmp_path, "down") == points
 
 
 @both_couriers

@@ -34,6 +34,10 @@ _PATIENCE = (0.002, 0.05)
 """Shortest and longest pause between two looks at the cursors, in seconds."""
 
 
+_LONGEST_WAIT = 3600.0
+"""Seconds between two looks at the courier; no wait of the system's takes an infinity."""
+
+
 class Session:
     """The owner's session of a run, or a child process's.
 
@@ -61,6 +65,7 @@ class Session:
         self.names = [found.name for found, _ in backends]
         self._pid = os.getpid()
         self._upto: dict[str, int] = {}
+        self._named: set[str] = set()
         self._sealed = True
         self._courier: ProcessCourier | ThreadCourier | None = None
         if self.owner:
@@ -123,19 +128,32 @@ class Session:
         return self._courier.backend(name) if self._courier is not None else None
 
     def flush(self, timeout: float) -> bool:
-        """Sync the journal and wait until every healthy backend has what was logged so far."""
+        """Sync the journal and wait until every healthy backend has what was logged so far.
+
+        A backend that is not healthy, and lacks something of it, is named in the log, once until
+        it has caught up.
+        """
         self.writer.sync()
         upto = self.writer.position()
         names = self.names or [entry["name"] for entry in self._launch().backends]
-        return self._wait_for(names, upto, timeout)
+        complete = self._wait_for(names, upto, timeout)
+        for name in names:
+            if is_delivered(self.run_dir, name, upto):
+                self._named.discard(name)
+            elif name not in self._named and (health := self._ill(name)) is not None:
+                self._named.add(name)
+                log.warning("the backend %s lacks records, and flush() does not wait for it: %s",
+                            name, health)  # fmt: skip
+        return complete
 
     def _wait_for(self, names: list[str], upto: dict[str, int], timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         pause = _PATIENCE[0]
+        if self._courier is not None and self.is_ours:
+            self._courier.wake()
         while True:
             if self._courier is not None and self.is_ours:
                 self._courier.ensure()
-                self._courier.wake()
             names = [name for name in names if not self._has(name, upto)]
             if not names or time.monotonic() > deadline:
                 return not names
@@ -143,10 +161,14 @@ class Session:
             pause = min(pause * 1.5, _PATIENCE[1])
 
     def _has(self, name: str, upto: dict[str, int]) -> bool:
-        if is_delivered(self.run_dir, name, upto):
-            return True
-        health = CursorFile(self.run_dir.cursors, name).load().health
-        return health in ("degraded", "hung", "gave up")
+        return is_delivered(self.run_dir, name, upto) or self._ill(name) is not None
+
+    def _ill(self, name: str) -> str | None:
+        """Return what is wrong with a backend that nobody waits for; None if it is healthy."""
+        cursor = CursorFile(self.run_dir.cursors, name).load()
+        if cursor.health not in ("degraded", "hung", "gave up"):
+            return None
+        return f"{cursor.health} ({cursor.last_error}); its records wait in the journal"
 
     def _launch(self) -> Launch:
         launch = Lifecycle(self.run_dir).update().launch
@@ -181,7 +203,7 @@ class Session:
         while True:
             self._courier.ensure()
             left = deadline - time.monotonic()
-            if self._courier.wait(max(0.0, min(left, 0.25 if waiting else left))):
+            if self._courier.wait(max(0.0, min(left, 0.25 if waiting else _LONGEST_WAIT))):
                 return True
             if time.monotonic() >= deadline:
                 return False

@@ -132,5 +132,20 @@ class Attempts:
         if now - self._failing_since > self._linger and self._run_is_over():
             self._report("gave up", one_line(error), self._failures)
             raise Interrupted
-        if self._wait(backoff(self._failures)):
-            raise Interrupted
+        self.pause(backoff(self._failures))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, whatever news there is: whoever flushes must not make us knock more often.
+
+        Only the end of the run ends the wait, once: somebody may be waiting for the last records.
+
+        Raises:
+            Interrupted: asked to stop meanwhile.
+        """
+        was_over = self._run_is_over()
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._wait(left):
+                raise Interrupted
+            if not was_over and self._run_is_over():
+                return

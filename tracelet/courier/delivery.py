@@ -238,8 +238,7 @@ class Delivery:
         if now - self._losing_since > self._linger and self._life.update().status != "running":
             self._note_health("gave up", one_line(error), self._losses)
             raise Interrupted
-        if self._wait(backoff(self._losses)):
-            raise Interrupted
+        self._attempts.pause(backoff(self._losses))
 
     def _deliver(self, group: Group) -> None:
         assert self._backend is not None
