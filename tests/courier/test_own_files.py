@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 import tracelet
 from tracelet.backends.base import Backend
 from tracelet.backends.memory import MemoryBackend
+from tracelet.courier.batches import apart
+
+OWN = Backend.own_files
+PATHS = st.lists(
+    st.sampled_from(["artifacts", "configs", "log.txt", "tracelet", "adjusted.jsonl", "a"]),
+    min_size=1,
+    max_size=5,
+).map("/".join)
 
 
 class Small(MemoryBackend):
-    """A tracker without a place for the log: it is an artifact among the others."""
+    """A tracker without places for log and configurations: artifacts among the others."""
 
     name = "small"
     own_files = Backend.own_files
     log_text = Backend.log_text
+    log_config = Backend.log_config
 
 
 def test_both_logs_are_kept_and_the_moved_one_is_counted(tmp_path: Path) -> None:
@@ -28,3 +41,39 @@ def test_both_logs_are_kept_and_the_moved_one_is_counted(tmp_path: Path) -> None
     assert exp.report is not None
     assert exp.report["small"].adjusted == 1
     assert b"artifacts/log.txt" in backend.artifacts["tracelet/adjusted.jsonl"]
+
+
+def test_a_configuration_and_an_artifact_of_its_name_are_both_kept(tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_text("mine")
+    backend = Small()
+    with tracelet.start_logging(run_id="r", backend=backend) as exp:
+        exp.log_artifact(tmp_path / "net.json", "configs/net.json")
+        exp.connect_configuration({"depth": 18}, name="net")
+        exp.log_artifact(tmp_path / "net.json", "artifacts/configs/net.json")
+    assert b"18" in backend.artifacts["configs/net.json"]
+    assert backend.artifacts["artifacts/configs/net.json"] == b"mine"
+    assert backend.artifacts["artifacts/artifacts/configs/net.json"] == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("path", "stored"),
+    [
+        ("model.pt", "model.pt"),
+        ("log.txt.gz", "log.txt.gz"),
+        ("my/configs/a.yaml", "my/configs/a.yaml"),
+        ("artifacts/model.pt", "artifacts/model.pt"),
+        ("log.txt", "artifacts/log.txt"),
+        ("log.txt/below", "artifacts/log.txt/below"),
+        ("configs", "artifacts/configs"),
+        ("configs/deep/a.yaml", "artifacts/configs/deep/a.yaml"),
+        ("tracelet", "artifacts/tracelet"),
+        ("artifacts/log.txt", "artifacts/artifacts/log.txt"),
+    ],
+)
+def test_only_what_is_in_the_way_is_moved(path: str, stored: str) -> None:
+    assert apart(path, OWN) == stored
+
+
+@given(PATHS, PATHS)
+def test_no_two_artifacts_are_stored_under_one_name(one: str, other: str) -> None:
+    assert (apart(one, OWN) == apart(other, OWN)) == (one == other)

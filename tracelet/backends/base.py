@@ -187,9 +187,10 @@ class Backend(ABC):
     """The name of its entry point and of its settings; the class's own name if it has none."""
     capabilities: ClassVar[Capabilities] = Capabilities()
     own_files: ClassVar[frozenset[str]] = frozenset(
-        {"log.txt", "properties.json", "tags.json", "tracelet/adjusted.jsonl"}
+        {"configs", "log.txt", "properties.json", "tags.json", "tracelet/adjusted.jsonl"}
     )
-    """Artifacts that the backend itself writes; a user's of that name goes under ``artifacts/``."""
+    """Artifacts that the backend itself writes, and folders of such; a user's of that name, or
+    below such a folder, goes under ``artifacts/``."""
     requires: ClassVar[Mapping[str, str]] = {}
     """The SDK's modules and the requirement that installs each: ``{"mlflow": "mlflow>=3"}``."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +26,9 @@ from tracelet.records import (
 
 Group: TypeAlias = Sequence[Deliverable]
 """Records of one kind that can go to the backend in one call."""
+
+ASIDE = "artifacts/"
+"""Where an artifact goes whose own place is one that the backend writes to."""
 
 
 def groups(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Group]]:
@@ -105,13 +108,20 @@ class Caller:
     def _artifact(self, group: Sequence[Artifact]) -> None:
         (record,) = group
         file = artifact_file(record, self._blobs)
-        if record.path not in self._backend.own_files:
+        path = apart(record.path, self._backend.own_files)
+        if path == record.path:
             self._backend.log_artifact(file)
             return
-        moved = f"artifacts/{record.path}"
-        self._backend.log_artifact(msgspec.structs.replace(file, path=moved))
-        reason = "the backend keeps a file of its own under this name"
-        self._backend.adjusted({"artifact": record.path, "stored_as": moved}, reason)
+        self._backend.log_artifact(msgspec.structs.replace(file, path=path))
+        self._backend.adjusted(
+            {
+                "artifact": record.path,
+                "digest": record.digest,
+                "size": record.size,
+                "stored_as": path,
+            },
+            "the backend keeps files of its own under this name",
+        )
 
     def _config(self, group: Sequence[Config]) -> None:
         (record,) = group
@@ -133,6 +143,19 @@ class Caller:
     def _texts(self, group: Sequence[Text]) -> None:
         lines = [TextLine(record.text, record.level, record.time) for record in group]
         self._backend.log_text(lines)
+
+
+def apart(path: str, own: Collection[str]) -> str:
+    """Return where an artifact is stored, given what the backend writes there itself.
+
+    What is moved to ``artifacts/`` must not meet what was logged there, so that moves on, too.
+    """
+    inner = path
+    while inner.startswith(ASIDE):
+        inner = inner.removeprefix(ASIDE)
+    # A file of one name and a folder of that name cannot be in one store, either.
+    taken = any(f"{one}/".startswith(f"{inner}/") or inner.startswith(f"{one}/") for one in own)
+    return ASIDE + path if taken else path
 
 
 def artifact_file(record: Artifact, blobs: BlobStore) -> ArtifactFile:

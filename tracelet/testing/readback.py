@@ -58,10 +58,11 @@ class ReadBack(msgspec.Struct, kw_only=True):
                 {"tag": name, "value": …}
                 {"property": name, "value": …, "description": …, "type": …}
                 {"config": name, "value": …}
-                {"artifact": destination, "digest": …, "size": …}
+                {"artifact": destination, "digest": …, "size": …, "stored_as": …}
                 {"text": text, "level": …, "time": …}
                 {"status": status}
 
+            ``stored_as`` is there if the backend keeps files of its own at the destination.
         runs: how many runs the tracker has for this run; a group's own run does not count.
     """
 
