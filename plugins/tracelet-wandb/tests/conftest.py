@@ -13,6 +13,7 @@ import pytest
 
 import tracelet
 from tracelet.core.experiment import Experiment
+from tracelet_wandb.reader import OfflineRun, runs_below
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,13 @@ def start(tmp_path: Path, folder: Path) -> Callable[..., Experiment]:
         )
 
     return start
+
+
+def run_below(folder: Path) -> OfflineRun:
+    """The one run below a folder."""
+    found = runs_below(folder)
+    assert len(found) == 1, [str(one.file) for one in found]
+    return found[0]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:

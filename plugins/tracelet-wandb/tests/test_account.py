@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import end_processes, wait_for
-from wandb_reader import run_below, runs_below
+from conftest import end_processes, run_below, wait_for
 
 import tracelet
 from tracelet.core.experiment import Experiment
+from tracelet_wandb.reader import runs_below
 
 Start = Callable[..., Experiment]
 

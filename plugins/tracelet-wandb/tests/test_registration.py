@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import entry_points
 
 from tracelet.backends.base import Backend
+from tracelet.testing.subjects import find_subject
 
 ENTRY_POINT = entry_points(group="tracelet")["wandb"]
 
@@ -29,3 +30,9 @@ def test_registering_does_not_import_the_sdk() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_check_command_knows_how_it_is_read() -> None:
+    from tracelet_wandb.subject import WandbSubject
+
+    assert type(find_subject("wandb")) is WandbSubject

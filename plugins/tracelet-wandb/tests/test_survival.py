@@ -10,8 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import wait_for, worker_of
-from wandb_reader import run_below
+from conftest import run_below, wait_for, worker_of
 
 import tracelet
 from tracelet.core.experiment import Experiment

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wandb_reader import records, run_below, runs_below
+from conftest import run_below
 
 import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet.errors import SettingsError
+from tracelet_wandb.reader import records, runs_below
 
 Start = Callable[..., Experiment]
 

@@ -1,8 +1,8 @@
 """Reads a run of W&B from its offline file, by the format of the file, never through the adapter.
 
-The file begins with ``:W&B``, a magic number and a version. Then it is framed as LevelDB's logs
-are: blocks of 32 KiB hold pieces, each behind its CRC-32, length and kind; a record is one whole
-piece, or a first, middle ones and a last. A record is a ``wandb.proto`` message.
+It does not know the adapter: what this module knows, anybody who reads the README can know. It is
+for tests and for ``tracelet check``; without it nobody could tell what W&B really has of a run. A
+record of the file is a ``wandb.proto`` message.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,45 +18,9 @@ from urllib.parse import unquote
 from wandb.proto import wandb_internal_pb2 as pb
 
 from tracelet.backends.base import Property
-from tracelet.records import MetricPoint
+from tracelet.records import MetricPoint, Status
 from tracelet.testing import ReadBack, is_bookkeeping, parse_adjusted, parse_log
-
-IDENT = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
-HEADER = struct.Struct("<IHB")
-BLOCK = 32 * 1024
-FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
-
-
-class BadFileError(Exception):
-    """The file is not framed as it should be."""
-
-
-def pieces(data: bytes) -> Iterator[bytes]:
-    """Yield the content of each whole record; a torn one at the end is left out."""
-    if data[: len(IDENT)] != IDENT:
-        raise BadFileError(f"it begins with {data[: len(IDENT)]!r}")
-    position, parts, begun = len(IDENT), b"", False
-    while position < len(data):
-        left = BLOCK - position % BLOCK
-        if left < HEADER.size:  # too little for a header: zeros
-            position += left
-            continue
-        if position + HEADER.size > len(data):
-            return
-        crc, length, kind = HEADER.unpack_from(data, position)
-        content = data[position + HEADER.size : position + HEADER.size + length]
-        if len(content) < length:
-            return
-        if zlib.crc32(bytes([kind]) + content) != crc:
-            raise BadFileError(f"wrong checksum at {position}")
-        position += HEADER.size + length
-        if kind not in (FULL, FIRST, MIDDLE, LAST) or (kind in (FULL, FIRST)) == begun:
-            raise BadFileError(f"piece of kind {kind} at {position}")
-        parts += content  # a first piece may be empty, at the end of a block
-        begun = kind in (FIRST, MIDDLE)
-        if not begun:
-            yield parts
-            parts = b""
+from tracelet_wandb.framing import BadFileError, pieces
 
 
 def records(file: Path) -> Iterator[Any]:
@@ -69,11 +31,16 @@ def records(file: Path) -> Iterator[Any]:
         yield record
 
 
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise BadFileError(otherwise)
+
+
 def _items(items: Any) -> dict[str, Any]:
     found = {}
     for item in items:
         keys = list(item.nested_key) or [item.key]
-        assert len(keys) == 1 or keys[0] == "_wandb", keys
+        _require(len(keys) == 1 or keys[0] == "_wandb", f"nested keys {keys}")
         found[keys[0]] = json.loads(item.value_json)
     return found
 
@@ -116,11 +83,12 @@ class OfflineRun:
 
     def _config(self, record: Any) -> None:
         self.config.update(_items(record.config.update))
-        assert not record.config.remove
+        _require(not record.config.remove, "something was removed from config")
 
     def _history(self, record: Any) -> None:
         row = _items(record.history.item)
-        assert row["_step"] == record.history.step.num == len(self.rows)
+        step = record.history.step.num
+        _require(row["_step"] == step == len(self.rows), f"row {len(self.rows)} has step {step}")
         self.rows.append(row)
 
     def _metric(self, record: Any) -> None:
@@ -129,7 +97,7 @@ class OfflineRun:
             self.hidden.add(name)
         if record.metric.step_metric:
             self.steps[name] = record.metric.step_metric
-        assert not record.metric.options.step_sync
+        _require(not record.metric.options.step_sync, f"{name} would repeat its last step")
 
     def _summary(self, record: Any) -> None:
         self.summary.update(_items(record.summary.update))
@@ -150,7 +118,8 @@ class OfflineRun:
     @property
     def own(self) -> dict[str, Any]:
         """What tracelet keeps in ``config``."""
-        return self.config.get("tracelet", {})
+        own: dict[str, Any] = self.config.get("tracelet", {})
+        return own
 
     def points(self) -> list[MetricPoint]:
         """The points, in the order of the rows."""
@@ -187,9 +156,12 @@ class OfflineRun:
         found = {}
         for path, (local, digest) in self.manifest.items():
             content = local.read_bytes()
-            assert self.file.parent in local.parents, f"{local} is outside of the run"
-            assert base64.b64encode(hashlib.md5(content).digest()).decode() == digest, path
-            assert local.relative_to(self.file.parent / "files").as_posix() in self.saved
+            files = self.file.parent / "files"
+            _require(files in local.parents, f"{local} is outside of the run's files")
+            md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+            _require(md5 == digest, f"{path} has another digest")
+            saved = local.relative_to(files).as_posix()
+            _require(saved in self.saved, f"{saved} is not among the files that are uploaded")
             found[path] = content
         return found
 
@@ -203,12 +175,13 @@ class OfflineRun:
         }
         return {**files, **values}
 
-    def status(self) -> Any:
+    def status(self) -> Status | None:
         """How the run ended; None if it did not."""
         if self.exit_code is None:
             return None
-        status = self.own["status"]
-        assert self.exit_code == {"finished": 0, "failed": 1, "killed": 255}[status]
+        status: Status = self.own["status"]
+        meant = {"finished": 0, "failed": 1, "killed": 255}[status]
+        _require(self.exit_code == meant, f"exit code {self.exit_code}, and {status}")
         return status
 
     def read_back(self, runs: int = 1) -> ReadBack:
@@ -246,10 +219,3 @@ def runs_below(folder: Path, run_id: str = "*") -> list[OfflineRun]:
     """Every offline run below a folder, or those of one id."""
     files = folder.glob(f"**/offline-run-*/run-{run_id}.wandb")
     return [OfflineRun(file) for file in sorted(files)]
-
-
-def run_below(folder: Path) -> OfflineRun:
-    """The one run below a folder."""
-    found = runs_below(folder)
-    assert len(found) == 1, [str(one.file) for one in found]
-    return found[0]

@@ -6,7 +6,18 @@ import struct
 import zlib
 
 import pytest
-from wandb_reader import BLOCK, FIRST, FULL, HEADER, IDENT, LAST, MIDDLE, BadFileError, pieces
+
+from tracelet_wandb.framing import (
+    BLOCK,
+    FIRST,
+    FULL,
+    HEADER,
+    IDENT,
+    LAST,
+    MIDDLE,
+    BadFileError,
+    pieces,
+)
 
 
 def piece(kind: int, content: bytes) -> bytes:
