@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracelet.capture import watch
 from tracelet.core.experiment import Experiment
 from tracelet.errors import TraceletError, TraceletWarning
 from tracelet.interface import get_active_experiment, start_logging, stop_logging
@@ -71,3 +72,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+watch.begin()

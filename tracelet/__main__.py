@@ -7,6 +7,9 @@ import sys
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    from tracelet.capture import watch
+
+    watch.end()  # these arguments are no run's
     arguments = sys.argv[1:]
     if arguments[:1] == ["courier"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         # Two processes a run start here: they do without the imports of the command line.

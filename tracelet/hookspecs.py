@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from tracelet.backends.base import Backend
+    from tracelet.capture.base import CaptureSource
     from tracelet.records import RunInfo, Status
     from tracelet.testing.subject import Subject
 
@@ -36,6 +37,15 @@ def tracelet_register_subject() -> type[Subject]:  # type: ignore[empty-body]
     """Return how the backend's tracker is read back, so that ``tracelet check`` can check it.
 
     Import the class inside of the function: only that command calls it.
+    """
+
+
+@hookspec
+def tracelet_capture() -> type[CaptureSource]:  # type: ignore[empty-body]
+    """Return the class of a source of automatic capture; ``capture`` names it by its ``name``.
+
+    Called in the training process when a run begins, so a library that is captured must not be
+    imported by this call.
     """
 
 

@@ -28,6 +28,7 @@ from tracelet.settings import ExperimentConfig, Settings, resolve
 if TYPE_CHECKING:
     from tracelet.backends.base import Backend
     from tracelet.core.artifacts import PathLike
+    from tracelet.core.capturing import Capture
     from tracelet.core.session import Session
     from tracelet.courier.report import DeliveryReport
 
@@ -72,6 +73,7 @@ class Experiment(MetricCalls, ContentCalls):
         self._first_tags = {**self.settings.tags, **(tags or {})}
         self._first_params = params
         self._session: Session | None = None
+        self._capture: Capture | None = None
         self._run: RunInfo | None = None
         self._status: Status | None = None
         self._report: DeliveryReport | None = None

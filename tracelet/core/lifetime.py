@@ -13,8 +13,10 @@ from time import time as clock
 from typing import TYPE_CHECKING, Any
 
 from tracelet.backends.registry import ResolvedBackend, plugins, resolve
+from tracelet.capture.registry import chosen
 from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
+from tracelet.core.capturing import Capture
 from tracelet.core.content_calls import foreign_params, tag_values
 from tracelet.core.facts import process_rank, run_facts
 from tracelet.core.lenient import make_lenient, warn_once
@@ -76,21 +78,30 @@ def start(exp: Experiment) -> None:
     if not exists:
         run_dir = claim(run_dir, name_of(settings), may_rename=exp._wanted_id is None)
     run_dir.create(settings.journal_dir)
-    exp._run = exp._run or RunInfo(
-        run_id=run_dir.path.name,
-        name=name_of(settings),
-        project=settings.project,
-        dir=str(run_dir.path),
-        started=clock(),
-        group=settings.group,
-        facts=run_facts(exp._redactor),
-    )
     stored = {
         found.name: {key: exp._redactor.value(key, value) for key, value in options.items()}
         for found, options in backends
     }
-    session = Session(run_dir, exp._run, backends, courier=settings.courier, stored_options=stored)
-    _accept(exp, session)
+    exp._capture = Capture(exp, run_dir.path)
+    with exp._capture.beginning() as facts:
+        exp._run = exp._run or RunInfo(
+            run_id=run_dir.path.name,
+            name=name_of(settings),
+            project=settings.project,
+            dir=str(run_dir.path),
+            started=clock(),
+            group=settings.group,
+            facts={**run_facts(exp._redactor), **facts},
+        )
+        session = Session(
+            run_dir,
+            exp._run,
+            backends,
+            courier=settings.courier,
+            stored_options=stored,
+            system_metrics=settings.system_metrics,
+        )
+        _accept(exp, session)
     if not _running:
         atexit.unregister(_at_exit)
         atexit.register(_at_exit)
@@ -100,7 +111,8 @@ def start(exp: Experiment) -> None:
 
 
 def _check_first(exp: Experiment) -> None:
-    """Raise for tags and parameters that cannot be logged, while nothing is begun yet."""
+    """Raise for what cannot be captured or logged, while nothing is begun yet."""
+    chosen(exp.settings)
     if exp.settings.on_error == "warn":
         return
     tag_values(exp._first_tags)
@@ -139,6 +151,8 @@ def stop(
     with _stopping:  # of two threads, one stops the run, and the other is told that it was
         exp._check_running()
         session = exp._session
+        if exp._capture is not None:
+            exp._capture.stop()
         deactivate(exp)
         exp._append = exp._not_running
         exp._status = status
@@ -285,6 +299,8 @@ def _at_exit() -> None:
         status, reason = ending_of(error)
         if session.delivers_here:
             session.flush(exp.settings.drain_timeout)
+        if exp._capture is not None:
+            exp._capture.stop()
         exact = error is not None or not arm_exit_code(session.run_dir)
         exp._append = exp._not_running
         session.end(status if exact else None, reason, redacted=exp._redactor.count)

@@ -1,0 +1,132 @@
+"""Which sources of capture there are, and which of them a run has; it imports none that is off.
+
+The core's own sources are in :data:`CORE`; each module provides its class through the hook
+``tracelet_capture``, and so do plugins. A source with ``watches`` is not imported before a module
+that it watches: a program without ``argparse`` pays nothing for its capture.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from tracelet.capture.base import CaptureSource
+    from tracelet.settings import Settings
+
+
+class Known(NamedTuple):
+    """A source of the core.
+
+    Attributes:
+        module: where its class is. It is imported as soon as a watched module is, and may prepare
+            itself for observing then, before any run.
+        watches: the modules whose import makes it needed; none: every run needs it.
+        setting: the setting that has to be on for it; given by the user, it is reason enough.
+    """
+
+    module: str
+    watches: tuple[str, ...] = ()
+    setting: str | None = None
+
+
+CORE: dict[str, Known] = {
+    "environment": Known("tracelet.capture.environment", setting="log_environment"),
+}
+
+_listeners: list[Callable[[str], None]] = []
+"""Those who want to know of a source that a watched module has made needed."""
+
+
+def chosen(settings: Settings) -> list[str]:
+    """Return the names of the sources that a run may have, in the order in which they start.
+
+    Raises:
+        SettingsError: the setting ``capture`` names a source that there is not.
+    """
+    if settings.capture is False:
+        return []
+    if settings.capture is True:
+        plugins = [name for name, cls in _of_plugins().items() if cls.default]
+        return [*(name for name in CORE if _is_on(name, settings)), *plugins]
+    named = list(dict.fromkeys(settings.capture))
+    for name in named:
+        if name not in CORE and name not in _of_plugins():
+            raise _unknown(name, settings)
+    return [*named, *(name for name in CORE if name not in named and _is_asked(name, settings))]
+
+
+def is_needed(name: str) -> bool:
+    """Tell whether there is something to capture: whether a module that it watches is imported."""
+    watches = CORE[name].watches if name in CORE else ()
+    return not watches or any(module in sys.modules for module in watches)
+
+
+def load(name: str) -> type[CaptureSource]:
+    """Return the class of a source.
+
+    Raises:
+        BrokenPluginError: its module provides none of that name.
+    """
+    if name not in CORE:
+        return _of_plugins()[name]
+    import pluggy
+
+    from tracelet import hookspecs
+
+    one = pluggy.PluginManager(hookspecs.PROJECT)
+    one.add_hookspecs(hookspecs)
+    one.register(importlib.import_module(CORE[name].module))
+    cls: type[CaptureSource] = one.hook.tracelet_capture()[0]
+    return cls
+
+
+def listen(listener: Callable[[str], None]) -> None:
+    """Have a function called with the name of each source that becomes needed."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def module_imported(module: str) -> None:
+    """A watched module was imported, or was before tracelet: prepare its sources."""
+    for name, known in CORE.items():
+        if module in known.watches:
+            try:
+                importlib.import_module(known.module)
+            except Exception as error:  # noqa: BLE001 - the program's import goes on
+                from tracelet.capture.base import failed
+
+                failed(name, error)
+                continue
+            for listener in _listeners:
+                listener(name)
+
+
+def _is_on(name: str, settings: Settings) -> bool:
+    setting = CORE[name].setting
+    return setting is None or bool(getattr(settings, setting))
+
+
+def _is_asked(name: str, settings: Settings) -> bool:
+    """Tell whether a setting of its own was given, so that ``capture`` need not name it."""
+    setting = CORE[name].setting
+    given = setting is not None and settings.origins.get(setting, "default") != "default"
+    return given and _is_on(name, settings)
+
+
+def _of_plugins() -> dict[str, type[CaptureSource]]:
+    from tracelet.backends.registry import plugins
+
+    found: list[Any] = plugins().hook.tracelet_capture()
+    return {cls.name: cls for cls in found if cls.name not in CORE}
+
+
+def _unknown(name: str, settings: Settings) -> Exception:
+    from tracelet.errors import SettingsError
+    from tracelet.settings_layers import nearest
+
+    known = [*CORE, *_of_plugins()]
+    origin = settings.origins.get("capture", "argument")
+    return SettingsError(f"unknown source {name!r} in 'capture' ({origin}){nearest(name, known)}")

@@ -1,0 +1,117 @@
+"""A run's automatic capture: which sources it has, and when they start and stop.
+
+What must never happen here: an error that the program sees, or a child process that captures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracelet.capture import registry
+from tracelet.capture.base import CaptureSource, failed, forgive
+from tracelet.core.recorder import RunRecorder
+
+if TYPE_CHECKING:
+    from tracelet.core.experiment import Experiment
+
+_live: weakref.WeakSet[Capture] = weakref.WeakSet()
+
+
+class Capture:
+    """The sources of one run, in the process that begins it.
+
+    Args:
+        exp: the experiment.
+        directory: the run's directory.
+
+    Raises:
+        SettingsError: the setting ``capture`` names a source that there is not.
+    """
+
+    def __init__(self, exp: Experiment, directory: Path) -> None:
+        self._exp = exp
+        self._directory = directory
+        self._names = registry.chosen(exp.settings)
+        self._started: dict[str, tuple[CaptureSource, RunRecorder]] = {}
+        self._facts: dict[str, Any] = {}
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._begun = self._stopped = False
+
+    @contextlib.contextmanager
+    def beginning(self) -> Iterator[Mapping[str, Any]]:
+        """Start the sources, and give the facts they know; within the block the run begins.
+
+        What the sources report meanwhile is recorded at its end.
+        """
+        forgive()
+        for name in self._names:
+            self._start(name)
+        try:
+            yield self._facts
+        except BaseException:
+            self.stop()
+            raise
+        with self._lock:
+            for _, recorder in self._started.values():
+                recorder.open()
+            self._begun = True
+        _live.add(self)
+        registry.listen(_needed)
+
+    def needed(self, name: str) -> None:
+        """Start a source for which there is something to capture now."""
+        with self._lock:
+            if self._begun and not self._stopped and name in self._names:
+                self._start(name)
+
+    def stop(self) -> None:
+        """Stop the sources; the run, if it has begun, takes what they still report."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            self._stopped = True
+            for name, (source, recorder) in reversed(self._started.items()):
+                try:
+                    source.stop()
+                except Exception as error:  # noqa: BLE001 - a source's mistake is not the program's
+                    failed(name, error)
+                recorder.close()
+            self._started.clear()
+
+    def _start(self, name: str) -> None:
+        if name in self._started or os.getpid() != self._pid or not registry.is_needed(name):
+            return
+        try:
+            cls = registry.load(name)
+            if not cls.default and self._exp.settings.capture is True:
+                return
+            source = cls()
+            recorder = RunRecorder(self._exp, self._directory, name, self._facts)
+            self._started[name] = source, recorder
+            source.start(recorder)
+            if self._begun:
+                recorder.open()
+        except Exception as error:  # noqa: BLE001 - a source's mistake is not the program's
+            failed(name, error)
+
+
+def _needed(name: str) -> None:
+    for capture in list(_live):
+        capture.needed(name)
+
+
+def _renew_locks() -> None:
+    """A lock that another thread held at the time of a fork is never released in the child."""
+    for capture in _live:
+        capture._lock = threading.RLock()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

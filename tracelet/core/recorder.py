@@ -1,0 +1,137 @@
+"""What a source of capture reports to: its reports become calls of the experiment, or a warning.
+
+Without it a source's mistake would reach the program, or a child process would record twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from time import time as clock
+from typing import TYPE_CHECKING, Any
+
+from tracelet.capture.base import Level, failed
+from tracelet.core.artifacts import safe_destination
+from tracelet.errors import NotRunningError
+from tracelet.records import Artifact
+from tracelet.settings import Settings
+
+if TYPE_CHECKING:
+    from tracelet.core.experiment import Experiment
+
+
+class RunRecorder:
+    """The :class:`~tracelet.capture.base.Recorder` of one source and one run.
+
+    Args:
+        exp: the run's experiment.
+        directory: the run's directory.
+        source: the name of the source, for what is said when it fails.
+        facts: takes the facts.
+    """
+
+    def __init__(
+        self, exp: Experiment, directory: Path, source: str, facts: dict[str, Any]
+    ) -> None:
+        self._exp = exp
+        self._source = source
+        self._facts: dict[str, Any] | None = facts
+        self._waiting: list[Callable[[], object]] | None = []
+        self._pid: int | None = os.getpid()
+        self.settings: Settings = exp.settings
+        self.dir = directory
+
+    def open(self) -> None:
+        """Record what was reported before the run had begun; from now on it is done at once."""
+        waiting, self._waiting, self._facts = self._waiting, None, None
+        for report in waiting or ():
+            self._do(report)
+
+    def close(self) -> None:
+        """Record no more."""
+        self._pid = None
+
+    def params(
+        self, section: str, values: Mapping[str, Any], descriptions: Mapping[str, str] | None = None
+    ) -> None:
+        """Record parameters, but for those that ``capture_arguments`` takes out."""
+        wanted = _wanted(values, self.settings.capture_arguments)
+        if wanted:
+            self._do(lambda: self._exp.params.set(wanted, section=section))
+
+    def config(self, name: str, value: Any) -> None:
+        """Record a configuration object."""
+        self._do(lambda: self._exp.connect_configuration(value, name))
+
+    def facts(self, facts: Mapping[str, Any]) -> None:
+        """Add to the facts of the run that begins."""
+        if self._facts is None:
+            failed(self._source, RuntimeError("facts are told before start() returns"))
+        else:
+            self._facts.update(self._exp._redactor.params(facts))  # noqa: SLF001 - the run's own
+
+    def file(self, path: str, content: bytes) -> None:
+        """Record a file."""
+        self._do(lambda: self._file(path, content))
+
+    def text(self, line: str, level: Level = "info") -> None:
+        """Record a line of the run's log."""
+        self._do(lambda: self._exp.log(line, level))
+
+    def metric(
+        self,
+        name: str,
+        value: Any,
+        iteration: int | None = None,
+        axis: str = "iteration",
+        time: float | None = None,
+    ) -> None:
+        """Record a point of a metric."""
+        time = clock() if time is None else time
+        self._do(lambda: self._exp.log_metric(name, value, iteration, axis=axis, time=time))
+
+    def _do(self, report: Callable[[], object]) -> None:
+        if os.getpid() != self._pid:
+            return
+        if self._waiting is not None:
+            self._waiting.append(report)
+            return
+        try:
+            report()
+        except NotRunningError:
+            pass  # the run ended just now, in another thread
+        except Exception as error:  # noqa: BLE001 - values and plugins are foreign code
+            failed(self._source, error)
+
+    def _file(self, path: str, content: bytes) -> None:
+        session, redactor = self._exp._session, self._exp._redactor  # noqa: SLF001 - the run's own
+        if session is None:
+            return
+        with contextlib.suppress(UnicodeDecodeError):  # not a text
+            content = redactor.text(content.decode()).encode()
+        with self._exp._counting_losses():  # noqa: SLF001 - as a file that the user logs
+            digest = session.run_dir.blobs.put_bytes(content)
+            place = safe_destination(path)
+            self._exp._write(Artifact(clock(), place, digest, len(content)))  # noqa: SLF001
+
+
+def _wanted(values: Mapping[str, Any], chosen: bool | Mapping[str, bool]) -> dict[str, Any]:
+    """Return the parameters that ``capture_arguments`` leaves.
+
+    A name counts more than a glob, and a longer glob more than a shorter one. Where only names to
+    be captured are given, no other is.
+    """
+    if isinstance(chosen, bool):
+        return dict(values) if chosen else {}
+    rest = chosen.get("*", not all(chosen.values()) or not chosen)
+    globs = sorted(chosen, key=len, reverse=True)
+
+    def wanted(name: str) -> bool:
+        if name in chosen:
+            return chosen[name]
+        return next((chosen[glob] for glob in globs if fnmatchcase(name, glob)), rest)
+
+    return {name: value for name, value in values.items() if wanted(name)}
