@@ -19,6 +19,7 @@ from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.ending import forget_exit_code
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
+from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
 from tracelet.errors import warn
 from tracelet.journal.lifecycle import Launch, Lifecycle
@@ -47,6 +48,7 @@ class Session:
         backends: the backends with their options; empty in a child process, which only writes.
         courier: the setting: ``auto``, ``process`` or ``thread``.
         stored_options: ``backends`` as the journal may have them, without secrets.
+        system_metrics: the seconds between two readings of system metrics; None: none are read.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Session:
         *,
         courier: str = "auto",
         stored_options: dict[str, dict[str, Any]] | None = None,
+        system_metrics: float | None = None,
     ) -> None:
         self.run_dir = run_dir
         self.run = run
@@ -68,14 +71,16 @@ class Session:
         self._named: set[str] = set()
         self._sealed = True
         self._courier: ProcessCourier | ThreadCourier | None = None
+        self._metrics: SystemMetrics | None = None
         if self.owner:
-            self._begin(list(backends), courier, stored_options or {})
+            self._begin(list(backends), courier, stored_options or {}, system_metrics)
 
     def _begin(
         self,
         backends: list[tuple[ResolvedBackend, dict[str, Any]]],
         courier: str,
         stored_options: dict[str, dict[str, Any]],
+        system_metrics: float | None,
     ) -> None:
         found = [one for one, _ in backends]
         reason = needs_thread(found, courier)
@@ -103,9 +108,13 @@ class Session:
         write_view(self.run_dir, life.update(), None)
         if reason is not None:
             self._courier = ThreadCourier(self.run_dir, self.run, backends)
+            if system_metrics is not None:
+                self._metrics = SystemMetrics(
+                    self.run_dir, self.run.started, launch.process, system_metrics, self.writer
+                )
         else:
             options = {one.name: options for one, options in backends}
-            self._courier = ProcessCourier(self.run_dir, options)
+            self._courier = ProcessCourier(self.run_dir, options, system_metrics=system_metrics)
         self._courier.ensure()
 
     @property
@@ -179,7 +188,10 @@ class Session:
         """Write the ending (None: the exit code will tell) and seal the segment."""
         lost = self.writer.lost
         if self.owner and self.is_ours:
-            self.writer.append(Finished(time.time(), status, reason, lost, redacted))
+            if self._metrics is not None:
+                self._metrics.stop()
+            with self.run_dir.ending():
+                self.writer.append(Finished(time.time(), status, reason, lost, redacted))
         self._upto = self.writer.position()
         self.writer.close()
         self._sealed = self.writer.lost == lost

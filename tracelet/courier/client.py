@@ -28,6 +28,7 @@ class ProcessCourier:
         options: the options of each backend, with their secrets: they go through a pipe.
         linger: seconds after the end of the run for which a failing backend is tried; or None.
         only: the backends to deliver to; None: all of the run.
+        system_metrics: the seconds between two readings of system metrics; None: none are read.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class ProcessCourier:
         *,
         linger: float | None = None,
         only: list[str] | None = None,
+        system_metrics: float | None = None,
     ) -> None:
         self._run_dir = run_dir
-        self._orders = Orders(options, only=only)
+        self._orders = Orders(options, only=only, system_metrics=system_metrics)
         if linger is not None:
             self._orders.linger = linger
         self._process: subprocess.Popen[bytes] | None = None

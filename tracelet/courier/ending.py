@@ -62,9 +62,10 @@ def settle(run_dir: RunDir, life: Lifecycle) -> Status:
     if ended != "running":
         return ended
     status, reason = _ending(run_dir.exit / str(life.launch.process["pid"]))
-    writer = run_dir.writer()
-    writer.append(Finished(life.now(), status, reason))
-    writer.close()
+    with run_dir.ending():
+        writer = run_dir.writer()
+        writer.append(Finished(life.now(), status, reason))
+        writer.close()
     return life.update().status
 
 

@@ -31,11 +31,13 @@ class Orders(msgspec.Struct):
         options: the options of each backend.
         linger: seconds after the end of the run for which a failing backend is tried.
         only: the backends to deliver to; None: all of the run.
+        system_metrics: the seconds between two readings of system metrics; None: none are read.
     """
 
     options: dict[str, dict[str, Any]] = {}
     linger: float = 600.0
     only: list[str] | None = None
+    system_metrics: float | None = None
 
 
 def read_orders(stream: IO[bytes]) -> Orders:

@@ -23,6 +23,7 @@ from tracelet.courier.cursor import CursorFile, Health
 from tracelet.courier.ending import settle
 from tracelet.courier.messages import BUSY, DONE, LOCKED, WAKE, Orders, launch, read_orders, tell
 from tracelet.courier.retry import backoff
+from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.thread import DeliveryThread
 from tracelet.courier.view import refresh_view, write_view
 from tracelet.errors import TraceletError
@@ -154,6 +155,8 @@ class Supervisor:
         self._deliveries: dict[str, Worker | DeliveryThread] = {}
         self._begun_at: dict[str, int] = {}  # which start of the run each delivery began with
         self._shown: Any = None
+        self._metrics: SystemMetrics | None = None
+        self._measured = 0  # which start of the run that is
 
     def run(self) -> None:
         """Deliver until the run has ended and every backend is done, or its directory is gone."""
@@ -165,6 +168,7 @@ class Supervisor:
             self._listen(TICK_SECONDS / 10 if over else TICK_SECONDS)
             self._life.update()
             over = settle(self._run_dir, self._life) != "running"
+            self._measure(over)
             self._show(over)
             for delivery in self._deliveries.values():
                 if isinstance(delivery, Worker):
@@ -187,6 +191,17 @@ class Supervisor:
                 refresh_view(self._run_dir, self._life)
             else:
                 write_view(self._run_dir, self._life, None)
+
+    def _measure(self, over: bool) -> None:
+        """Have system metrics read while the run lives, however often it is resumed."""
+        if self._metrics is not None and (over or self._measured < self._life.starts):
+            self._metrics.stop()
+            self._metrics = None
+        interval, launch = self._orders.system_metrics, self._life.launch
+        if interval is None or launch is None or over or self._measured == self._life.starts:
+            return
+        self._measured = self._life.starts
+        self._metrics = SystemMetrics(self._run_dir, launch.run.started, launch.process, interval)
 
     def _staff(self) -> None:
         life_launch = self._life.launch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ if sys.platform != "win32":  # there, one courier a run is up to the user
     import fcntl
 
 _held: dict[tuple[str, int], FileLock] = {}
+_PAUSE_SECONDS = 0.0005
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -55,6 +57,15 @@ class FileLock:
             if self._fd is None:
                 del _held[mine]
         return self._fd is not None
+
+    def wait(self, seconds: float) -> bool:
+        """Take the lock as soon as it is free; return whether it was within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while not self.acquire():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE_SECONDS)
+        return True
 
     def _locked(self) -> int | None:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

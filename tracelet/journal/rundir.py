@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tracelet.journal.blobs import BlobStore
@@ -14,6 +16,7 @@ from tracelet.journal.writer import SEGMENT_BYTES, JournalWriter
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]+")
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_ENDING_SECONDS = 1.0
 
 
 class RunDir:
@@ -68,6 +71,21 @@ class RunDir:
     def lock(self) -> FileLock:
         """Return the lock of the run's courier."""
         return FileLock(self.path / "courier.lock")
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Keep those apart who write the run's ending and who add to it by themselves meanwhile.
+
+        Nothing that is written within the block, after a look at whether the run lives, can come
+        behind its ending. A process that hangs in such a block is not waited for.
+        """
+        lock = FileLock(self.path / "ending.lock")
+        with contextlib.suppress(OSError):  # the directory was deleted, or takes no file
+            lock.wait(_ENDING_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def slug(text: str, longest: int = 160) -> str:
