@@ -271,8 +271,9 @@ def test_a_directory_of_which_one_file_cannot_be_read_is_not_half_logged(
 
     monkeypatch.setattr("tracelet.journal.blobs.BlobStore.put_file", put_file)
     before = journaled(exp.dir)
-    with pytest.raises(PermissionError, match="not yours"):
+    with pytest.raises(PermissionError, match="b' cannot be read: not yours") as raised:
         exp.log_artifact(folder)
+    assert isinstance(raised.value, errors.ArtifactUnreadableError)
     assert journaled(exp.dir) == before
 
 

@@ -342,8 +342,9 @@ def test_a_directory_is_all_its_files(exp: Experiment, tmp_path: Path) -> None:
     (folder / "deep/er/b.txt").write_text("b")
     (folder / "empty.txt").touch()
     (folder / "broken").symlink_to("nowhere")
-    exp.log_artifact(folder, "models")
-    exp.log_artifact(folder)
+    for destination in ("models", None):
+        with pytest.warns(tracelet.TraceletWarning, match="checkpoint/broken"):
+            exp.log_artifact(folder, destination)
     artifacts = tracelet.load_run(exp.dir).artifacts
     assert {path: file.read_text() for path, file in artifacts.items()} == {
         f"{place}/{name}": content

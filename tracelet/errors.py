@@ -11,6 +11,7 @@ retried, counted and reported (see ``tracelet.courier``)::
     ├── ParameterConflictError (ValueError)        a parameter changes, and may not
     ├── SettingsError         (ValueError)         a setting that is unknown or of the wrong type
     ├── ArtifactNotFoundError (FileNotFoundError)  a file that is not there
+    ├── ArtifactUnreadableError (PermissionError)  a file that cannot be read
     ├── UnknownBackendError   (LookupError)        no backend of that name
     │   └── MissingPluginError (ImportError)       known, but not installed
     ├── BrokenPluginError     (ImportError)        installed, but it cannot be loaded
@@ -79,6 +80,10 @@ class SettingsError(TraceletError, ValueError):
 
 class ArtifactNotFoundError(TraceletError, FileNotFoundError):
     """The file or directory to be logged does not exist."""
+
+
+class ArtifactUnreadableError(TraceletError, PermissionError):
+    """The file to be logged, or something in the directory, cannot be read."""
 
 
 class UnknownBackendError(TraceletError, LookupError):

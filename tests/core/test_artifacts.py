@@ -21,12 +21,12 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     assert exp.stop()["local"].accepted == 0
 
 
-def test_a_pipe_in_a_directory_is_left_out(tmp_path: Path) -> None:
+def test_a_pipe_in_a_directory_is_left_out_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     os.mkfifo(folder / "pipe")
     (folder / "file").write_text("content")
-    with tracelet.start_logging() as exp:
+    with tracelet.start_logging() as exp, pytest.warns(tracelet.TraceletWarning, match="pipe"):
         exp.log_artifact(folder)
     assert list(tracelet.load_run(exp.dir).artifacts) == ["folder/file"]
 
@@ -62,3 +62,65 @@ def test_the_directory_of_the_run_can_be_an_artifact_of_it() -> None:
     assert "itself/run.json" in artifacts
     assert exp.report is not None
     assert exp.report.complete
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "file").write_text("content")
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "twice").symlink_to(elsewhere)
+    (folder / "once").symlink_to(elsewhere / "deep")
+    (folder / "inner" / "circle").symlink_to(folder)
+    (elsewhere / "deep" / "back").symlink_to("..")
+    with tracelet.start_logging() as exp, pytest.warns(tracelet.TraceletWarning) as warned:
+        exp.log_artifact(folder)
+    artifacts = tracelet.load_run(exp.dir).artifacts
+    assert {path: file.read_text() for path, file in artifacts.items()} == {
+        "folder/once/file": "content",
+        "folder/twice/deep/file": "content",
+    }
+    (warning,) = [str(one.message) for one in warned]
+    for circle in ("inner/circle", "once/back/deep", "twice/deep/back"):
+        assert f"folder/{circle}'" in warning
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_file_and_a_folder_of_one_name_are_refused_at_the_call(
+    tmp_path: Path, *, resumed: bool
+) -> None:
+    (tmp_path / "file").write_text("content")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x").write_text("content")
+    exp = tracelet.start_logging(run_id="r")
+    exp.log_artifact("file", "q")
+    exp.log_artifact(folder, "a/b")
+    if resumed:
+        exp.stop()
+        exp = tracelet.start_logging(resume="r")
+    for source, destination in {
+        "file": "q/r",
+        folder: "q",
+        "./file": "a/b",
+        ".//file": "a",
+    }.items():
+        with pytest.raises(InvalidValueError, match=repr(destination)):
+            exp.log_artifact(source, destination)
+    exp.log_artifact("file", "q")
+    exp.log_artifact("file", "a/b/y")
+    report = exp.stop()
+    assert report.complete
+    assert sorted(tracelet.load_run(exp.dir).artifacts) == ["a/b/x", "a/b/y", "q"]
+
+
+def test_a_rank_that_writes_nothing_refuses_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    (tmp_path / "file").write_text("content")
+    with tracelet.start_logging() as exp:
+        exp.log_artifact("file", "q")
+        with pytest.raises(InvalidValueError, match="'q/r'"):
+            exp.log_artifact("file", "q/r")

@@ -8,15 +8,54 @@ from pathlib import Path, PurePosixPath
 
 from tracelet.errors import (
     ArtifactNotFoundError,
+    ArtifactUnreadableError,
     InvalidValueError,
+    JournalError,
     UnsafePathError,
     ValueTypeError,
+    warn,
 )
 from tracelet.journal.blobs import BlobStore, digest_file
 from tracelet.records import Artifact
 from tracelet.wire import clean_text
 
 PathLike = str | os.PathLike[str]
+_Inode = tuple[int, int]
+
+
+class Destinations:
+    """Where a run has artifacts, so far as this process knows: no file has a folder's name."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+
+    def check(self, place: str) -> None:
+        """Refuse a file whose name is a folder's, or one of whose folders is a file.
+
+        Raises:
+            InvalidValueError: no tracker could keep both.
+        """
+        if place in self._folders:
+            raise InvalidValueError(
+                f"the destination {place!r} of an artifact is a folder already, with other "
+                "artifacts in it; a file needs another name"
+            )
+        for folder in _folders_of(place):
+            if folder in self._files:
+                raise InvalidValueError(
+                    f"the destination {place!r} of an artifact is in the folder {folder!r}, and "
+                    "that is an artifact already; choose another folder"
+                )
+
+    def add(self, place: str) -> None:
+        """Note a file."""
+        self._files.add(place)
+        self._folders.update(_folders_of(place))
+
+
+def _folders_of(place: str) -> list[str]:
+    return [str(folder) for folder in PurePosixPath(place).parents[:-1]]
 
 
 def artifact_records(
@@ -26,10 +65,13 @@ def artifact_records(
     now: float,
     *,
     copy: bool,
+    known: Destinations,
 ) -> list[Artifact]:
     """Take the content of a file, or of every file of a directory, and return their records.
 
-    Nothing is returned, and so nothing is journaled, unless all of it could be taken.
+    Nothing is returned, and so nothing is journaled, unless all of it could be taken. Links are
+    followed. What is neither file nor folder in a directory, and a link that leads back to a folder
+    that it is in, is left out and named in a warning.
 
     Args:
         file: a file or a directory.
@@ -37,10 +79,13 @@ def artifact_records(
         blobs: where the content is kept; None: only check the arguments.
         now: the time of the call.
         copy: keep the content; False trusts the file to stay as it is.
+        known: the destinations of earlier artifacts; these are added.
 
     Raises:
         ArtifactNotFoundError: there is no such file or directory.
-        InvalidValueError: it is a pipe, a device or the like.
+        ArtifactUnreadableError: it, or something in it, cannot be read.
+        InvalidValueError: it is a pipe, a device or the like, or its destination is a file's and a
+            folder's at once.
         UnsafePathError: the destination leaves the run.
         ValueTypeError: ``file`` or ``destination`` is no path.
     """
@@ -52,17 +97,27 @@ def artifact_records(
         )
     if not (path.is_file() or path.is_dir()):
         raise InvalidValueError(f"log_artifact: neither a file nor a directory: {str(path)!r}")
+    files = {clean_text(str(PurePosixPath(place, name))): found for name, found in _files(path)}
+    for where in files:
+        known.check(where)
     records: list[Artifact] = []
-    if blobs is None:
-        return records
-    for found, relative in _files(path):
-        where = clean_text(str(PurePosixPath(place, relative)))
-        if copy:
-            digest, size = blobs.put_file(found)
-            records.append(Artifact(now, where, digest, size))
-        else:
-            digest, size = digest_file(found)
-            records.append(Artifact(now, where, digest, size, str(found.absolute())))
+    for where, found in files.items():
+        if blobs is None:
+            break
+        try:
+            digest, size = blobs.put_file(found) if copy else digest_file(found)
+        except JournalError:
+            raise
+        except FileNotFoundError as error:
+            if found is not path:
+                continue  # a file that came and went, as those of a program at work do
+            raise ArtifactNotFoundError(f"log_artifact: {str(path)!r} is gone") from error
+        except OSError as error:
+            raise _unreadable(found, error) from error
+        source = None if copy else str(found.absolute())
+        records.append(Artifact(now, where, digest, size, source))
+    for where in files:
+        known.add(where)
     return records
 
 
@@ -84,16 +139,48 @@ def safe_destination(destination: PathLike) -> str:
     return str(place)
 
 
-def _files(path: Path) -> Iterator[tuple[Path, str]]:
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """Return the file, or the files of a directory, each with its place below it."""
     if not path.is_dir():
-        yield path, ""
-        return
-    for folder, folders, names in os.walk(path, followlinks=False):
-        folders.sort()
-        for name in sorted(names):
-            found = Path(folder, name)
-            if found.is_file():  # not a socket, a pipe, or a link to nothing
-                yield found, found.relative_to(path).as_posix()
+        return [("", path)]
+    found, left_out = [], []
+    for file, is_file in _walk(path, frozenset([_inode(path)])):
+        if is_file:
+            found.append((file.relative_to(path).as_posix(), file))
+        else:
+            left_out.append(str(file))
+    if left_out:
+        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+        warn(
+            f"log_artifact: left out of {str(path)!r}, because it is no file, leads nowhere or "
+            f"leads back to where it is: {', '.join(map(repr, left_out[:3]))}{more}"
+        )
+    return found
+
+
+def _walk(folder: Path, above: frozenset[_Inode]) -> Iterator[tuple[Path, bool]]:
+    """Yield what is below a folder but folders, and whether it is a file that can be taken."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    for entry in entries:
+        path = folder / entry.name
+        if not entry.is_dir():
+            yield path, entry.is_file()
+        elif (inode := _inode(path)) in above:
+            yield path, False
+        else:
+            yield from _walk(path, above | {inode})
+
+
+def _inode(folder: Path) -> _Inode:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _unreadable(path: Path, error: OSError) -> ArtifactUnreadableError:
+    return ArtifactUnreadableError(f"log_artifact: {str(path)!r} cannot be read: {error.strerror}")
 
 
 def _text(path: PathLike, what: str) -> str:

@@ -15,7 +15,7 @@ from tracelet.records import ParamValue, Tags, Text
 from tracelet.wire import clean_text
 
 if TYPE_CHECKING:
-    from tracelet.core.artifacts import PathLike
+    from tracelet.core.artifacts import Destinations, PathLike
     from tracelet.core.configurations import Configurations
     from tracelet.core.session import Session
 
@@ -89,6 +89,8 @@ class ContentCalls:
 
         Raises:
             ArtifactNotFoundError: it does not exist.
+            ArtifactUnreadableError: it, or something in it, cannot be read.
+            InvalidValueError: the destination is a folder of other artifacts, or in one of them.
             UnsafePathError: the destination is absolute or contains ``..``.
         """
         self._check_running()
@@ -96,8 +98,16 @@ class ContentCalls:
 
         blobs = self._session.run_dir.blobs if self._session is not None else None
         with self._counting_losses():
-            for record in artifact_records(file, destination, blobs, clock(), copy=copy):
+            for record in artifact_records(
+                file, destination, blobs, clock(), copy=copy, known=self._destinations
+            ):
                 self._write(record)
+
+    @functools.cached_property
+    def _destinations(self) -> Destinations:
+        from tracelet.core.artifacts import Destinations
+
+        return Destinations()
 
     def log(self, text: str, level: str = "info") -> None:
         """Log a line of text.

@@ -36,7 +36,7 @@ from tracelet.errors import (
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import is_alive
 from tracelet.journal.rundir import RunDir
-from tracelet.records import Metric, Params, RunInfo, Status
+from tracelet.records import Artifact, Metric, Params, RunInfo, Status
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment
@@ -274,6 +274,8 @@ def _resume(exp: Experiment, run_dir: RunDir) -> None:
             exp.params.apply(record)
         elif type(record) is Metric:
             exp._counters[record.name, record.axis] = record.iteration + 1
+        elif type(record) is Artifact:
+            exp._destinations.add(record.path)
     reader.close()
 
 
