@@ -16,6 +16,7 @@ from conftest import run_below
 import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet.errors import SettingsError
+from tracelet_wandb.backend import WandbBackend
 from tracelet_wandb.reader import records, runs_below
 
 Start = Callable[..., Experiment]
@@ -161,6 +162,20 @@ def test_artifacts_are_files_of_the_run_and_one_artifact(
     assert not [path for path in copies if b"models/a.pt" in path.read_bytes()]
 
 
+def test_an_artifact_and_a_configuration_object_can_have_one_name(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "net.json").write_text("mine")
+    exp = start()
+    exp.log_artifact(tmp_path / "net.json", "configs/net.json")
+    exp.connect_configuration({"depth": 18}, name="net")
+    exp.log_artifact(tmp_path / "net.json", "tags.json")  # W&B has a place for tags
+    assert exp.stop()["wandb"].adjusted == 1
+    contents = run_below(folder).contents()
+    assert contents["artifacts/configs/net.json"] == contents["tags.json"] == b"mine"
+    assert json.loads(contents["configs/net.json"]) == {"depth": 18}
+
+
 def test_the_later_content_of_a_destination_wins(
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
@@ -191,13 +206,23 @@ def test_the_sdk_adds_nothing_of_the_process_that_delivers(start: Start, folder:
     assert not run.run.git.commit
 
 
-def test_git_is_that_of_the_training(start: Start, folder: Path) -> None:
-    from tracelet_wandb.files import git, metadata
-
-    run = tracelet.RunInfo(run_id="r", name="r", project="p", dir="/", started=0.0)
-    assert git(run) == {}
-    run.facts["git"] = {"commit": "c0ffee", "remote": "https://host/repo", "branch": "main"}
-    assert metadata(run)["git"] == {"commit": "c0ffee", "remote": "https://host/repo"}
+def test_program_git_and_process_are_those_of_the_training(tmp_path: Path, folder: Path) -> None:
+    git = {"commit": "c0ffee", "remote": "https://host/repo", "branch": "main"}
+    facts = {"argv": ["train.py", "--lr", "1"], "pid": 4711, "host": "node-7", "git": git}
+    run = tracelet.RunInfo(
+        run_id="r", name="r", project="p", dir=str(tmp_path), started=1.7e9, facts=facts
+    )
+    backend = WandbBackend(mode="offline", dir=folder)
+    backend.open(run)
+    assert backend.native.settings.program == "train.py"
+    assert backend.native.settings.x_stats_pid == 4711
+    backend.close("finished")
+    read = run_below(folder)
+    assert (read.run.git.commit, read.run.git.remote_url) == ("c0ffee", "https://host/repo")
+    assert read.run.host == "node-7"
+    shown = json.loads((read.file.parent / "files/wandb-metadata.json").read_text())
+    assert (shown["program"], shown["args"], shown["pid"]) == ("train.py", ["--lr", "1"], 4711)
+    assert shown["git"] == {"commit": "c0ffee", "remote": "https://host/repo"}
 
 
 @pytest.mark.parametrize("status", ["finished", "failed", "killed"])
@@ -234,13 +259,19 @@ def test_the_variables_of_the_sdk_hold_where_no_option_is_given(
     assert (run.run.run_group, run.run.run_id) == ("by-variable", exp.run_id)
 
 
-def test_disabled_means_disabled(start: Start, tmp_path: Path, folder: Path) -> None:
+def test_disabled_writes_nothing_anywhere(
+    start: Start, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     exp = start(options={"mode": "disabled"}, params={"lr": 1})
     exp.log_metric("loss", 1.0, 0)
     (tmp_path / "file").write_text("x")
     exp.log_artifact(tmp_path / "file", "x")
     finished(exp)
-    assert not list(folder.rglob("*.wandb"))
+    found = [path for path in [*folder.rglob("*"), *temporary.rglob("*")] if path.is_file()]
+    assert not found
 
 
 def test_an_unknown_mode_or_option_is_refused_at_the_start(start: Start) -> None:

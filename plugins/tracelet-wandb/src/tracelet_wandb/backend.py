@@ -46,6 +46,9 @@ class WandbBackend(Backend):
     """
 
     name: ClassVar[str] = "wandb"
+    own_files: ClassVar[frozenset[str]] = frozenset(
+        {"configs", "log.txt", "tracelet/adjusted.jsonl"}
+    )
     requires: ClassVar[Mapping[str, str]] = {"wandb": "wandb>=0.20"}
     capabilities: ClassVar[Capabilities] = Capabilities.everything(
         integers=Support.EMULATED,  # beyond 64 bits they are rounded
@@ -103,8 +106,7 @@ class WandbBackend(Backend):
             self._define_axis(DEFAULT_AXIS)
             live.define_metric("*", step_metric=DEFAULT_AXIS, step_sync=False)
             live.define_metric(names.TIMES, hidden=True, summary="none")
-            if not live.disabled:
-                self._files.add_metadata(run)
+            self._files.add_metadata(run)
         return RunLink(live.id, sdk.address(live))
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:

@@ -51,6 +51,8 @@ class Files:
 
     def add(self, file: ArtifactFile) -> None:
         """Copy a file into the run and have it uploaded; the later content of a path wins."""
+        if self._live.disabled:  # it has a folder all the same
+            return
         target = self._save(place(file.path), file.source)
         if file.path in self._added:
             self._artifact.remove(file.path)
@@ -60,6 +62,8 @@ class Files:
 
     def add_metadata(self, run: RunInfo) -> None:
         """Write what W&B's overview shows, from the facts of the training process."""
+        if self._live.disabled:
+            return
         path = self._folder / METADATA
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(metadata(run), indent=2))
