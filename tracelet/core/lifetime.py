@@ -94,7 +94,12 @@ def start(exp: Experiment) -> None:
             facts={**run_facts(exp._redactor), **facts},
         )
         session = Session(
-            run_dir, exp._run, backends, courier=settings.courier, stored_options=stored
+            run_dir,
+            exp._run,
+            backends,
+            courier=settings.courier,
+            stored_options=stored,
+            system_metrics=settings.system_metrics,
         )
         _accept(exp, session)
     if not _running:
