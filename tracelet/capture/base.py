@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from tracelet.errors import warn
@@ -44,7 +44,12 @@ class Recorder(Protocol):
         """The run's directory, absolute; its files are there once ``start`` has returned."""
 
     def params(
-        self, section: str, values: Mapping[str, Any], descriptions: Mapping[str, str] | None = None
+        self,
+        section: str,
+        values: Mapping[str, Any],
+        *,
+        descriptions: Mapping[str, str] | None = None,
+        hidden: Collection[str] = (),
     ) -> None:
         """Record parameters, of which ``capture_arguments`` takes out what is not wanted.
 
@@ -52,8 +57,8 @@ class Recorder(Protocol):
             section: the section they are in, such as ``Args``.
             values: name to value, of any type that ``exp.log_params`` takes; nested mappings
                 become dotted keys.
-            descriptions: name to a text that explains it, as far as there is one; dotted for a
-                nested name.
+            descriptions: name to a text that explains it, as far as there is one.
+            hidden: names whose values are secrets, whatever they are called.
         """
 
     def config(self, name: str, value: Any) -> None:

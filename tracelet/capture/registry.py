@@ -33,7 +33,11 @@ class Known(NamedTuple):
 
 
 CORE: dict[str, Known] = {
+    "argparse": Known("tracelet.capture.argparse", watches=("argparse",)),
     "environment": Known("tracelet.capture.environment", setting="log_environment"),
+    "git": Known("tracelet.capture.git"),
+    "machine": Known("tracelet.capture.machine"),
+    "packages": Known("tracelet.capture.packages"),
 }
 
 _listeners: list[Callable[[str], None]] = []

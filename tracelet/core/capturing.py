@@ -5,11 +5,10 @@ What must never happen here: an error that the program sees, or a child process 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ _live: weakref.WeakSet[Capture] = weakref.WeakSet()
 
 
 class Capture:
-    """The sources of one run, in the process that begins it.
+    """The sources of one run, in the process that begins it; around its beginning a context.
 
     Args:
         exp: the experiment.
@@ -44,8 +43,7 @@ class Capture:
         self._lock = threading.RLock()
         self._begun = self._stopped = False
 
-    @contextlib.contextmanager
-    def beginning(self) -> Iterator[Mapping[str, Any]]:
+    def __enter__(self) -> Mapping[str, Any]:
         """Start the sources, and give the facts they know; within the block the run begins.
 
         What the sources report meanwhile is recorded at its end.
@@ -53,13 +51,14 @@ class Capture:
         forgive()
         for name in self._names:
             self._start(name)
-        try:
-            yield self._facts
-        except BaseException:
+        return self._facts
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
             self.stop()
-            raise
+            return
         with self._lock:
-            for _, recorder in self._started.values():
+            for __, recorder in self._started.values():
                 recorder.open()
             self._begun = True
         _live.add(self)

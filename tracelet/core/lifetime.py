@@ -83,7 +83,7 @@ def start(exp: Experiment) -> None:
         for found, options in backends
     }
     exp._capture = Capture(exp, run_dir.path)
-    with exp._capture.beginning() as facts:
+    with exp._capture as facts:
         exp._run = exp._run or RunInfo(
             run_id=run_dir.path.name,
             name=name_of(settings),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import time as clock
@@ -55,10 +55,17 @@ class RunRecorder:
         self._pid = None
 
     def params(
-        self, section: str, values: Mapping[str, Any], descriptions: Mapping[str, str] | None = None
+        self,
+        section: str,
+        values: Mapping[str, Any],
+        *,
+        descriptions: Mapping[str, str] | None = None,
+        hidden: Collection[str] = (),
     ) -> None:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
         wanted = _wanted(values, self.settings.capture_arguments)
+        for name in wanted.keys() & set(hidden):
+            wanted[name] = self._exp._redactor.hidden(wanted[name])  # noqa: SLF001 - the run's own
         if wanted:
             self._do(lambda: self._exp.params.set(wanted, section=section))
 

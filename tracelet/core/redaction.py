@@ -54,6 +54,10 @@ class Redactor:
             return value
         return self._without_secrets(value, level)
 
+    def hidden(self, value: Any) -> Any:
+        """Return what stands for a value that is a secret whatever its name: one typed unseen."""
+        return self._without_secrets(value, EVERYTHING) if self._enabled else value
+
     def text(self, text: str) -> str:
         """Return a text without what is a secret by its shape, or by the name before it."""
         if not self._enabled or not _is_suspect(text):

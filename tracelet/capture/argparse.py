@@ -1,0 +1,215 @@
+"""Captures what the parsers of ``argparse`` return, whether that is before the run or within it.
+
+The methods that parse are wrapped in their class: a parser, a Namespace and a traceback are what
+they are without. Only the outermost call of them counts, and only if it returns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, taken
+from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.program import LIBRARY, NOBODY, PROGRAM, rank_of_frame
+from tracelet.capture.quiet import without_our_frame
+from tracelet.errors import warn
+from tracelet.hookspecs import hookimpl
+
+COMMAND = "command"
+"""The name of the sub-command, where the program has not given it one with ``dest``."""
+
+_STRICT = ("parse_args", "parse_intermixed_args")
+_METHODS = (*_STRICT, "parse_known_args", "parse_known_intermixed_args")
+
+
+class ArgparseCapture(ArgumentsCapture):
+    """The Namespace as the parser has returned it, with the help texts as descriptions."""
+
+    name = "argparse"
+    arguments = Arguments()
+    missed = False
+
+    def start(self, recorder: Recorder) -> None:
+        super().start(recorder)
+        if ArgparseCapture.missed:
+            ArgparseCapture.missed = False
+            warn(
+                "arguments were parsed before tracelet was imported, so they are not captured; "
+                "import tracelet first, or log them with exp.connect(args)"
+            )
+
+
+class _Local(threading.local):
+    commands: list[tuple[str, str]] | None = None
+    """Of the parse that this thread is in: destination and name of each sub-command."""
+
+
+_local = _Local()
+
+
+def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
+    strict = method.__name__ in _STRICT
+
+    @functools.wraps(method)
+    def parse(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
+        outer = _local.commands
+        _local.commands = [] if outer is None else outer
+        try:
+            result = method(self, *args, **kwargs)
+            commands = _local.commands
+        except BaseException as error:
+            without_our_frame(error)
+            raise
+        finally:
+            _local.commands = outer
+        if outer is None:
+            given = args[0] if args else kwargs.get("args")
+            whole = strict and (given is None or given == sys.argv[1:])
+            namespace = result if strict else result[0]
+            _take(self, namespace, commands, sys._getframe(1), whole=whole)  # noqa: SLF001
+        return result
+
+    return parse
+
+
+def _observed_command(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, parser: Any, namespace: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
+        if _local.commands is not None and isinstance(values, list) and values:
+            _local.commands.append((self.dest, str(values[0])))
+        try:
+            return method(self, parser, namespace, values, *args, **kwargs)
+        except BaseException as error:
+            without_our_frame(error)
+            raise
+
+    return call
+
+
+def _take(
+    parser: argparse.ArgumentParser,
+    namespace: Any,
+    commands: list[tuple[str, str]],
+    caller: FrameType,
+    *,
+    whole: bool,
+) -> None:
+    """Note what a parser has returned to ``caller``.
+
+    ``whole`` tells whether that was the program's command line, of which it would have refused a
+    rest. Then it is taken even if a library has called it, as some do on behalf of the program.
+    """
+    try:
+        frame = _caller(caller, parser)
+        rank = rank_of_frame(frame)
+        if rank == NOBODY or (rank == LIBRARY and not whole):
+            return
+        values = taken(_values(parser, namespace))
+        path = [name for _, name in commands]
+        if any(dest == argparse.SUPPRESS for dest, _ in commands):
+            values.setdefault(COMMAND, ".".join(path))
+        qualifier = parser.prog
+        if rank == LIBRARY and qualifier == Path(sys.argv[0]).name:
+            qualifier = str(frame.f_globals.get("__name__")).partition(".")[0]
+        parsed = Parsed(rank, qualifier, values, lambda: _help_texts(parser, path))
+        dests = tuple(action.dest for action in parser._actions)  # noqa: SLF001 - there since 2.7
+        ArgparseCapture.arguments.add(dests, parsed)
+    except Exception as error:  # noqa: BLE001 - namespaces can be of any type
+        failed(ArgparseCapture.name, error)
+
+
+def _caller(frame: FrameType, parser: argparse.ArgumentParser) -> FrameType:
+    """Return the frame that wanted the result: not one of the parser's own methods."""
+    while rank_of_frame(frame) >= LIBRARY and frame.f_back is not None:
+        code = frame.f_code
+        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        if first is not parser:
+            break
+        frame = frame.f_back
+    return frame
+
+
+def _values(parser: argparse.ArgumentParser, namespace: Any) -> Mapping[str, Any]:
+    if isinstance(namespace, argparse.Namespace):
+        return vars(namespace)
+    # An object or a class of the program's: it may have much that is no argument.
+    dests = (action.dest for action in parser._actions)  # noqa: SLF001
+    return {dest: getattr(namespace, dest) for dest in dests if hasattr(namespace, dest)}
+
+
+def _help_texts(parser: argparse.ArgumentParser, commands: Sequence[str]) -> dict[str, str]:
+    """Return the help of each argument of a parser and of its sub-commands that were called."""
+    texts: dict[str, str] = {}
+    rest = list(commands)
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            if rest and rest[0] in action.choices:
+                texts |= _help_texts(action.choices[rest[0]], rest[1:])
+        elif action.help and action.help != argparse.SUPPRESS:
+            texts[action.dest] = _expanded(parser, action)
+    return texts
+
+
+def _expanded(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    """Fill in what the help of an argument refers to, as ``%(default)s``."""
+    known = {name: value for name, value in vars(action).items() if value != argparse.SUPPRESS}
+    try:
+        return str(action.help % {**known, "prog": parser.prog})  # type: ignore[operator]
+    except (KeyError, TypeError, ValueError):
+        return str(action.help)
+
+
+def _has_parsed() -> bool:
+    """Tell whether the program has parsed its arguments already: it has a parser's Namespace.
+
+    Only of a Namespace with all that a parser gives is that known; looked for are the variables
+    of the script and of the functions of the program that are being called.
+    """
+    main = sys.modules.get("__main__")
+    scopes: list[Mapping[str, Any]] = [dict(vars(main))] if main is not None else []
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001
+    while frame is not None:
+        if rank_of_frame(frame) <= PROGRAM:
+            scopes.append(frame.f_locals)
+        frame = frame.f_back
+    found = [
+        vars(value).keys()
+        for scope in scopes
+        for value in list(scope.values())
+        if issubclass(type(value), argparse.Namespace)
+    ]
+    if not found:
+        return False
+    import gc
+
+    for item in gc.get_objects():
+        if issubclass(type(item), argparse.ArgumentParser):
+            actions = getattr(item, "_actions", ())
+            dests = {action.dest for action in actions if action.default != argparse.SUPPRESS}
+            if dests and any(dests <= names for names in found):
+                return True
+    return False
+
+
+def _begin() -> None:
+    ArgparseCapture.missed = _has_parsed()
+    for name in _METHODS:
+        setattr(argparse.ArgumentParser, name, _observed(getattr(argparse.ArgumentParser, name)))
+    commands = argparse._SubParsersAction  # noqa: SLF001 - the only place that knows the name
+    commands.__call__ = _observed_command(commands.__call__)  # type: ignore[method-assign]
+
+
+_begin()
+
+
+@hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    """Return the source."""
+    return ArgparseCapture

@@ -1,0 +1,173 @@
+"""The arguments a program was given, however many parsers it has; one never overwrites another's.
+
+- Each name belongs to the parser that comes first: the script's before those of its modules, and
+  these before a library's; among them, the one that parsed first.
+- A name that two parsers have is qualified for the later one: ``tool.lr`` beside ``lr``.
+- What a parser says last is what counts.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+from tracelet.capture.base import CaptureSource, Recorder, failed
+
+SECTION = "Args"
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+
+
+class Parsed(NamedTuple):
+    """What one parser has returned.
+
+    Attributes:
+        rank: whose the parser is, as :mod:`tracelet.capture.program` says.
+        qualifier: what qualifies its names where they are another's already.
+        values: name to value, as the program sees it.
+        describe: gives the texts that explain the names.
+        hidden: names whose values nobody may see.
+    """
+
+    rank: int
+    qualifier: str
+    values: Mapping[str, Any]
+    describe: Callable[[], Mapping[str, str]]
+    hidden: frozenset[str] = frozenset()
+
+
+class Arguments:
+    """What all parsers of one library have returned in this process, before and during runs."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[int, str], dict[Hashable, Parsed]] = {}
+        self._test = _test()
+        self._captures: list[ArgumentsCapture] = []
+
+    def add(self, parser: Hashable, parsed: Parsed) -> None:
+        """Take what a parser has returned.
+
+        Args:
+            parser: the same if the parser is, so that its last result counts.
+            parsed: the result. Parsers of one qualifier are stages of one: the later wins.
+        """
+        self._forget_other_tests()
+        group = self._groups.setdefault((parsed.rank, parsed.qualifier), {})
+        group.pop(parser, None)
+        group[parser] = parsed
+        for capture in list(self._captures):
+            capture.report()
+
+    def clear(self) -> None:
+        """Forget what was parsed: the program begins anew."""
+        self._groups.clear()
+
+    def attach(self, capture: ArgumentsCapture) -> None:
+        """Report to a run, now and whenever something is parsed."""
+        self._forget_other_tests()
+        self._captures.append(capture)
+        capture.report()
+
+    def detach(self, capture: ArgumentsCapture) -> None:
+        """Report to a run no more."""
+        if capture in self._captures:
+            self._captures.remove(capture)
+
+    def owners(self) -> dict[str, tuple[Parsed, str]]:
+        """Return, for each name to record, whose it is and its name there."""
+        owners: dict[str, tuple[Parsed, str]] = {}
+        for (_, qualifier), group in sorted(self._groups.items(), key=lambda item: item[0][0]):
+            own = {name: parsed for parsed in group.values() for name in parsed.values}
+            for name, parsed in own.items():
+                key = name
+                if key in owners:
+                    first, other = owners[key]
+                    if same(first.values[other], parsed.values[name]):
+                        continue
+                    key = f"{qualifier}.{name}"
+                owners[key] = parsed, name
+        return owners
+
+    def _forget_other_tests(self) -> None:
+        """Drop what another test of the same process has parsed: it is no argument of this one."""
+        test = _test()
+        if test != self._test:
+            self.clear()
+            self._test = test
+
+
+class ArgumentsCapture(CaptureSource):
+    """A source that reports what the parsers of a library return, as the section ``Args``."""
+
+    arguments: ClassVar[Arguments]
+
+    def start(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._reported: dict[str, Any] = {}
+        self.arguments.attach(self)
+
+    def stop(self) -> None:
+        self.arguments.detach(self)
+
+    def report(self) -> None:
+        """Report what has changed."""
+        try:
+            owners = self.arguments.owners()
+            values = {key: parsed.values[name] for key, (parsed, name) in owners.items()}
+            if not same(values, self._reported):
+                self._recorder.params(
+                    SECTION,
+                    values,
+                    descriptions=_descriptions(owners),
+                    hidden={key for key, (parsed, name) in owners.items() if name in parsed.hidden},
+                )
+                self._reported = values
+        except Exception as error:  # noqa: BLE001 - values and help texts are foreign code
+            failed(self.name, error)
+
+
+def _descriptions(owners: Mapping[str, tuple[Parsed, str]]) -> dict[str, str]:
+    texts = {id(parsed): parsed.describe() for parsed, _ in owners.values()}
+    return {
+        key: texts[id(parsed)][name]
+        for key, (parsed, name) in owners.items()
+        if name in texts[id(parsed)]
+    }
+
+
+def taken(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as they are now: a list may grow, and a file is closed when nobody has it."""
+    return {
+        name: value if type(value) in _ATOMS else _taken(value) for name, value in values.items()
+    }
+
+
+def _taken(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return [item if type(item) in _ATOMS else _taken(item) for item in value]
+    if type(value) is dict:
+        return taken(value)
+    return repr(value) if isinstance(value, io.IOBase) else value
+
+
+def same(left: Any, right: Any) -> bool:
+    """Tell whether two values are the same, as 1 and 1.0 are not."""
+    if left is right:
+        return True
+    if type(left) is not type(right):
+        return False
+    if type(left) is list:
+        return len(left) == len(right) and all(map(same, left, right))
+    if type(left) is dict:
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    try:
+        return bool(left == right)
+    except Exception:  # noqa: BLE001 - of arrays, the user's types and the like
+        return False
+
+
+def _test() -> str | None:
+    """Return the test that pytest runs in this process, if it does."""
+    current = os.environ.get("PYTEST_CURRENT_TEST")
+    return current.rpartition(" (")[0] if current else None

@@ -1,0 +1,96 @@
+"""Whose code asks: the script's, its program's, or a library's, which never overwrites theirs.
+
+A library is what is installed, but for the package that the program was started from.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+SCRIPT: Final = 0
+"""The script that was started."""
+PROGRAM: Final = 1
+"""The modules beside it, or of the package that was started."""
+LIBRARY: Final = 2
+"""Anything else that is installed."""
+NOBODY: Final = 3
+"""What runs programs, or has a source of its own: its arguments are never the program's."""
+
+_MAIN = ("__main__", "__mp_main__")
+_RUNNERS = {
+    *("IPython", "ipykernel", "jupyter_client", "notebook", "traitlets"),
+    *("_pytest", "pytest", "pytest_cov", "xdist", "execnet", "unittest", "nox"),
+    *("coverage", "debugpy", "pdb", "pydevd"),
+    *("absl", "hydra", "tracelet"),
+}
+_INSTALLED = {"site-packages", "dist-packages"}
+_STANDARD = Path(os.__file__).parent
+
+
+def rank_of_frame(frame: FrameType) -> int:
+    """Return whose the code of a frame is."""
+    return rank(str(frame.f_globals.get("__name__")), frame.f_code.co_filename)
+
+
+def rank_of_function(function: Any) -> int:
+    """Return whose a function is; of a wrapped one, whose the innermost is."""
+    seen = 0
+    while hasattr(function, "__wrapped__") and seen < 100:
+        function, seen = function.__wrapped__, seen + 1
+    code = getattr(function, "__code__", None)
+    filename = code.co_filename if isinstance(code, CodeType) else ""
+    return rank(str(getattr(function, "__module__", None)), filename)
+
+
+def rank(module: str, filename: str) -> int:
+    """Return whose the code of a module is.
+
+    Args:
+        module: its name.
+        filename: where the code is, as code objects have it.
+    """
+    top = module.partition(".")[0]
+    if module in _MAIN:
+        return NOBODY if _started_package() in _RUNNERS else SCRIPT
+    if top in _RUNNERS:
+        return NOBODY
+    return LIBRARY if _is_installed(filename) and top != _started_package() else PROGRAM
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_installed(filename: str) -> bool:
+    path = Path(filename).absolute()
+    return (
+        filename.startswith("<frozen ")
+        or path.is_relative_to(_STANDARD)
+        or not _INSTALLED.isdisjoint(path.parts)
+    )
+
+
+def _started_package() -> str | None:
+    """Return the package that ``python -m package``, or a command that it installed, has started.
+
+    An installed command is a small script that imports a function and calls it.
+    """
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).partition(".")[0]
+    file = getattr(main, "__file__", None)
+    if not isinstance(file, str) or not _is_command(file):
+        return None
+    for value in list(vars(main).values()):
+        module = getattr(value, "__module__", None)
+        if callable(value) and isinstance(module, str) and module != "__main__":
+            return module.partition(".")[0]
+    return None
+
+
+@functools.lru_cache(maxsize=8)
+def _is_command(file: str) -> bool:
+    return Path(file).absolute().parent == Path(sys.executable).absolute().parent
