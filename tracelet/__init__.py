@@ -16,9 +16,13 @@ from tracelet.settings import ExperimentConfig
 
 if TYPE_CHECKING:
     from tracelet.backends.base import Backend, Capabilities, Support
-    from tracelet.core.run import Run, load_run, runs
+    from tracelet.core.loading import load_run, runs
+    from tracelet.core.run import Run
     from tracelet.courier.report import BackendReport, DeliveryReport
     from tracelet.hookspecs import hookimpl
+    from tracelet.sweep.algebra import Sweep
+    from tracelet.sweep.binding import bind
+    from tracelet.sweep.values import DynamicValue
 
     __version__: str
 
@@ -27,11 +31,14 @@ _LATER = {
     "BackendReport": "tracelet.courier.report",
     "Capabilities": "tracelet.backends.base",
     "DeliveryReport": "tracelet.courier.report",
+    "DynamicValue": "tracelet.sweep.values",
     "Run": "tracelet.core.run",
     "Support": "tracelet.backends.base",
+    "Sweep": "tracelet.sweep.algebra",
+    "bind": "tracelet.sweep.binding",
     "hookimpl": "tracelet.hookspecs",
-    "load_run": "tracelet.core.run",
-    "runs": "tracelet.core.run",
+    "load_run": "tracelet.core.loading",
+    "runs": "tracelet.core.loading",
 }
 
 __all__ = [
@@ -39,6 +46,7 @@ __all__ = [
     "BackendReport",
     "Capabilities",
     "DeliveryReport",
+    "DynamicValue",
     "Experiment",
     "ExperimentConfig",
     "MetricPoint",
@@ -46,9 +54,11 @@ __all__ = [
     "RunInfo",
     "RunLink",
     "Support",
+    "Sweep",
     "TraceletError",
     "TraceletWarning",
     "__version__",
+    "bind",
     "get_active_experiment",
     "hookimpl",
     "load_run",

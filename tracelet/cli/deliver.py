@@ -10,16 +10,15 @@ from typing import Literal, NamedTuple
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import tracelet
-from tracelet.backends.registry import resolve
 from tracelet.cli.output import messages
 from tracelet.cli.words import clean
+from tracelet.core.late import reachable
 from tracelet.core.run import Run
 from tracelet.courier.client import ProcessCourier
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.messages import LOCKED
 from tracelet.courier.report import DeliveryReport
-from tracelet.errors import TraceletError
-from tracelet.journal.lifecycle import Launch, Lifecycle
+from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
 from tracelet.settings import Settings
 
@@ -67,14 +66,14 @@ def deliver(
         return Delivered("delivered", run.report)
     if is_busy(run_dir):
         return Delivered("busy", run.report)
-    reachable = list(_reachable(launch, pending, say))
+    names = list(reachable(launch, pending, say))
     busy = False
-    if reachable:
-        options = {name: launch.options(name, settings.backends.get(name)) for name in reachable}
+    if names:
+        options = {name: launch.options(name, settings.backends.get(name)) for name in names}
         linger = LINGER_SECONDS if timeout is None else min(timeout, LINGER_SECONDS)
-        courier = ProcessCourier(run_dir, options, linger=linger, only=reachable)
-        with _progress(run, reachable) as show:
-            busy = _wait(courier, run, reachable, timeout, show)
+        courier = ProcessCourier(run_dir, options, linger=linger, only=names)
+        with _progress(run, names) as show:
+            busy = _wait(courier, run, names, timeout, show)
     report = tracelet.load_run(run.dir).report
     if busy:
         return Delivered("busy", report)
@@ -89,21 +88,6 @@ def is_busy(run_dir: RunDir) -> bool:
         return True
     lock.release()
     return False
-
-
-def _reachable(launch: Launch, names: list[str], say: Callable[[str], None]) -> Iterator[str]:
-    for entry in launch.backends:
-        name, target = entry["name"], entry["target"]
-        if name not in names:
-            continue
-        try:
-            if target is None or resolve(target).cls.capabilities.in_process:
-                say(f"{name}: only the process that logged the run can deliver to it")
-                continue
-        except TraceletError as error:
-            say(f"{name}: {error}")
-            continue
-        yield name
 
 
 def _wait(

@@ -1,4 +1,4 @@
-"""The calls of an experiment that log what is not a number: parameters, files, texts, tags."""
+"""The calls of an experiment that log what is not a number: objects, files, texts, tags."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import contextlib
 import functools
 from collections.abc import Iterator, Mapping
 from time import time as clock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tracelet.core.parameters import Parameters
-from tracelet.core.redaction import Redactor
+from tracelet.core.connect import Connections
+from tracelet.core.parameter_calls import ParameterCalls, foreign_params
+from tracelet.core.sections import GENERAL
 from tracelet.errors import InvalidValueError, JournalError, ValueTypeError
-from tracelet.records import ParamValue, Tags, Text
+from tracelet.records import Tags, Text
 from tracelet.wire import clean_text
 
 if TYPE_CHECKING:
@@ -19,19 +20,14 @@ if TYPE_CHECKING:
     from tracelet.core.configurations import Configurations
     from tracelet.core.session import Session
 
+_Object = TypeVar("_Object")
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
-class ContentCalls:
-    """What an :class:`~tracelet.Experiment` does with parameters, files, texts and tags."""
+class ContentCalls(ParameterCalls):
+    """What an :class:`~tracelet.Experiment` does with objects, files, texts and tags."""
 
-    params: Parameters
-    _redactor: Redactor
     _session: Session | None
-
-    def _check_running(self) -> None:
-        """Raise unless the run lives."""
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def _counting_losses(self) -> Iterator[None]:
@@ -55,26 +51,31 @@ class ContentCalls:
 
         return Configurations(self._redactor, foreign_params)
 
-    def log_params(self, params: Any = None, /, **values: ParamValue) -> None:
-        """Log parameters; nested mappings become dotted keys, later values win.
+    @functools.cached_property
+    def _connections(self) -> Connections:
+        return Connections(self.params, foreign_params)
+
+    def connect(self, obj: _Object, name: str | None = GENERAL) -> _Object:
+        """Log the fields of an object as parameters, and again what of them changes.
+
+        The object is read again at :meth:`flush` and at the end of the run, and what has changed in
+        it since is logged. Until then it is kept.
 
         Args:
-            params: a mapping, dataclass, Namespace, pydantic model, or any object with fields.
-            values: more of them, by name.
+            obj: a mapping, Namespace, dataclass, attrs or pydantic instance, an OmegaConf
+                configuration, or any class or object, of which the public attributes are taken.
+            name: the section of the parameters.
+
+        Returns:
+            The same object.
 
         Raises:
-            KeyCollisionError: two of them become the same key.
+            ValueTypeError: it has no named fields.
+            InvalidValueError: the name is empty.
         """
         self._check_running()
-        self.params.set(params, **values)
-
-    def log_param(self, key: str, value: ParamValue) -> None:
-        """Log one parameter; see :meth:`log_params`."""
-        self.log_params({key: value})
-
-    def parameters(self) -> Parameters:
-        """Return ``exp.params``, the live view of the parameters."""
-        return self.params
+        self._connections.add(obj, name)
+        return obj
 
     def log_artifact(
         self, file: PathLike, destination: PathLike | None = None, *, copy: bool = True
@@ -133,25 +134,6 @@ class ContentCalls:
         """Set one tag."""
         self.set_tags({key: value})
 
-    def set_user_properties(self, *properties: Any, **named: Any) -> None:
-        """Set user properties: notes, editable after the run; one that is there is replaced.
-
-        Args:
-            properties: dicts with ``name``, ``value`` and maybe ``description`` and ``type``,
-                mappings of properties by name, or lists of dicts.
-            named: properties by name: a value, or a dict with ``value`` and the like.
-
-        Raises:
-            ValueTypeError: something given is no property.
-            KeyCollisionError: a property is given twice.
-        """
-        self._check_running()
-        from tracelet.core.properties import properties_record
-
-        record = properties_record(properties, named, clock(), self._redactor)
-        if record is not None:
-            self._write(record)
-
     def connect_configuration(self, configuration: Any, name: str = "General") -> Any:
         """Keep a configuration object whole: a mapping or a list typed, a file byte for byte.
 
@@ -195,11 +177,3 @@ def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
         if not isinstance(key, str) or not key:
             raise ValueTypeError(f"the name of a tag is a text that is not empty: {key!r}")
     return {clean_text(key): clean_text(str(value)) for key, value in tags.items()}
-
-
-def foreign_params(value: Any) -> Mapping[str, Any] | None:
-    """Ask the plugins for the parameters in an object of a foreign type."""
-    from tracelet.backends.registry import plugins
-
-    found: Mapping[str, Any] | None = plugins().hook.tracelet_as_params(value=value)
-    return found

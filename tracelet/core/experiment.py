@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from tracelet.core.content_calls import ContentCalls, foreign_params
+from tracelet.core.content_calls import ContentCalls
 from tracelet.core.metric_calls import MetricCalls
 from tracelet.core.names import name_of
+from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
 from tracelet.core.redaction import Redactor
 from tracelet.errors import NotRunningError
@@ -77,9 +78,7 @@ class Experiment(MetricCalls, ContentCalls):
         self._run: RunInfo | None = None
         self._status: Status | None = None
         self._report: DeliveryReport | None = None
-        redact = self.settings.redact
-        extra = () if isinstance(redact, bool) else redact
-        self._redactor = Redactor(extra, enabled=redact is not False)
+        self._redactor = Redactor.of(self.settings.redact)
         self.params: Parameters = Parameters(
             self._write,
             policy=self.settings.on_param_conflict,
@@ -125,12 +124,10 @@ class Experiment(MetricCalls, ContentCalls):
             DeliveryError: with ``strict=True``, something was not delivered.
         """
         self._check_running()
-        from tracelet.core import lifetime
-
-        return lifetime.stop(self, status, timeout=timeout, wait=wait)
+        return self._stop(status, timeout=timeout, wait=wait)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Sync the journal to the disk and wait for the backends.
+        """Sync the journal to the disk and wait for the backends; connected objects are read again.
 
         Args:
             timeout: seconds to wait at most.
@@ -139,7 +136,8 @@ class Experiment(MetricCalls, ContentCalls):
             Whether every healthy backend has everything that was logged before the call.
         """
         self._check_running()
-        return self._session is None or self._session.flush(timeout)
+        with self._connections.read_again():
+            return self._session is None or self._session.flush(timeout)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -154,7 +152,7 @@ class Experiment(MetricCalls, ContentCalls):
             from tracelet.core import lifetime
 
             status, reason = lifetime.ending_of(error)
-            lifetime.stop(self, status, reason=reason, raises=error is None)
+            self._stop(status, reason=reason, raises=error is None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process the handle writes to the same run, as every child process does.
@@ -213,6 +211,16 @@ class Experiment(MetricCalls, ContentCalls):
     def backend(self, name: str) -> Backend | None:
         """Return a backend's live object; None if it lives in another process."""
         return self._session.backend(name) if self._session is not None else None
+
+    def _stop(self, status: Status | None, **how: Any) -> DeliveryReport:
+        from tracelet.core import lifetime
+
+        try:
+            with self._connections.read_again():
+                return lifetime.stop(self, status, **how)
+        finally:
+            if not self.is_running:
+                self._connections.end()
 
     def _check_running(self) -> None:
         if not self.is_running:

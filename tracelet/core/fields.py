@@ -8,9 +8,15 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 _ABSENT = object()
+
+
+class Unreadable(NamedTuple):
+    """Stands for the value of a field that raises when it is read; a property is foreign code."""
+
+    reason: str
 
 
 def named_fields(value: Any) -> Mapping[Any, Any] | None:
@@ -58,8 +64,7 @@ def _has_open_attributes(value: Any, kind: type) -> bool:
 def public_attributes(value: Any) -> dict[str, Any] | None:
     """Return the public attributes of a plain object, a class or a module.
 
-    A subclass wins over its base and an instance over its class. Methods are left out, and so is a
-    property that raises.
+    A subclass wins over its base and an instance over its class. Methods are left out.
 
     Returns:
         The attributes, or None if ``value`` is a builtin, a function or the like.
@@ -90,6 +95,8 @@ def public_attributes(value: Any) -> dict[str, Any] | None:
 def _is_method(attribute: object, *, of_class: bool) -> bool:
     """Tell what is not a value: of the descriptors, only those that can be set are attributes."""
     kind = type(attribute)
+    if getattr(kind, "tracelet_value", False):  # an attribute that is bound for a while
+        return False
     return hasattr(kind, "__get__") and (of_class or not hasattr(kind, "__set__"))
 
 
@@ -98,13 +105,13 @@ def _attributes(value: Any, names: Any) -> dict[str, Any]:
     for name in names:
         try:
             item = getattr(value, name, _ABSENT)
-        except Exception:  # a property is the user's code
+        except Exception as error:  # a property is the user's code
             import logging
 
             logging.getLogger(__name__).debug(
                 "the attribute %r of a %s raises", name, type(value), exc_info=True
             )
-            continue
+            item = Unreadable(f"{type(error).__name__}: {error}"[:200])
         if item is not _ABSENT:
             found[name] = item
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tracelet.core.fields import named_fields, public_attributes
+from tracelet.core.fields import Unreadable, named_fields, public_attributes
 from tracelet.core.plain import (
     ATOMS,
     MAX_ELEMENTS,
@@ -53,7 +53,9 @@ class Flat(NamedTuple):
     paths: dict[str, list[str]]
 
 
-def flatten(value: Any, *, foreign: Foreign | None = None) -> Flat:
+def flatten(
+    value: Any, *, foreign: Foreign | None = None, complain: Callable[[str], None] = warn
+) -> Flat:
     """Make anything with named fields flat and plain.
 
     Args:
@@ -61,6 +63,7 @@ def flatten(value: Any, *, foreign: Foreign | None = None) -> Flat:
             namespace, an OmegaConf configuration, or a plain object, class or module, of which the
             public attributes are taken.
         foreign: asked for the fields of an object that is none of these, before anything else.
+        complain: told, in a sentence, what could not be taken in full.
 
     Returns:
         Plain values under dotted keys. Only objects that declare their fields become branches;
@@ -82,8 +85,10 @@ def flatten(value: Any, *, foreign: Foreign | None = None) -> Flat:
             f"parameters need names: a mapping or an object with attributes, not {text(value):.80}"
         )
     walk.branch((), given, fields)
+    if walk.unreadable:
+        complain(f"parameters left out, because reading them raises: {'; '.join(walk.unreadable)}")
     if walk.summarised:
-        warn(
+        complain(
             f"parameters {', '.join(walk.summarised)}: an array of more than {MAX_ELEMENTS} "
             "elements, or a table, is kept as its shape; log an artifact to keep its content"
         )
@@ -142,6 +147,7 @@ class _Walk:
         self.values: dict[str, ParamValue] = {}
         self.paths: dict[str, list[str]] = {}
         self.summarised: list[str] = []
+        self.unreadable: list[str] = []
         self._foreign = foreign
         self._within: set[int] = set()
 
@@ -228,6 +234,9 @@ class _Walk:
         keys: dict[str, Any] = {}
         for key, item in list(fields.items()):
             name = _name(key)
+            if type(item) is Unreadable:
+                self.unreadable.append(f"{'.'.join((*path, name))} ({item.reason})")
+                continue
             if not name:
                 raise InvalidValueError(f"an empty key in {show_path(path) or 'the parameters'}")
             if name in keys:

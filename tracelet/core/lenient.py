@@ -1,4 +1,7 @@
-"""``on_error="warn"``: a mistake in a call becomes one warning, for jobs that must not stop."""
+"""``on_error="warn"``: a mistake in a call becomes one warning, for jobs that must not stop.
+
+A call that gives something back gives back what it would have, such as the object it was given.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tracelet.core.track import Track
 from tracelet.errors import TraceletError, warn
 
 if TYPE_CHECKING:
@@ -16,13 +20,15 @@ _CALLS = (
     "log_metrics",
     "log_params",
     "log_param",
+    "set_parameters",
+    "set_parameter",
+    "set_parameters_as_dict",
     "log_artifact",
     "log",
     "set_iteration",
     "set_tags",
     "set_tag",
     "set_user_properties",
-    "connect_configuration",
     "flush",
 )
 _said: set[object] = set()
@@ -31,9 +37,12 @@ _said: set[object] = set()
 def make_lenient(exp: Experiment) -> None:
     """Turn the errors of an experiment's calls into warnings, one for each cause."""
     for name in _CALLS:
-        call = getattr(exp, name)
-        if not hasattr(call, "__wrapped__"):
-            setattr(exp, name, _lenient(call))
+        _wrap(exp, name, _nothing)
+    _wrap(exp, "connect", lambda obj, *_, **__: obj)
+    _wrap(exp, "connect_configuration", lambda configuration, *_, **__: configuration)
+    _wrap(exp, "track", lambda name, *_: Track(_nothing, str(name)))
+    for name in ("set", "replace_all"):
+        _wrap(exp.params, name, lambda *_, **__: exp.params)
 
 
 def warn_once(cause: object, text: str) -> None:
@@ -43,17 +52,29 @@ def warn_once(cause: object, text: str) -> None:
         warn(text)
 
 
-def _lenient(call: Callable[..., Any]) -> Callable[..., Any]:
-    gives_back = call.__name__ == "connect_configuration"
+def _nothing(*_: Any, **__: Any) -> None:
+    """Give nothing back."""
 
+
+def _wrap(owner: Any, name: str, gives_back: Callable[..., Any]) -> None:
+    """Make a method give warnings, and something else instead of its result."""
+    call = getattr(owner, name)
+    if not hasattr(call, "__wrapped__"):
+        setattr(owner, name, _lenient(call, gives_back))
+
+
+def _lenient(call: Callable[..., Any], gives_back: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def checked(*args: Any, **kwargs: Any) -> Any:
         try:
-            return call(*args, **kwargs)
+            result = call(*args, **kwargs)
         except TraceletError as error:
             # A bad value of one metric is one cause, however often and with what number it comes.
             what = args[0] if args and isinstance(args[0], str) else None
             warn_once((call.__name__, type(error), what), f"not logged: {error}")
-        return (args[0] if args else kwargs["configuration"]) if gives_back else None
+            return gives_back(*args, **kwargs)
+        if isinstance(result, Track):
+            _wrap(result, "append", _nothing)
+        return result
 
     return checked

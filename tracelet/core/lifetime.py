@@ -17,10 +17,11 @@ from tracelet.capture.registry import chosen
 from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
 from tracelet.core.capturing import Capture
-from tracelet.core.content_calls import foreign_params, tag_values
+from tracelet.core.content_calls import tag_values
 from tracelet.core.facts import process_rank, run_facts
 from tracelet.core.lenient import make_lenient, warn_once
 from tracelet.core.names import name_of
+from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
 from tracelet.core.placing import claim, place
 from tracelet.core.session import Session
@@ -102,10 +103,6 @@ def start(exp: Experiment) -> None:
             system_metrics=settings.system_metrics,
         )
         _accept(exp, session)
-    if not _running:
-        atexit.unregister(_at_exit)
-        atexit.register(_at_exit)
-    _running.add(exp)
     _log_first(exp)
     _tell_plugins("tracelet_run_started", run=exp._run)
 
@@ -233,6 +230,10 @@ def _accept(exp: Experiment, session: Session | None) -> None:
     exp._status, exp._report = "running", None
     if exp.settings.on_error == "warn":
         make_lenient(exp)
+    if not _running:
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
+    _running.add(exp)
     activate(exp)
 
 
@@ -296,7 +297,10 @@ def _at_exit() -> None:
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     for exp in list(_running):
         session = exp._session
-        if session is None or not session.is_ours or not session.owner:
+        if session is None or not session.is_ours:
+            continue
+        exp._connections.read_at_exit()
+        if not session.owner:
             continue
         status, reason = ending_of(error)
         if session.delivers_here:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import time
 from typing import Any, Literal, NamedTuple, Self
 
-from tracelet.core.flatten import Flat, Foreign, KeyPath, flatten, is_split, path_of, unflatten
+from tracelet.core.flatten import Flat, Foreign, KeyPath, is_split, path_of, unflatten
 from tracelet.core.redaction import Redactor
-from tracelet.core.sections import in_section, joined, plain_key, section_prefix
+from tracelet.core.sections import by_section, plain_key, taken
 from tracelet.errors import NotRunningError, ParameterConflictError, warn
 from tracelet.records import Params, ParamValue
 
@@ -41,6 +41,8 @@ class Parameters(Mapping[str, ParamValue]):
             ``keep`` the first value, or raise an ``error``.
         redactor: hides secrets before anything is compared, written or shown; None: nothing is.
         foreign: asked for the fields of objects of a foreign type.
+        news: gives what other processes have written since it was asked last; asked before a
+            change, which would else be compared with values that are out of date.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class Parameters(Mapping[str, ParamValue]):
         policy: Policy = "overwrite",
         redactor: Redactor | None = None,
         foreign: Foreign | None = None,
+        news: Callable[[], Iterable[Params]] = tuple,
     ) -> None:
         self._write = write
         self._clock = clock
         self._policy = policy
         self._redactor = redactor
         self._foreign = foreign
+        self._news = news
         self._lock = threading.RLock()
         self._values: dict[str, ParamValue] = {}
         self._paths: dict[str, KeyPath] = {}
@@ -86,7 +90,7 @@ class Parameters(Mapping[str, ParamValue]):
             ParameterConflictError: if a parameter would change and the policy is ``error``.
             NotRunningError: if these parameters are to be read only.
         """
-        self._commit(self._taken(given, values, section), replace=False)
+        self.merge(taken(given, values, section, foreign=self._foreign))
         return self
 
     def replace_all(self, given: Any = None, /, **values: Any) -> Self:
@@ -95,8 +99,12 @@ class Parameters(Mapping[str, ParamValue]):
         With the policy ``keep`` nothing is removed; with ``error`` nothing may be. The arguments
         and errors are those of :meth:`set`.
         """
-        self._commit(self._taken(given, values, None), replace=True)
+        self._commit(taken(given, values, foreign=self._foreign), replace=True)
         return self
+
+    def merge(self, flat: Flat) -> None:
+        """Merge parameters that are flat already; see :meth:`set`."""
+        self._commit(flat, replace=False)
 
     def apply(self, record: Params) -> None:
         """Take over a record of the journal, whoever wrote it; the later record wins."""
@@ -139,6 +147,11 @@ class Parameters(Mapping[str, ParamValue]):
         with self._lock:
             return unflatten(self.flat(), self._paths)
 
+    def by_section(self) -> dict[str, dict[str, Any]]:
+        """Return the current values nested, below the sections that they are in."""
+        with self._lock:
+            return by_section(Flat(self.flat(), {key: [*p] for key, p in self._paths.items()}))
+
     def history(self, key: str) -> list[ParamChange]:
         """Return every value that a parameter had, the oldest first.
 
@@ -151,29 +164,22 @@ class Parameters(Mapping[str, ParamValue]):
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _taken(self, given: Any, values: dict[str, Any], section: str | None) -> Flat:
-        """Flatten both parts of a call into one, in its section, without secrets."""
-        prefix = section_prefix(section)
-        flat = flatten(values, foreign=self._foreign)
-        if given is not None:
-            flat = joined(flatten(given, foreign=self._foreign), flat)
-        flat = in_section(flat, prefix)
-        if self._redactor is not None:
-            flat = Flat(self._redactor.params(flat.values), flat.paths)
-        return flat
-
     def _commit(self, flat: Flat, *, replace: bool) -> None:
-        """Write what changes, then change it."""
+        """Write what changes, without secrets, then change it."""
         if self._write is None:
             raise NotRunningError("these parameters are to be read only")
+        if self._redactor is not None:
+            flat = Flat(self._redactor.params(flat.values), flat.paths)
         with self._lock:
+            for record in self._news():
+                self.apply(record)
             changed: dict[str, KeyPath] = {}
             removed: dict[str, None] = {}
             lost: list[str] = []
             for key, path in self._settled_paths(flat).items():
                 value = flat.values[key]
                 known = key in self._values
-                same = known and _same(self._values[key], value)
+                same = known and same_value(self._values[key], value)
                 if same and self._paths[key] == path:
                     continue
                 losers = self._losers(key, path)
@@ -254,16 +260,18 @@ def _prefixes(path: KeyPath) -> list[KeyPath]:
     return [path[:depth] for depth in range(1, len(path))]
 
 
-def _same(left: ParamValue, right: ParamValue) -> bool:
+def same_value(left: ParamValue, right: ParamValue) -> bool:
     """Tell equality that knows 1 from 1.0 and True, and NaN as equal to itself."""
     if type(left) is not type(right):
         return False
     if isinstance(left, float):
         return repr(left) == repr(right)
     if isinstance(left, list):
-        return len(left) == len(right) and all(map(_same, left, right))
+        return len(left) == len(right) and all(map(same_value, left, right))
     if isinstance(left, dict):
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+        return left.keys() == right.keys() and all(
+            same_value(left[key], right[key]) for key in left
+        )
     return bool(left == right)
 
 

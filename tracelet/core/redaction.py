@@ -39,6 +39,11 @@ class Redactor:
         self._shown = _globs(glob[1:] for glob in extra if glob.startswith("!"))
         self._hidden = _globs(glob for glob in extra if not glob.startswith("!"))
 
+    @classmethod
+    def of(cls, setting: bool | Sequence[str]) -> Redactor:
+        """Return what the setting ``redact`` asks for."""
+        return cls(() if isinstance(setting, bool) else setting, enabled=setting is not False)
+
     def params(self, flat: Mapping[str, Any]) -> dict[str, Any]:
         """Return flat parameters without secrets; what was given is left as it is."""
         if not self._enabled:

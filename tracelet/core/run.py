@@ -1,10 +1,13 @@
-"""Reading a run back, from its journal: whatever its backends were, whether it lives or not."""
+"""Reading a run back, from its journal: whatever its backends were, whether it lives or not.
+
+What is set on it is journaled and delivered as if the run had logged it, whether it lives or not.
+"""
 
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracelet.backends.base import Property, TextLine
-from tracelet.core.artifacts import PathLike
+from tracelet.core.active import running_in
+from tracelet.core.late import LateRecords
+from tracelet.core.parameter_calls import ParameterCalls, foreign_params
 from tracelet.core.parameters import Parameters
-from tracelet.core.placing import views
+from tracelet.core.redaction import Redactor
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport, make_report
-from tracelet.errors import RunNotFoundError, ValueTypeError
-from tracelet.journal.rundir import RunDir, find_runs, slug
+from tracelet.journal.reader import Position
+from tracelet.journal.rundir import RunDir
 from tracelet.records import (
     AnyRecord,
     Artifact,
@@ -31,7 +36,7 @@ from tracelet.records import (
     Status,
     Text,
 )
-from tracelet.settings import resolve
+from tracelet.settings import Settings, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,16 +44,18 @@ if TYPE_CHECKING:
 _BATCH_BYTES = 1 << 20
 
 
-class Run:
+class Run(ParameterCalls):
     """A run that was logged, finished or not, as its journal has it when it is first looked at.
 
-    ``tracelet.load_run`` makes one.
+    ``tracelet.load_run`` makes one. Its parameters and properties can be set: that is journaled,
+    and delivered to the run's backends, like what the run itself logged.
     """
 
     def __init__(self, run_dir: RunDir) -> None:
         self._run_dir = run_dir
         self._life = reconcile(run_dir)
         self._view = view_of(run_dir)
+        self._position: Position = {}
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r} run_id={self.run_id!r} {self.status}>"
@@ -125,9 +132,16 @@ class Run:
         )
 
     @functools.cached_property
-    def params(self) -> Parameters:
-        """The parameters: flat and typed; ``.nested()``, ``.history(key)``."""
-        params = Parameters()
+    def params(self) -> Parameters:  # type: ignore[override] # read when it is asked for
+        """The parameters: flat and typed; ``.nested()``, ``.history(key)``, ``.set(...)``."""
+        params = Parameters(
+            self._write,
+            clock=self._now,
+            policy=self._settings.on_param_conflict,
+            redactor=self._redactor,
+            foreign=foreign_params,
+            news=self._news,
+        )
         for record in self._records:
             if type(record) is Params:
                 params.apply(record)
@@ -206,76 +220,69 @@ class Run:
             return points_to_dataframe([self._records])
         return points_to_dataframe(self._run_dir.reader(chunk_bytes=_BATCH_BYTES).batches())
 
+    def flush(self, timeout: float = 60.0) -> bool:
+        """Wait until the run's backends have what was set on this object.
+
+        Args:
+            timeout: seconds to wait at most; what is not delivered then, is later.
+
+        Returns:
+            Whether they have; if not, ``report`` says what is pending.
+        """
+        flushed = "_late" not in self.__dict__ or self._late.flush(timeout)
+        self.__dict__.pop("report", None)
+        return flushed
+
+    @functools.cached_property
+    def _settings(self) -> Settings:
+        return resolve()
+
+    @functools.cached_property
+    def _redactor(self) -> Redactor:  # type: ignore[override] # made when it is asked for
+        return Redactor.of(self._settings.redact)
+
+    @functools.cached_property
+    def _late(self) -> LateRecords:
+        late = LateRecords(self._run_dir, self._settings)
+        weakref.finalize(self, late.close)
+        return late
+
+    def _check_running(self) -> None:
+        """Do nothing: a run takes parameters and properties at any time."""
+
+    def _now(self) -> float:
+        return self._late.now()
+
+    def _write(self, record: AnyRecord) -> None:
+        """Journal a record, tell the experiment if it is one of this process, and remember it."""
+        redactor = self._redactor
+        redacted, redactor.count = redactor.count, 0
+        self._late.add(record, redacted=redacted)
+        live = running_in(str(self.dir))
+        if live is not None and isinstance(record, Params):
+            live.params.apply(record)
+        if "_records" in self.__dict__:  # else it will be read with the others
+            self._records.append(record)
+            self._position.update({name: (at, 0) for name, at in self._late.position.items()})
+        for name in ("properties", "report"):
+            self.__dict__.pop(name, None)
+
     @functools.cached_property
     def _records(self) -> list[AnyRecord]:
+        return list(self._read_on())
+
+    def _news(self) -> list[Params]:
+        """Return the parameters that others have set since the records were read."""
+        new = list(self._read_on())
+        self._records.extend(new)
+        return [record for record in new if isinstance(record, Params)]
+
+    def _read_on(self) -> Iterator[AnyRecord]:
         reader = self._run_dir.reader()
-        records = list(reader.records())
+        while (chunk := reader.read(self._position)) is not None:
+            yield from chunk.records
+            self._position = chunk.advance(self._position, len(chunk.records))
         reader.close()
-        return records
-
-
-def load_run(
-    run: PathLike | None = None,
-    *,
-    project: str | None = None,
-    exp_name: str | None = None,
-    dir: PathLike | None = None,  # noqa: A002 - the setting's name
-) -> Run:
-    """Read a run back.
-
-    Args:
-        run: its directory, or its run id.
-        project: with ``exp_name`` or alone: the latest run of that project.
-        exp_name: the latest run of that name.
-        dir: where the runs are; None: the setting ``dir``.
-
-    Raises:
-        RunNotFoundError: there is no such run.
-    """
-    if run is not None:
-        text = os.fspath(run)
-        if not isinstance(text, str):
-            raise ValueTypeError(f"load_run takes a directory or a run id: {run!r}")
-        run_dir = RunDir(Path(text).expanduser().absolute())
-        if run_dir.run_json.exists():
-            return Run(run_dir)
-        matches = [one for one in find_runs(_root(dir)) if one.path.name == text]
-        if project is not None:
-            matches = [one for one in matches if one.path.parent.name == slug(project)]
-        if len(matches) == 1:
-            return Run(matches[0])
-        if matches:
-            places = ", ".join(one.path.parent.name for one in matches)
-            raise RunNotFoundError(f"the run {text!r} is in several projects: {places}")
-        raise RunNotFoundError(f"no run {text!r}: neither a directory nor an id in {_root(dir)}")
-    for found in views(_root(dir)):
-        view = found[1]
-        if (project is None or view.project == project) and (
-            exp_name is None or view.name == exp_name
-        ):
-            return Run(found[0])
-    asked = f"project={project!r}, exp_name={exp_name!r}"
-    raise RunNotFoundError(f"no run with {asked} in {_root(dir)}")
-
-
-def runs(
-    project: str | None = None,
-    *,
-    dir: PathLike | None = None,  # noqa: A002 - the setting's name
-) -> list[Run]:
-    """Return the runs there are, newest first.
-
-    Args:
-        project: only those of this project.
-        dir: where the runs are; None: the setting ``dir``.
-    """
-    return [
-        Run(one) for one, view in views(_root(dir)) if project is None or view.project == project
-    ]
-
-
-def _root(dir: PathLike | None) -> Path:  # noqa: A002
-    return Path(resolve().dir if dir is None else dir).expanduser().absolute()
 
 
 def _number(value: float | str) -> float | int:

@@ -6,9 +6,10 @@ would be two parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tracelet.core.flatten import Flat, is_split, path_of, unflatten
+from tracelet.core.flatten import Flat, Foreign, flatten, is_split, path_of, unflatten
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.wire import clean_text
 
@@ -19,7 +20,23 @@ _PREFIX = f"{GENERAL}/"
 
 def plain_key(key: Any) -> Any:
     """Return the flat key of one that may begin with ``General/``."""
-    return key.removeprefix(_PREFIX) if isinstance(key, str) else key
+    while isinstance(key, str) and key.startswith(_PREFIX) and key != _PREFIX:
+        key = key[len(_PREFIX) :]
+    return key
+
+
+def split_section(key: str) -> tuple[str, str]:
+    """Return the section of a flat key, and its name there.
+
+    A key that begins or ends with its first ``/``, such as a path, is in no section but General.
+    """
+    section, _, name = key.partition("/")
+    return (section, name) if section and name else (GENERAL, key)
+
+
+def full_key(key: str) -> str:
+    """Return a flat key with its section, ``General`` too."""
+    return "/".join(split_section(key))
 
 
 def section_prefix(section: Any) -> str:
@@ -33,13 +50,35 @@ def section_prefix(section: Any) -> str:
         return ""
     if not isinstance(section, str):
         raise ValueTypeError(
-            f"section= is the name of a section, not {section!r}; a parameter of that name can be "
-            'given as set({"section": ...})'
+            f"the name of a section is a text, not {section!r}; a parameter called 'section' is "
+            'set with set({"section": ...})'
         )
     name = clean_text(str.__str__(section)).strip("/")
     if not name:
         raise InvalidValueError("the name of a section must not be empty")
     return "" if name == GENERAL else f"{name}/"
+
+
+def taken(
+    given: Any,
+    values: Mapping[str, Any],
+    section: str | None = None,
+    *,
+    foreign: Foreign | None = None,
+) -> Flat:
+    """Make both parts of one call flat, in their section; see ``Parameters.set``.
+
+    Args:
+        given: a mapping or an object with named fields, or None.
+        values: parameters by keyword.
+        section: what the keys are put under.
+        foreign: asked for the fields of objects of a foreign type.
+    """
+    prefix = section_prefix(section)
+    flat = flatten(values, foreign=foreign)
+    if given is not None:
+        flat = joined(flatten(given, foreign=foreign), flat)
+    return in_section(flat, prefix)
 
 
 def joined(given: Flat, values: Flat) -> Flat:
@@ -65,10 +104,60 @@ def in_section(flat: Flat, prefix: str) -> Flat:
     """
     if not prefix and not any(key.startswith(_PREFIX) for key in flat.values):
         return flat
+    return _moved(flat, lambda path: (plain_key(prefix + path[0]), *path[1:]))
+
+
+def sections_first(flat: Flat) -> Flat:
+    """Take the first level of nested parameters for their sections, unless its name has one.
+
+    Raises:
+        KeyCollisionError: if two keys become the same.
+    """
+
+    def moved(path: tuple[str, ...]) -> tuple[str, ...]:
+        section, *rest = path
+        if rest and split_section(section)[0] == GENERAL:
+            section = f"{section}/{rest.pop(0)}"
+        return (plain_key(section), *rest)
+
+    # What is left of a section without parameters is its name.
+    values = {
+        key: value
+        for key, value in flat.values.items()
+        if value != {} or len(path_of(key, flat.paths)) > 1
+    }
+    return _moved(Flat(values, flat.paths), moved)
+
+
+def by_section(flat: Flat) -> dict[str, dict[str, Any]]:
+    """Nest flat parameters below the names of their sections."""
+    parts: dict[str, Flat] = {}
+    for key, value in flat.values.items():
+        section, name = split_section(key)
+        path = path_of(key, flat.paths)
+        if section == GENERAL:
+            inner = path
+        elif path[0].startswith(f"{section}/"):
+            inner = (path[0][len(section) + 1 :], *path[1:])
+        else:  # the slash is deeper, in a key of a mapping
+            inner = (name,)
+        part = parts.setdefault(section, Flat({}, {}))
+        part.values[name] = value
+        part.paths[name] = list(inner)
+    return {section: _nested(part) for section, part in parts.items()}
+
+
+def _nested(part: Flat) -> dict[str, Any]:
+    try:
+        return unflatten(*part)
+    except KeyCollisionError:  # of keys with a slash inside and others, which only look alike here
+        return dict(part.values)
+
+
+def _moved(flat: Flat, move: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Flat:
     moved = Flat({}, {})
     for key, value in flat.values.items():
-        first, *rest = path_of(key, flat.paths)
-        path = (prefix + first if prefix else first.removeprefix(_PREFIX) or first, *rest)
+        path = move(path_of(key, flat.paths))
         name = ".".join(path)
         if name in moved.values:
             raise KeyCollisionError(name, f"{key!r} and {name!r} are the same parameter")

@@ -22,6 +22,7 @@ from tracelet.backends.registry import ResolvedBackend, resolve
 from tracelet.courier.cursor import CursorFile, Health
 from tracelet.courier.ending import settle
 from tracelet.courier.messages import BUSY, DONE, LOCKED, WAKE, Orders, launch, read_orders, tell
+from tracelet.courier.report import is_delivered
 from tracelet.courier.retry import backoff
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.thread import DeliveryThread
@@ -29,7 +30,7 @@ from tracelet.courier.view import refresh_view, write_view
 from tracelet.errors import TraceletError
 from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.rundir import RunDir
-from tracelet.journal.segments import compact
+from tracelet.journal.segments import compact, segment_ends
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +181,14 @@ class Supervisor:
             elif over and len(done) == len(self._deliveries):
                 return
 
+    def has_delivered(self, upto: dict[str, int]) -> bool:
+        """Return whether every backend that could be reached has what is before ``upto``."""
+        return all(
+            is_delivered(self._run_dir, name, upto)
+            for name in self._deliveries
+            if CursorFile(self._run_dir.cursors, name).load().health == "ok"
+        )
+
     def _show(self, over: bool) -> None:
         """Keep ``run.json`` up to date while the run lives."""
         links = {name: CursorFile(self._run_dir.cursors, name).load().link
@@ -267,6 +276,7 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         return 2
     lock = run_dir.lock()
     life = Lifecycle(run_dir)
+    ends: dict[str, int] = {}
     while True:
         if not lock.acquire():
             log.info("another courier delivers %s", run_dir.path)
@@ -274,7 +284,8 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         if life.update().launch is None:
             log.error("%s holds no run", run_dir.path)
             return 2
-        Supervisor(run_dir, life, orders).run()
+        supervisor = Supervisor(run_dir, life, orders)
+        supervisor.run()
         if not run_dir.cursors.is_dir():
             log.error("%s was deleted; there is nothing to deliver any more", run_dir.path)
             return 2
@@ -283,8 +294,11 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
             compact(run_dir.journal)
         seen = life.starts
         lock.release()
-        # The courier of a run that goes on since then has found the lock taken, and has left.
-        if life.update().starts == seen:
+        # The courier of a run that goes on since then has found the lock taken, and has left. So
+        # has whoever added a record to the run when its delivery was over.
+        before, ends = ends, segment_ends(run_dir.journal)
+        late = ends != before and not supervisor.has_delivered(ends)
+        if life.update().starts == seen and not late:
             return 0
 
 

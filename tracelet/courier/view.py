@@ -80,8 +80,14 @@ def write_view(run_dir: RunDir, life: Lifecycle, report: DeliveryReport | None) 
     replace_file(run_dir.run_json, msgspec.json.format(msgspec.json.encode(view)) + b"\n")
 
 
-def refresh_view(run_dir: RunDir, life: Lifecycle) -> DeliveryReport:
-    """Write ``run.json`` with a new report; what only the training could count is kept in it."""
+def refresh_view(run_dir: RunDir, life: Lifecycle, *, redacted: int = 0) -> DeliveryReport:
+    """Write ``run.json`` with a new report; what only the training could count is kept in it.
+
+    Args:
+        run_dir: the run.
+        life: its lifecycle, read.
+        redacted: values in which a secret was replaced since the run ended.
+    """
     try:
         before = read_view(run_dir).report
     except (OSError, msgspec.DecodeError):
@@ -91,7 +97,7 @@ def refresh_view(run_dir: RunDir, life: Lifecycle) -> DeliveryReport:
         [entry["name"] for entry in life.launch.backends] if life.launch is not None else [],
         # A full disk may have kept the ending, and so these, out of the journal.
         lost=max(life.lost, before.lost if before is not None else 0),
-        redacted=max(life.redacted, before.redacted if before is not None else 0),
+        redacted=max(life.redacted, before.redacted if before is not None else 0) + redacted,
     )
     write_view(run_dir, life, report)
     return report

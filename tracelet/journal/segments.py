@@ -52,6 +52,11 @@ def segment_size(directory: Path, name: str) -> int | None:
             return None
 
 
+def segment_ends(directory: Path) -> dict[str, int]:
+    """Return the size in bytes, uncompressed, of every segment."""
+    return {name: segment_size(directory, name) or 0 for name in segment_names(directory)}
+
+
 def lines_of_life(lines: bytes) -> list[bytes]:
     """Find the few lines that tell of the life of the run, among the many that are points."""
     return [line[1:] for line in _OF_LIFE.findall(b"\n" + lines)]

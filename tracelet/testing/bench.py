@@ -10,7 +10,8 @@ import msgspec
 
 from tracelet.backends.base import Capabilities
 from tracelet.backends.registry import ResolvedBackend, resolve
-from tracelet.core.run import Run, load_run
+from tracelet.core.loading import load_run
+from tracelet.core.run import Run
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import BackendReport
 from tracelet.journal.rundir import RunDir

@@ -1,0 +1,178 @@
+"""Records that are added to a run by whoever has loaded it, and their delivery to its backends.
+
+- A record is in the journal when the call returns, in a segment of this process.
+- A run that lives is left to its own courier, and so is one that a courier is delivering.
+- A run that has ended is delivered at once: its local files here, the rest by a courier process,
+  which outlives this one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from tracelet.backends.registry import resolve
+from tracelet.courier.client import ProcessCourier
+from tracelet.courier.reconcile import settle_and_deliver
+from tracelet.courier.report import is_delivered
+from tracelet.courier.view import refresh_view
+from tracelet.errors import JournalError, TraceletError
+from tracelet.journal.lifecycle import Launch, Lifecycle
+from tracelet.journal.process import is_alive
+from tracelet.journal.rundir import RunDir
+from tracelet.records import AnyRecord
+from tracelet.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 0.02
+
+
+class LateRecords:
+    """What one process adds to one run.
+
+    Args:
+        run_dir: the run.
+        settings: for the options of its backends that the run itself does not have.
+
+    Raises:
+        JournalError: the run's directory takes no file.
+    """
+
+    def __init__(self, run_dir: RunDir, settings: Settings) -> None:
+        self._run_dir = run_dir
+        self._settings = settings
+        self._life = Lifecycle(run_dir)
+        self._courier: ProcessCourier | None = None
+        self._written = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        try:
+            self._writer = self._run_dir.writer()
+        except OSError as error:
+            raise JournalError(f"nothing can be added to {self._run_dir.path}: {error}") from error
+
+    @property
+    def position(self) -> dict[str, int]:
+        """Where the records of this process end."""
+        return self._writer.position()
+
+    def now(self) -> float:
+        """Return a time behind all others in the life of the run."""
+        return self._life.update().now()
+
+    def add(self, record: AnyRecord, *, redacted: int = 0) -> None:
+        """Journal a record, and see that it is delivered.
+
+        Args:
+            record: the record.
+            redacted: how many secrets were hidden in it.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        if os.getpid() != self._pid:  # a fork: the parent's segment and courier are the parent's
+            self._courier = None
+            self._begin()
+        lost = self._writer.lost
+        self._writer.append(record)
+        self._writer.sync()
+        if self._writer.lost != lost or self._writer.gone:
+            raise JournalError(f"nothing can be added to {self._run_dir.path}; the log says why")
+        self._written = True
+        self._deliver(redacted)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until the backends have what was added; return whether they have in time."""
+        deadline = time.monotonic() + timeout
+        while self._is_pending():
+            if time.monotonic() > deadline:
+                return False
+            if self._courier is None or self._courier.exit_code is not None:
+                self._deliver()
+            time.sleep(_PAUSE_SECONDS)
+        return True
+
+    def close(self) -> None:
+        """Let go of the run; what is not delivered yet is left to a courier."""
+        if os.getpid() != self._pid:
+            return
+        if self._is_pending() and self._run_dir.cursors.is_dir():
+            if self._courier is not None and self._courier.exit_code is not None:
+                self._courier = None  # to begin with a new one at once
+            if self._courier is None:
+                self._deliver()
+        self._writer.close()
+        if self._courier is not None:
+            self._courier.release()
+
+    def _is_pending(self) -> bool:
+        """Return whether a backend lacks what was added."""
+        upto = self.position if self._written else {}
+        return not all(is_delivered(self._run_dir, name, upto) for name in self._names())
+
+    def _names(self) -> list[str]:
+        """Return the backends that records can be brought to."""
+        launch = self._life.update().launch
+        if launch is None:
+            return []
+        names = [entry["name"] for entry in launch.backends]
+        return names if self._lives() else list(reachable(launch, names, log.debug))
+
+    def _lives(self) -> bool:
+        launch = self._life.launch
+        return (
+            launch is not None
+            and self._life.status == "running"
+            and is_alive(launch.process) is not False
+        )
+
+    def _deliver(self, redacted: int = 0) -> None:
+        """Deliver a run that has ended, unless a courier is at work: it looks again at its end."""
+        life, lock = self._life.update(), self._run_dir.lock()
+        if life.launch is None or self._lives():
+            return
+        try:
+            if not lock.acquire():
+                return
+            settle_and_deliver(self._run_dir, life)
+            refresh_view(self._run_dir, life, redacted=redacted)
+        except OSError as error:
+            log.warning("%s cannot be brought up to date: %s", self._run_dir.path, error)
+        finally:
+            lock.release()
+        upto = self.position
+        names = [name for name in self._names() if not is_delivered(self._run_dir, name, upto)]
+        if not names:
+            return
+        if self._courier is None:
+            given = self._settings.backends
+            options = {name: life.launch.options(name, given.get(name)) for name in names}
+            self._courier = ProcessCourier(self._run_dir, options)
+        self._courier.ensure()
+
+
+def reachable(launch: Launch, names: Iterable[str], say: Callable[[str], object]) -> Iterator[str]:
+    """Yield those of a run's backends to which any process can deliver.
+
+    Args:
+        launch: the start of the run.
+        names: the backends in question.
+        say: told, in a line, why one is left out.
+    """
+    for entry in launch.backends:
+        name, target = entry["name"], entry["target"]
+        if name not in names:
+            continue
+        try:
+            if target is None or resolve(target).cls.capabilities.in_process:
+                say(f"{name}: only the process that logged the run can deliver to it")
+                continue
+        except TraceletError as error:
+            say(f"{name}: {error}")
+            continue
+        yield name

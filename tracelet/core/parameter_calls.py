@@ -1,0 +1,138 @@
+"""The calls about parameters and properties, the same for a run being logged and one read back.
+
+Each of them ends in ``_write``, so what is logged after a run is a record like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import time as clock
+from typing import Any
+
+from tracelet.core.flatten import flatten
+from tracelet.core.parameters import Parameters
+from tracelet.core.redaction import Redactor
+from tracelet.core.sections import full_key, sections_first
+from tracelet.errors import warn
+from tracelet.records import ParamValue
+
+
+class ParameterCalls:
+    """What an :class:`~tracelet.Experiment` and a :class:`~tracelet.Run` do with parameters."""
+
+    params: Parameters
+    _redactor: Redactor
+
+    def _check_running(self) -> None:
+        """Raise unless records are taken."""
+        raise NotImplementedError
+
+    def _write(self, record: Any) -> None:
+        """Journal a record."""
+        raise NotImplementedError
+
+    def _now(self) -> float:
+        """Return the time of a record that is made now, in seconds since the epoch."""
+        return clock()
+
+    def parameters(self) -> Parameters:
+        """Return ``params``, the live view of the parameters."""
+        return self.params
+
+    def log_params(
+        self, params: Any = None, /, *, section: str | None = None, **values: ParamValue
+    ) -> None:
+        """Log parameters; nested mappings become dotted keys, later values win.
+
+        Args:
+            params: a mapping, dataclass, Namespace, pydantic model, or any object with fields.
+            section: puts the keys under ``section/``; None or ``General``: under no section.
+            values: more of them, by name.
+
+        Raises:
+            KeyCollisionError: two of them become the same key.
+        """
+        self._check_running()
+        self.params.set(params, section=section, **values)
+
+    def log_param(self, key: str, value: ParamValue) -> None:
+        """Log one parameter; see :meth:`log_params`."""
+        self.log_params({key: value})
+
+    def set_parameters(self, params: Any = None, /, **values: ParamValue) -> None:
+        """Replace all parameters; the journal keeps what they were.
+
+        Args:
+            params: the parameters there are from now on: ``{"Args/epochs": 7, "lr": 0.5}``.
+            values: more of them, by name.
+
+        Raises:
+            KeyCollisionError: two of them become the same key.
+            ParameterConflictError: one would change or vanish, and ``on_param_conflict="error"``.
+        """
+        self._check_running()
+        self.params.replace_all(params, **values)
+
+    def set_parameter(self, name: str, value: ParamValue) -> None:
+        """Set one parameter; ``name`` is its key, with its section: ``Args/epochs``."""
+        self.log_param(name, value)
+
+    def set_parameters_as_dict(self, dictionary: Any) -> None:
+        """Merge parameters, the first level of nested ones being their section.
+
+        Args:
+            dictionary: such as ``{"my_args/lr": 0.3, "opt": {"momentum": 0.9}, "epochs": 10}``.
+
+        Raises:
+            KeyCollisionError: two of them become the same key.
+        """
+        self._check_running()
+        self.params.merge(sections_first(flatten(dictionary, foreign=foreign_params)))
+
+    def get_parameters(self) -> dict[str, ParamValue]:
+        """Return the parameters, typed, under keys with their section, ``General`` too."""
+        return {full_key(key): value for key, value in self.params.flat().items()}
+
+    def get_parameters_as_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the parameters, typed and nested, below the sections that they are in."""
+        return self.params.by_section()
+
+    def set_user_properties(self, *properties: Any, **named: Any) -> None:
+        """Set user properties: notes, editable after the run; one that is there is replaced.
+
+        Args:
+            properties: dicts with ``name``, ``value`` and maybe ``description`` and ``type``,
+                mappings of properties by name, or lists of dicts.
+            named: properties by name: a value, or a dict with ``value`` and the like.
+
+        Raises:
+            ValueTypeError: something given is no property.
+            KeyCollisionError: a property is given twice.
+        """
+        self._check_running()
+        from tracelet.core.properties import properties_record
+
+        record = properties_record(properties, named, self._now(), self._redactor)
+        if record is not None:
+            self._write(record)
+
+
+def foreign_params(value: Any) -> Mapping[str, Any] | None:
+    """Ask the plugins for the parameters in an object of a foreign type."""
+    from tracelet.backends.registry import plugins
+
+    try:
+        found: Any = plugins().hook.tracelet_as_params(value=value)
+    except Exception as error:  # a plugin's mistake is not the training's
+        import logging
+
+        logging.getLogger(__name__).debug("a plugin failed in tracelet_as_params", exc_info=True)
+        warn(f"a plugin cannot say what the parameters of a {type(value).__name__} are: {error!r}")
+        return None
+    if found is not None and not isinstance(found, Mapping):
+        warn(
+            f"a plugin has to make a {type(value).__name__} a mapping of parameters, and gave a "
+            f"{type(found).__name__}"
+        )
+        return None
+    return found
