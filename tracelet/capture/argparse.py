@@ -198,15 +198,15 @@ def _has_parsed() -> bool:
     return False
 
 
-def _begin() -> None:
+def observe() -> None:
+    """Observe every parser from now on."""
+    if hasattr(argparse.ArgumentParser.parse_args, "__wrapped__"):
+        return
     ArgparseCapture.missed = _has_parsed()
     for name in _METHODS:
         setattr(argparse.ArgumentParser, name, _observed(getattr(argparse.ArgumentParser, name)))
     commands = argparse._SubParsersAction  # noqa: SLF001 - the only place that knows the name
     commands.__call__ = _observed_command(commands.__call__)  # type: ignore[method-assign]
-
-
-_begin()
 
 
 @hookimpl

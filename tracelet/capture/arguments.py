@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 from tracelet.capture.base import CaptureSource, Recorder, failed
 
 SECTION = "Args"
+_CLICKS = ("click.", "typer.")
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -148,7 +149,9 @@ def _taken(value: Any) -> Any:
         return [item if type(item) in _ATOMS else _taken(item) for item in value]
     if type(value) is dict:
         return taken(value)
-    return repr(value) if isinstance(value, io.IOBase) else value
+    # A file that click opens when it is used would be opened by a look at its attributes.
+    is_file = isinstance(value, io.IOBase) or type(value).__module__.startswith(_CLICKS)
+    return repr(value) if is_file else value
 
 
 def same(left: Any, right: Any) -> bool:

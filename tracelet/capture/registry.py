@@ -21,9 +21,9 @@ class Known(NamedTuple):
     """A source of the core.
 
     Attributes:
-        module: where its class is. It is imported as soon as a watched module is, and may prepare
-            itself for observing then, before any run.
-        watches: the modules whose import makes it needed; none: every run needs it.
+        module: where its class is.
+        watches: the modules whose import makes it needed; none: every run needs it. After each of
+            them ``observe()`` of its own module is called: it may begin to observe before any run.
         setting: the setting that has to be on for it; given by the user, it is reason enough.
     """
 
@@ -34,10 +34,8 @@ class Known(NamedTuple):
 
 CORE: dict[str, Known] = {
     "argparse": Known("tracelet.capture.argparse", watches=("argparse",)),
+    "click": Known("tracelet.capture.click", watches=("click", "typer")),
     "environment": Known("tracelet.capture.environment", setting="log_environment"),
-    "git": Known("tracelet.capture.git"),
-    "machine": Known("tracelet.capture.machine"),
-    "packages": Known("tracelet.capture.packages"),
 }
 
 _listeners: list[Callable[[str], None]] = []
@@ -98,7 +96,7 @@ def module_imported(module: str) -> None:
     for name, known in CORE.items():
         if module in known.watches:
             try:
-                importlib.import_module(known.module)
+                importlib.import_module(known.module).observe()
             except Exception as error:  # noqa: BLE001 - the program's import goes on
                 from tracelet.capture.base import failed
 

@@ -1,0 +1,129 @@
+"""Captures what the commands of ``click`` are called with, and those of ``typer``.
+
+A command is seen when it is invoked: its values are final then, and one that does not run is not
+there. Only ``Command.invoke`` is wrapped, in its class; typer may bring a click of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, taken
+from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.program import PROGRAM, SCRIPT, rank_of_function
+from tracelet.capture.quiet import without_our_frame
+from tracelet.hookspecs import hookimpl
+
+COMMAND = "command"
+_CORES = ("click.core", "typer._click.core")
+
+
+class ClickCapture(ArgumentsCapture):
+    """The values of each command that runs, and once which command that is: ``train.fast``."""
+
+    name = "click"
+    arguments = Arguments()
+
+    def start(self, recorder: Recorder) -> None:
+        for core in _cores():
+            context = sys.modules[f"{core.__package__}.globals"].get_current_context(silent=True)
+            if context is not None and context.find_root() is not _program.root:
+                _enter(context)  # it ran already when tracelet was imported
+        super().start(recorder)
+
+
+class _Program:
+    """The command line that is being run, or was run last."""
+
+    root: Any = None
+    commands: tuple[str, ...] = ()
+    """The paths of the commands that ran, of those that call no others."""
+
+
+class _Local(threading.local):
+    depth = 0
+    """How many commands this thread is in."""
+
+
+_program = _Program()
+_local = _Local()
+
+
+def observe() -> None:
+    """Observe the commands of each click that is imported by now."""
+    for core in _cores():
+        if not hasattr(core.Command.invoke, "__wrapped__"):
+            core.Command.invoke = _observed(core.Command.invoke)
+
+
+def _cores() -> list[Any]:
+    return [sys.modules[name] for name in _CORES if name in sys.modules]
+
+
+def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def invoke(self: Any, ctx: Any) -> Any:
+        _enter(ctx)
+        _local.depth += 1
+        try:
+            return method(self, ctx)
+        except BaseException as error:
+            without_our_frame(error)
+            raise
+        finally:
+            _local.depth -= 1
+
+    return invoke
+
+
+def _enter(context: Any) -> None:
+    """Note a command that is about to run, or that runs."""
+    try:
+        chain = [context]
+        while chain[0].parent is not None:
+            chain.insert(0, chain[0].parent)
+        ranks = [_rank(one.command) for one in chain]
+        rank = min((rank for rank in ranks if rank is not None), default=PROGRAM)
+        if rank > PROGRAM:
+            return
+        outermost = _local.depth == 0 or chain[0] is _program.root
+        if outermost and chain[0] is not _program.root:
+            ClickCapture.arguments.clear()
+            _program.root, _program.commands = chain[0], ()
+        path = ".".join(str(one.info_name) for one in chain[1:])
+        if outermost and path and context.invoked_subcommand is None:
+            _program.commands = (*_program.commands, path)
+            command = {COMMAND: ",".join(_program.commands)}
+            ClickCapture.arguments.add(COMMAND, Parsed(SCRIPT - 1, "", command, dict))
+        for depth, (one, its_rank) in enumerate(zip(chain, ranks, strict=True)):
+            if its_rank is None or its_rank <= PROGRAM:
+                path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
+                _take(one, rank, path or str(one.info_name))
+    except Exception as error:  # noqa: BLE001 - commands and their types are foreign code
+        failed(ClickCapture.name, error)
+
+
+def _rank(command: Any) -> int | None:
+    return None if command.callback is None else rank_of_function(command.callback)
+
+
+def _take(context: Any, rank: int, path: str) -> None:
+    params = context.command.params
+    hidden = frozenset(param.name for param in params if getattr(param, "hide_input", False))
+    parsed = Parsed(rank, path, taken(context.params), lambda: _help_texts(params), hidden)
+    ClickCapture.arguments.add(path, parsed)
+
+
+def _help_texts(params: list[Any]) -> Mapping[str, str]:
+    texts = {param.name: getattr(param, "help", None) for param in params}
+    return {name: str(text) for name, text in texts.items() if text}
+
+
+@hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    """Return the source."""
+    return ClickCapture
