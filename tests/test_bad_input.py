@@ -12,7 +12,8 @@ import pytest
 from user_scripts import journaled
 
 import tracelet
-from tracelet import Experiment, TraceletError, TraceletWarning, errors
+from tracelet import Backend, Experiment, TraceletError, TraceletWarning, errors
+from tracelet.backends.null import NullBackend
 
 
 @pytest.fixture
@@ -98,7 +99,61 @@ MISTAKES: dict[str, tuple[Call, type[TraceletError], type[Exception], str]] = {
         lambda exp: exp.set_iteration(1.5),
         errors.InvalidValueError,
         ValueError,
-        r"iteration.*1\.5",
+        r"^set_iteration: the iteration must be whole, not 1\.5$",
+    ),
+    "another tracker's word for the iteration": (
+        lambda exp: exp.log_metric("loss", 0.5, step=3),
+        errors.ValueTypeError,
+        TypeError,
+        r"^log_metric\(\).*'step'.*iteration=3$",
+    ),
+    "another tracker's word for the iteration of several": (
+        lambda exp: exp.log_metrics({"loss": 0.5}, global_step=3),
+        errors.ValueTypeError,
+        TypeError,
+        r"^log_metrics\(\).*'global_step'.*iteration=3$",
+    ),
+    "a keyword with a typo": (
+        lambda exp: exp.log_metric("loss", 0.5, iteraton=3),
+        errors.ValueTypeError,
+        TypeError,
+        "'iteraton'.*'iteration'",
+    ),
+    "tags that are a list": (
+        lambda exp: exp.set_tags(["ml"]),
+        errors.ValueTypeError,
+        TypeError,
+        "mapping.*list",
+    ),
+    "a flush for a text of seconds": (
+        lambda exp: exp.flush("x"),
+        errors.ValueTypeError,
+        TypeError,
+        "flush: timeout.*seconds.*'x'",
+    ),
+    "a flush for less than no time": (
+        lambda exp: exp.flush(-1),
+        errors.InvalidValueError,
+        ValueError,
+        "flush: timeout.*-1",
+    ),
+    "a stop after a text of seconds": (
+        lambda exp: exp.stop(timeout="x"),
+        errors.ValueTypeError,
+        TypeError,
+        "stop: timeout.*seconds.*'x'",
+    ),
+    "a stop after NaN seconds": (
+        lambda exp: exp.stop(timeout=float("nan")),
+        errors.InvalidValueError,
+        ValueError,
+        "stop: timeout.*nan",
+    ),
+    "a backend that the run does not have": (
+        lambda exp: exp.backend("locale"),
+        errors.UnknownBackendError,
+        LookupError,
+        "'locale'; did you mean 'local'",
     ),
     "NaN as the iteration": (
         lambda exp: exp.set_iteration(float("nan")),
@@ -318,6 +373,44 @@ def test_stopping_without_a_run() -> None:
         tracelet.stop_logging()
 
 
+class Abstract(NullBackend):
+    name = "abstract"
+    log_artifact = Backend.log_artifact
+    close = Backend.close
+
+
+class Demanding(NullBackend):
+    name = "demanding"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        if url != "known":
+            raise ValueError("no address")
+
+
+class Unmakeable(NullBackend):
+    name = "unmakeable"
+
+    def __init__(self) -> None:
+        raise RuntimeError("no licence")
+
+
+class Forgetful(NullBackend):
+    name = "forgetful"
+
+    def __init__(self) -> None:
+        self.mine = 1
+
+
+class Nameless(NullBackend):
+    name = None  # type: ignore[assignment]
+
+
+class Incapable(NullBackend):
+    name = "incapable"
+    capabilities = None  # type: ignore[assignment]
+
+
 STARTS: dict[str, tuple[dict[str, Any], type[TraceletError], type[Exception], str]] = {
     "an unknown setting": (
         {"projct": "x"},
@@ -405,6 +498,62 @@ STARTS: dict[str, tuple[dict[str, Any], type[TraceletError], type[Exception], st
         "not 3",
     ),
     "a tag without a name": ({"tags": {"": "x"}}, errors.TraceletError, Exception, "tag"),
+    "tags that are a list": (
+        {"tags": ["ml"]},
+        errors.ValueTypeError,
+        TypeError,
+        r"mapping.*not list: \['ml'\]",
+    ),
+    "a file of settings that is not there": (
+        {"config": "missing.toml"},
+        errors.SettingsError,
+        ValueError,
+        "^config='missing.toml': .*/missing.toml cannot be read: No such file$",
+    ),
+    "a run to resume that is no id": ({"resume": 3}, errors.ValueTypeError, TypeError, "resume.*3"),
+    "a run id that is no text": ({"run_id": 3}, errors.ValueTypeError, TypeError, "run_id.*3"),
+    "a backend class that is abstract": (
+        {"backend": Abstract},
+        errors.BrokenPluginError,
+        ImportError,
+        "'abstract'.*lacks close, log_artifact$",
+    ),
+    "a backend class that lacks an argument": (
+        {"backend": Demanding},
+        errors.SettingsError,
+        ValueError,
+        "'demanding'.*there are none.*'url'",
+    ),
+    "a backend class that is given an impossible option": (
+        {"backend": Demanding, "backends": {"demanding": {"url": "unknown"}}},
+        errors.SettingsError,
+        ValueError,
+        r"'demanding'.*\(url\): ValueError: no address",
+    ),
+    "a backend class of which no object can be made": (
+        {"backend": Unmakeable},
+        errors.BrokenPluginError,
+        ImportError,
+        "'unmakeable'.*RuntimeError: no licence",
+    ),
+    "a backend class that does not call its base": (
+        {"backend": Forgetful},
+        errors.BrokenPluginError,
+        ImportError,
+        r"'forgetful'.*super\(\)",
+    ),
+    "a backend class without a name": (
+        {"backend": Nameless},
+        errors.InvalidValueError,
+        ValueError,
+        "name.*None",
+    ),
+    "a backend class with capabilities of another kind": (
+        {"backend": Incapable},
+        errors.BrokenPluginError,
+        ImportError,
+        "capabilities.*'incapable'.*not NoneType",
+    ),
 }
 
 

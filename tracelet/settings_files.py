@@ -93,6 +93,8 @@ def from_file(path: Path, base: Path) -> Layer:
         SettingsError: if it cannot be read, or what it says is wrong.
     """
     file = base / path.expanduser()
+    if not file.is_file():
+        raise SettingsError(f"config={str(path)!r}: {file} cannot be read: No such file")
     if file.name == "pyproject.toml":
         return from_mapping(_table(file) or {}, f"{file} {TABLE}", base)
     reader = {".toml": _toml, ".yaml": _yaml, ".yml": _yaml, ".json": _json}.get(file.suffix)
@@ -118,8 +120,9 @@ def _content(file: Path) -> bytes:
 def _toml(file: Path) -> Any:
     import tomllib
 
+    content = _content(file)
     try:
-        return tomllib.loads(_content(file).decode())
+        return tomllib.loads(content.decode())
     except ValueError as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
 

@@ -13,17 +13,20 @@ import importlib.metadata
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 import pluggy
 
 from tracelet import hookspecs
-from tracelet.backends.base import Backend
+from tracelet.backends.base import Backend, Capabilities
 from tracelet.errors import (
     BrokenPluginError,
     InvalidValueError,
     MissingPluginError,
+    SettingsError,
+    TraceletError,
     UnknownBackendError,
     ValueTypeError,
 )
@@ -59,7 +62,38 @@ class ResolvedBackend(msgspec.Struct, frozen=True):
         """Whether only the training process can run it."""
         return self.target is None or self.cls.capabilities.in_process
 
-    def create(self, options: dict[str, Any]) -> Backend:
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse, before anything is written, a backend that cannot work with these options.
+
+        An object is made of it and dropped: to make one neither imports an SDK nor connects.
+
+        Raises:
+            SettingsError: an option is unknown, missing, or none that it can take.
+            MissingPluginError: a module of ``requires`` is not installed.
+            BrokenPluginError: no object of it can be made.
+        """
+        if self.instance is None:
+            self.cls.check(options)
+        try:
+            backend = self.create(options)
+        except TraceletError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"the backend {self.name!r} does not take its options "
+                f"({', '.join(options) or 'there are none'}): {type(error).__name__}: {error}"
+            ) from error
+        except (Exception, SystemExit) as error:
+            raise BrokenPluginError(
+                f"no object of the backend {self.name!r} can be made: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if not hasattr(backend, "adjustments"):
+            raise BrokenPluginError(
+                f"the __init__ of the backend {self.name!r} does not call super().__init__()"
+            )
+
+    def create(self, options: Mapping[str, Any]) -> Backend:
         """Return the instance that was given, or make one with ``options``."""
         return self.instance if self.instance is not None else self.cls(**options)
 
@@ -106,9 +140,18 @@ def resolve(spec: BackendSpec) -> ResolvedBackend:
 
 
 def _checked(found: ResolvedBackend) -> ResolvedBackend:
-    if not _NAME.fullmatch(found.name):
+    if not _NAME.fullmatch(str(found.name or "")):
         raise InvalidValueError(
             f"a backend's name is made of letters, digits, '_', '-' and '.': {found.name!r}"
+        )
+    if missing := sorted(getattr(found.cls, "__abstractmethods__", ())):
+        raise BrokenPluginError(
+            f"the backend {found.name!r} ({found.cls.__qualname__}) lacks {', '.join(missing)}"
+        )
+    if not isinstance(found.cls.capabilities, Capabilities):
+        raise BrokenPluginError(
+            f"the capabilities of the backend {found.name!r} must be tracelet.Capabilities, "
+            f"not {type(found.cls.capabilities).__name__}"
         )
     return found
 

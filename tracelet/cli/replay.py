@@ -73,6 +73,7 @@ def add_backend(run: Run, found: registry.ResolvedBackend, settings: Settings) -
     Raises:
         InvalidValueError: the backend lives in the process of the training.
         SettingsError: it does not take the options of the settings.
+        BrokenPluginError: no object of it can be made.
         MissingPluginError: its SDK is not installed.
         RunBusyError: the run is running, or another courier delivers it.
     """
@@ -82,7 +83,7 @@ def add_backend(run: Run, found: registry.ResolvedBackend, settings: Settings) -
             "there is nothing to replay a run to"
         )
     options = settings.backends.get(found.name, {})
-    found.cls.check(options)
+    found.check(options)
     run_dir = RunDir(run.dir)
     lock = run_dir.lock()
     if run.status == "running" or not lock.acquire():

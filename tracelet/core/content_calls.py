@@ -126,9 +126,18 @@ class ContentCalls(ParameterCalls):
     def set_tags(self, tags: Mapping[str, Any] | None = None, /, **values: Any) -> None:
         """Set tags, short texts by name; a tag that is there is replaced."""
         self._check_running()
-        shown = tag_values({**(tags or {}), **values})
+        shown = tag_values({**self._given_tags(tags), **values})
         if shown:
             self._write(Tags(clock(), self._redactor.params(shown)))
+
+    @staticmethod
+    def _given_tags(tags: Any) -> Mapping[Any, Any]:
+        if tags is not None and not isinstance(tags, Mapping):
+            raise ValueTypeError(
+                "tags are a mapping of names to texts, such as {'team': 'ml'}, not "
+                f"{type(tags).__name__}: {tags!r:.80}"
+            )
+        return tags or {}
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set one tag."""

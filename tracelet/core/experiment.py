@@ -71,7 +71,7 @@ class Experiment(MetricCalls, ContentCalls):
         self.settings: Settings = resolve(config, name=name, backend=backend, **settings)
         self._resume = resume
         self._wanted_id = run_id
-        self._first_tags = {**self.settings.tags, **(tags or {})}
+        self._first_tags = {**self.settings.tags, **self._given_tags(tags)}
         self._first_params = params
         self._session: Session | None = None
         self._capture: Capture | None = None
@@ -209,7 +209,14 @@ class Experiment(MetricCalls, ContentCalls):
         return self._report
 
     def backend(self, name: str) -> Backend | None:
-        """Return a backend's live object; None if it lives in another process."""
+        """Return a backend's live object; None if it lives in another process.
+
+        Raises:
+            UnknownBackendError: the run has no backend of that name.
+            NotRunningError: the run was never started.
+        """
+        if self._status is None:
+            self._not_running()
         return self._session.backend(name) if self._session is not None else None
 
     def _stop(self, status: Status | None, **how: Any) -> DeliveryReport:

@@ -24,6 +24,7 @@ from tracelet.core.names import name_of
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
 from tracelet.core.placing import claim, place
+from tracelet.core.scalars import seconds_value
 from tracelet.core.session import Session
 from tracelet.courier.ending import arm_exit_code, ending_of_exit, settle
 from tracelet.courier.report import DeliveryReport
@@ -143,6 +144,9 @@ def stop(
     """End a run: the ending goes to the journal, then its backends get what they lack."""
     if status not in (None, "finished", "failed", "killed"):
         raise InvalidValueError(f"the ending of a run is finished, failed or killed: {status!r}")
+    if timeout is None:
+        timeout = exp.settings.drain_timeout
+    timeout = seconds_value("stop: timeout", timeout)
     if status is None:
         status, reason = ending_of(sys.exc_info()[1])
     with _stopping:  # of two threads, one stops the run, and the other is told that it was
@@ -160,7 +164,7 @@ def stop(
     session.end(status, reason, redacted=exp._redactor.count)
     try:
         if wait:
-            drain.wait(session, exp.settings.drain_timeout if timeout is None else timeout)
+            drain.wait(session, timeout)
     finally:  # Ctrl-C ends the waiting, too
         exp._report = session.release(redacted=exp._redactor.count)
     exp._redactor.count = 0
@@ -249,8 +253,7 @@ def _backends(exp: Experiment) -> list[tuple[ResolvedBackend, dict[str, Any]]]:
             if one.name in found:
                 raise InvalidValueError(f"two backends of one run are called {one.name!r}")
             options = dict(exp.settings.backends.get(one.name, {}))
-            if one.instance is None:
-                one.cls.check(options)
+            one.check(options)
         except TraceletError as error:
             if exp.settings.on_error != "warn":
                 raise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import time as clock
-from typing import Any
+from typing import Any, Never
 
+from tracelet.core.keywords import refuse_keywords
 from tracelet.core.scalars import iteration_value, metric_name, metric_value
 from tracelet.core.track import Track
 from tracelet.errors import InvalidValueError, ValueTypeError
@@ -13,6 +14,7 @@ from tracelet.records import DEFAULT_AXIS, Metric, encode_plain, encode_points
 from tracelet.wire import clean_text
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_KEYWORDS = ("iteration", "axis", "time")
 
 
 class MetricCalls:
@@ -42,7 +44,7 @@ class MetricCalls:
             ValueTypeError: it is no number.
         """
         self._check_running()
-        self._current = iteration_value("set_iteration", iteration)
+        self._current = iteration_value(None, iteration)
 
     def log_metric(
         self,
@@ -52,6 +54,7 @@ class MetricCalls:
         *,
         axis: str = DEFAULT_AXIS,
         time: float | None = None,
+        **unknown: Never,
     ) -> None:
         """Log one point of a metric.
 
@@ -63,9 +66,10 @@ class MetricCalls:
                 counter of this metric's own, from 0.
             axis: the name of the x-axis.
             time: seconds since the epoch; None: now.
+            unknown: none; ``step=3`` and the like are answered with the word that is meant.
 
         Raises:
-            ValueTypeError: the value is no number, or the iteration is none.
+            ValueTypeError: value or iteration is no number, or an argument is unknown.
             InvalidValueError: the iteration is a fraction, or the name is empty.
         """
         # The common case, a finite float with an integer iteration, costs one test and one write.
@@ -79,11 +83,14 @@ class MetricCalls:
             and axis is DEFAULT_AXIS
             and time is None
             and name.isascii()
+            and not unknown
         ):
             now = clock()
             # The line of a Metric; a tuple is made in less time.
             line = encode_plain(("metric", now, name, value, iteration, axis)) + b"\n"
             self._append(line, 1, now)
+        elif unknown:
+            refuse_keywords("log_metric", unknown, ("name", "value", *_KEYWORDS))
         else:
             self._log_points({name: value}, iteration, axis, time)
 
@@ -94,6 +101,7 @@ class MetricCalls:
         *,
         axis: str = DEFAULT_AXIS,
         time: float | None = None,
+        **unknown: Never,
     ) -> None:
         """Log one point of each of several metrics, all or none; see :meth:`log_metric`.
 
@@ -102,7 +110,10 @@ class MetricCalls:
             iteration: as in :meth:`log_metric`, for all of them.
             axis: as in :meth:`log_metric`.
             time: as in :meth:`log_metric`.
+            unknown: as in :meth:`log_metric`.
         """
+        if unknown:
+            refuse_keywords("log_metrics", unknown, ("values", *_KEYWORDS))
         if not isinstance(values, Mapping):
             raise ValueTypeError(
                 f"log_metrics takes a mapping of names to numbers, not {type(values).__name__}"

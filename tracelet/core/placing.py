@@ -7,7 +7,7 @@ from pathlib import Path
 from tracelet.core.names import name_of
 from tracelet.courier.reconcile import view_of
 from tracelet.courier.view import RunView
-from tracelet.errors import InvalidValueError, RunNotFoundError
+from tracelet.errors import InvalidValueError, RunNotFoundError, ValueTypeError
 from tracelet.journal.rundir import RunDir, find_runs, new_run_id, slug
 from tracelet.records import RunInfo
 from tracelet.settings import Settings
@@ -37,8 +37,13 @@ def place(
 
     Raises:
         RunNotFoundError: there is no run to go on with.
+        ValueTypeError: ``resume`` or ``run_id`` is none of these.
         InvalidValueError: the id is none, or is taken.
     """
+    if not isinstance(resume, str | bool | None):
+        raise ValueTypeError(f"resume is a run id, or True for the latest run, not {resume!r}")
+    if not isinstance(run_id, str | None):
+        raise ValueTypeError(f"run_id is a text, not {run_id!r}")
     project = settings.dir / slug(settings.project)
     if run is not None or (resume and resume is not True):
         run_dir = RunDir(Path(run.dir) if run is not None else project / str(resume))

@@ -72,11 +72,11 @@ def metric_value(name: str, value: object) -> float | int | str:
     return float_token(result)
 
 
-def iteration_value(name: str, value: object) -> int:
+def iteration_value(name: str | None, value: object) -> int:
     """Make an iteration an integer.
 
     Args:
-        name: the metric's name, for the message of an error.
+        name: the metric's name, for the message of an error; None: that of all, the current one.
         value: an integer of any kind, or a number without a fraction, such as ``3.0``.
 
     Returns:
@@ -86,17 +86,42 @@ def iteration_value(name: str, value: object) -> int:
         ValueTypeError: if there is not exactly one real number in it.
         InvalidValueError: if the number has a fraction, is not finite, or needs more than 64 bits.
     """
-    number = _number(f"the iteration of metric {name!r}", value)
+    what = "set_iteration: the iteration"
+    if name is not None:
+        what = f"the iteration of metric {name!r}"
+    number = _number(what, value)
     try:
         result = int(number)
     except (OverflowError, ValueError):  # an infinity, NaN
         result = None
     if result is None or result != number:
         shown = number if isinstance(number, float) else f"this {type(number).__name__}"
-        raise InvalidValueError(f"the iteration of metric {name!r} must be whole, not {shown}")
+        raise InvalidValueError(f"{what} must be whole, not {shown}")
     if not _MIN_ITERATION <= result <= _MAX_ITERATION:
-        raise InvalidValueError(f"the iteration of metric {name!r} must fit in 64 bits")
+        raise InvalidValueError(f"{what} must fit in 64 bits")
     return result
+
+
+def seconds_value(what: str, value: object) -> float:
+    """Check a number of seconds to wait.
+
+    Args:
+        what: what takes it, for the message of an error.
+        value: a number, 0 or more; an infinity is one.
+
+    Raises:
+        ValueTypeError: if it is no number.
+        InvalidValueError: if it is negative, or NaN.
+    """
+    try:
+        seconds = None if isinstance(value, bool) else float(_number(what, value))
+    except ValueTypeError:
+        seconds = None
+    if seconds is None:
+        raise ValueTypeError(f"{what} is a number of seconds, 0 or more, not {value!r:.80}")
+    if not seconds >= 0:
+        raise InvalidValueError(f"{what} is a number of seconds, 0 or more, not {value!r:.80}")
+    return seconds
 
 
 def _number(what: str, value: Any) -> Any:

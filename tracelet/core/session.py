@@ -15,19 +15,21 @@ import msgspec
 
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
+from tracelet.core.scalars import seconds_value
 from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.ending import forget_exit_code
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
-from tracelet.errors import warn
+from tracelet.errors import UnknownBackendError, warn
 from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.process import this_process
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import compact
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
+from tracelet.settings_layers import nearest
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +135,16 @@ class Session:
         return {name: cursor.link for name, cursor in cursors.items() if cursor.link is not None}
 
     def backend(self, name: str) -> Backend | None:
-        """Return the live object of a backend that is delivered by a thread of this process."""
+        """Return the live object of a backend that is delivered by a thread of this process.
+
+        Raises:
+            UnknownBackendError: the run has no backend of that name.
+        """
+        names = self.names or [entry["name"] for entry in self._launch().backends]
+        if name not in names:
+            raise UnknownBackendError(
+                str(name), f"the run has no backend {name!r}{nearest(str(name), names)}"
+            )
         return self._courier.backend(name) if self._courier is not None else None
 
     def flush(self, timeout: float) -> bool:
@@ -142,6 +153,7 @@ class Session:
         A backend that is not healthy, and lacks something of it, is named in the log, once until
         it has caught up.
         """
+        timeout = seconds_value("flush: timeout", timeout)
         self.writer.sync()
         upto = self.writer.position()
         names = self.names or [entry["name"] for entry in self._launch().backends]
