@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.program import current_test
 
 SECTION = "Args"
 _CLICKS = ("click.", "typer.")
@@ -43,7 +43,7 @@ class Arguments:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[int, str], dict[Hashable, Parsed]] = {}
-        self._test = _test()
+        self._test = current_test()
         self._captures: list[ArgumentsCapture] = []
 
     def add(self, parser: Hashable, parsed: Parsed) -> None:
@@ -92,7 +92,7 @@ class Arguments:
 
     def _forget_other_tests(self) -> None:
         """Drop what another test of the same process has parsed: it is no argument of this one."""
-        test = _test()
+        test = current_test()
         if test != self._test:
             self.clear()
             self._test = test
@@ -168,9 +168,3 @@ def same(left: Any, right: Any) -> bool:
         return bool(left == right)
     except Exception:  # noqa: BLE001 - of arrays, the user's types and the like
         return False
-
-
-def _test() -> str | None:
-    """Return the test that pytest runs in this process, if it does."""
-    current = os.environ.get("PYTEST_CURRENT_TEST")
-    return current.rpartition(" (")[0] if current else None

@@ -94,3 +94,12 @@ def _started_package() -> str | None:
 @functools.lru_cache(maxsize=8)
 def _is_command(file: str) -> bool:
     return Path(file).absolute().parent == Path(sys.executable).absolute().parent
+
+
+def current_test() -> str | None:
+    """Return the test that pytest runs in this process, if it does.
+
+    What was parsed in another test of the process is no argument of this one.
+    """
+    current = os.environ.get("PYTEST_CURRENT_TEST")
+    return current.rpartition(" (")[0] if current else None

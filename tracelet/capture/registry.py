@@ -35,6 +35,8 @@ class Known(NamedTuple):
 CORE: dict[str, Known] = {
     "argparse": Known("tracelet.capture.argparse", watches=("argparse",)),
     "click": Known("tracelet.capture.click", watches=("click", "typer")),
+    "hydra": Known("tracelet.capture.hydra", watches=("hydra.compose",)),
+    "absl": Known("tracelet.capture.absl", watches=("absl.flags",)),
     "environment": Known("tracelet.capture.environment", setting="log_environment"),
 }
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from time import time as clock
 from typing import TYPE_CHECKING, Any
 
 from tracelet.capture.base import Level, failed
+from tracelet.capture.names import wanted
 from tracelet.core.artifacts import safe_destination
 from tracelet.errors import NotRunningError
 from tracelet.records import Artifact
@@ -63,11 +63,11 @@ class RunRecorder:
         hidden: Collection[str] = (),
     ) -> None:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
-        wanted = _wanted(values, self.settings.capture_arguments)
-        for name in wanted.keys() & set(hidden):
-            wanted[name] = self._exp._redactor.hidden(wanted[name])  # noqa: SLF001 - the run's own
-        if wanted:
-            self._do(lambda: self._exp.params.set(wanted, section=section))
+        left = wanted(values, self.settings.capture_arguments)
+        for name in left.keys() & set(hidden):
+            left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own
+        if left:
+            self._do(lambda: self._exp.params.set(left, section=section))
 
     def config(self, name: str, value: Any) -> None:
         """Record a configuration object."""
@@ -123,22 +123,3 @@ class RunRecorder:
             digest = session.run_dir.blobs.put_bytes(content)
             place = safe_destination(path)
             self._exp._write(Artifact(clock(), place, digest, len(content)))  # noqa: SLF001
-
-
-def _wanted(values: Mapping[str, Any], chosen: bool | Mapping[str, bool]) -> dict[str, Any]:
-    """Return the parameters that ``capture_arguments`` leaves.
-
-    A name counts more than a glob, and a longer glob more than a shorter one. Where only names to
-    be captured are given, no other is.
-    """
-    if isinstance(chosen, bool):
-        return dict(values) if chosen else {}
-    rest = chosen.get("*", not all(chosen.values()) or not chosen)
-    globs = sorted(chosen, key=len, reverse=True)
-
-    def wanted(name: str) -> bool:
-        if name in chosen:
-            return chosen[name]
-        return next((chosen[glob] for glob in globs if fnmatchcase(name, glob)), rest)
-
-    return {name: value for name, value in values.items() if wanted(name)}

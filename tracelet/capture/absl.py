@@ -1,0 +1,89 @@
+"""Captures the flags of ``absl`` that the program defines: what TensorFlow calls defines.
+
+The values are read when the flags are parsed, and when a run begins after that: they are global.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tracelet.capture.arguments import taken
+from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.program import PROGRAM, rank
+from tracelet.capture.quiet import without_our_frame
+from tracelet.hookspecs import hookimpl
+
+SECTION = "TF_DEFINE"
+_captures: list[AbslCapture] = []
+
+
+class AbslCapture(CaptureSource):
+    """The flags of the program, with their help; those of absl and of libraries are left out."""
+
+    name = "absl"
+
+    def start(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        _captures.append(self)
+        if _flags().is_parsed():
+            self.report()
+
+    def stop(self) -> None:
+        if self in _captures:
+            _captures.remove(self)
+
+    def report(self) -> None:
+        """Report the flags as they are now."""
+        try:
+            found = _of_program()
+            values = {name: flag.value for name, flag in found.items()}
+            texts = {name: str(flag.help) for name, flag in found.items() if flag.help}
+            self._recorder.params(SECTION, taken(values), descriptions=texts)
+        except Exception as error:  # noqa: BLE001 - flags can be of the program's classes
+            failed(self.name, error)
+
+
+def observe() -> None:
+    """Observe when the flags are parsed from now on."""
+    cls = type(_flags())
+    if not hasattr(cls.__call__, "__wrapped__"):
+        cls.__call__ = _observed(cls.__call__)
+
+
+def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = method(self, *args, **kwargs)
+        except BaseException as error:
+            without_our_frame(error)
+            raise
+        if self is _flags():
+            for capture in _captures:
+                capture.report()
+        return result
+
+    return call
+
+
+def _flags() -> Any:
+    return sys.modules["absl.flags"].FLAGS
+
+
+def _of_program() -> Mapping[str, Any]:
+    """Return the flags that the program's own modules define; the script is known by its path."""
+    found = {}
+    for module, flags in _flags().flags_by_module_dict().items():
+        file = getattr(sys.modules.get(module), "__file__", None) or module
+        if rank(module, str(file)) <= PROGRAM:
+            found.update({flag.name: flag for flag in flags})
+    return found
+
+
+@hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    """Return the source."""
+    return AbslCapture

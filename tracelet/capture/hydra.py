@@ -1,0 +1,176 @@
+"""Captures the configuration that hydra has composed, and the overrides it was given.
+
+Hydra keeps the configuration of a job in ``HydraConfig`` while the job runs: it is read from there
+if a run begins within the job, and seen on its way there if the run has begun before.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.names import wanted
+from tracelet.capture.program import current_test
+from tracelet.capture.quiet import without_our_frame
+from tracelet.hookspecs import hookimpl
+
+log = logging.getLogger(__name__)
+
+CONFIG = "OmegaConf"
+SECTION = "Hydra"
+OVERRIDES = "overrides"
+_PARSER = "hydra.core.override_parser.overrides_parser"
+
+
+class _Composed(NamedTuple):
+    """What hydra has composed, for a job or for ``hydra.compose``."""
+
+    resolved: dict[str, Any]
+    unresolved: dict[str, Any]
+    overrides: list[str]
+    test: str | None
+
+
+class _Latest:
+    composed: _Composed | None = None
+
+
+_latest = _Latest()
+_captures: list[HydraCapture] = []
+
+
+class HydraCapture(CaptureSource):
+    """The configuration object ``OmegaConf``, and the overrides in the section ``Hydra``."""
+
+    name = "hydra"
+
+    def start(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._reported: _Composed | None = None
+        _captures.append(self)
+        config = _config_of_job()
+        if config is not None:  # the job may have begun before tracelet was imported
+            _take(config)
+        composed = _latest.composed
+        if composed is not None and composed.test == current_test():
+            self.report(composed)
+
+    def stop(self) -> None:
+        if self in _captures:
+            _captures.remove(self)
+
+    def report(self, composed: _Composed) -> None:
+        """Report a configuration, unless it is the same again."""
+        if composed == self._reported:
+            return
+        self._reported = composed
+        parts = {"resolved": composed.resolved, "unresolved": composed.unresolved}
+        self._recorder.config(CONFIG, parts)
+        if composed.overrides:
+            self._recorder.params(SECTION, self._overrides(composed))
+
+    def _overrides(self, composed: _Composed) -> dict[str, Any]:
+        """Return each override by its key, with its value in the configuration, and all as given.
+
+        What selects a part of the configuration, as ``db=mysql``, is the name of that part.
+        """
+        parser = importlib.import_module(_PARSER).OverridesParser.create()
+        values: dict[str, Any] = {}
+        texts: dict[str, str] = {}
+        for override in parser.parse_overrides(composed.overrides):
+            key = override.key_or_group
+            if override.package is not None:
+                key = f"{key}@{override.package}"
+            texts[key] = override.input_line
+            if not override.is_delete():
+                given = override.value()
+                found = _found(composed.resolved, key, given)
+                values[key] = given if isinstance(found, Mapping) and given != found else found
+        chosen = self._recorder.settings.capture_arguments
+        return {OVERRIDES: list(wanted(texts, chosen).values()), **values}
+
+
+def observe() -> None:
+    """Observe what hydra composes from now on."""
+    config = sys.modules["hydra.core.hydra_config"].HydraConfig
+    if not hasattr(config.set_config, "__wrapped__"):
+        config.set_config = _observed_job(config.set_config)
+        hydra = sys.modules["hydra._internal.hydra"].Hydra
+        hydra.compose_config = _observed_compose(hydra.compose_config)
+
+
+def _observed_job(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def set_config(self: Any, cfg: Any) -> Any:
+        try:
+            result = method(self, cfg)
+        except BaseException as error:
+            without_our_frame(error)
+            raise
+        _take(cfg)
+        return result
+
+    return set_config
+
+
+def _observed_compose(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def compose_config(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = method(self, *args, **kwargs)
+        except BaseException as error:
+            without_our_frame(error)
+            raise
+        # For hydra.compose(), and not beside the configuration of a job.
+        if kwargs.get("from_shell") is False and _config_of_job() is None:
+            _take(result)
+        return result
+
+    return compose_config
+
+
+def _config_of_job() -> Any:
+    """Return the whole configuration of the job that runs, or None."""
+    masked = sys.modules["hydra.core.hydra_config"].HydraConfig.instance().cfg
+    return None if masked is None else masked.hydra._get_parent()  # noqa: SLF001 - no other way up
+
+
+def _take(cfg: Any) -> None:
+    """Note a configuration as it is now, without hydra's own part, as the program is given it."""
+    try:
+        omegaconf = sys.modules["omegaconf"]
+        conf = omegaconf.OmegaConf
+        if conf.is_missing(cfg.hydra.runtime, "output_dir") and _config_of_job() is not None:
+            return  # the job is being prepared: this comes again, and can be resolved then
+        own = conf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+        unresolved = resolved = conf.to_container(own, resolve=False)
+        try:
+            resolved = conf.to_container(own, resolve=True)
+        except omegaconf.errors.OmegaConfBaseException as error:
+            log.debug("the configuration cannot be resolved: %s", error)
+        overrides = list(conf.to_container(cfg.hydra.overrides.task))
+        _latest.composed = _Composed(resolved, unresolved, overrides, current_test())
+        for capture in _captures:
+            capture.report(_latest.composed)
+    except Exception as error:  # noqa: BLE001 - resolvers are the program's
+        failed(HydraCapture.name, error)
+
+
+def _found(values: Any, key: str, otherwise: Any) -> Any:
+    """Return the value at a dotted key; ``otherwise`` if there is none."""
+    for name in key.split("."):
+        if not isinstance(values, Mapping) or name not in values:
+            return otherwise
+        values = values[name]
+    return values
+
+
+@hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    """Return the source."""
+    return HydraCapture
