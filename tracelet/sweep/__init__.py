@@ -1,0 +1,1 @@
+"""Sweeps: many configurations of one training, described, saved, run, and compared."""

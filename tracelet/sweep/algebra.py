@@ -1,0 +1,365 @@
+"""The sweep: many configurations, described by their factors and made one at a time.
+
+Promises:
+
+- Every method returns a new sweep; neither this one, nor its target, nor what was given is changed.
+- ``len``, indexing, ``sample`` and ``save`` cost what the axes cost, not what their product would.
+- Iterating can be repeated; each configuration is a fresh dict, nested ones and objects included.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from tracelet.core.fields import named_fields
+from tracelet.errors import InvalidValueError, ValueTypeError, warn
+from tracelet.sweep.configuration import Configuration
+from tracelet.sweep.drawing import draw
+from tracelet.sweep.factors import (
+    Concat,
+    Entries,
+    Factor,
+    Picked,
+    Product,
+    Repeats,
+    axis_factor,
+)
+from tracelet.sweep.files import write_factors
+from tracelet.sweep.saving import checked_entry, read_product, saved
+from tracelet.sweep.targets import Target
+from tracelet.sweep.template import fresh
+from tracelet.sweep.validation import check_configuration, check_values
+from tracelet.sweep.values import axis, many, size_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHECKED_AT_ONCE = 10_000
+"""A factor with more entries is checked against its target when it runs, not when it is made."""
+
+
+class Sweep:
+    """An ordered list of factors; their Cartesian product, the first the slowest.
+
+    ``for config in sweep: train(**config)`` runs through it; :meth:`run` does that in parallel,
+    each configuration a run of its own. Without factors it is one configuration, ``{}``.
+
+    Args:
+        target: what the configurations are for: a function, a dataclass, a pydantic model, a
+            class, a click command, an argparse parser, or None. Names that it does not know are
+            warned of, values of a dataclass or model are checked.
+        configs: configurations to begin with: mappings in which :class:`DynamicValue` may stand,
+            pydantic models, paths of YAML or JSON files; each is expanded, one after another.
+        strict: an unknown name is an error.
+
+    Raises:
+        ValueTypeError: for a target or a configuration of another type.
+        InvalidValueError: for a configuration that cannot be meant.
+    """
+
+    def __init__(
+        self, target: Any = None, configs: Iterable[Any] | None = None, *, strict: bool = False
+    ) -> None:
+        self._target = Target(target)
+        self._strict = strict
+        self._product = Product()
+        if configs is not None:
+            if isinstance(configs, Mapping | str | os.PathLike) or many(configs) is None:
+                raise ValueTypeError(
+                    f"configs= is a list of configurations, not a {type(configs).__name__}"
+                )
+            factor = _concatenated("configs", [_read_entry(one) for one in many(configs) or ()])
+            self._product = self._extended(factor)
+
+    @property
+    def target(self) -> Any:
+        """What the configurations are for, or None."""
+        return self._target.value
+
+    @property
+    def size(self) -> int:
+        """How many configurations; where that is more than ``len`` can say, too."""
+        return self._product.size
+
+    def product(self, /, **axes: Any) -> Sweep:
+        """Combine every configuration with every value of each name, the last the fastest.
+
+        Args:
+            axes: the values of each name: a list, tuple, range, set (sorted), array, generator or
+                another iterable; a text, number, mapping or None is a single value.
+
+        Raises:
+            InvalidValueError: an axis is empty, or a name varies already.
+        """
+        return self._with(*(axis_factor({name: axis(name, one)}) for name, one in axes.items()))
+
+    def zip(self, /, **axes: Any) -> Sweep:
+        """Combine every configuration with the n-th values of all names together.
+
+        Args:
+            axes: as of :meth:`product`, all of one length; a single value is repeated.
+
+        Raises:
+            InvalidValueError: the lengths differ, an axis is empty, or a name varies already.
+        """
+        if not axes:
+            raise InvalidValueError("zip() needs names: sweep.zip(lr=[0.1, 0.2], epochs=[10, 20])")
+        columns = {name: axis(name, one) for name, one in axes.items()}
+        singles = {name: columns.pop(name) for name, one in axes.items() if many(one) is None}
+        lengths = {name: size_of(values) for name, values in columns.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+            raise InvalidValueError(f"zip() pairs values, and {told}")
+        return self._with(*(axis_factor(one) for one in (columns, singles) if one))
+
+    def chain(self, /, *configs: Any) -> Sweep:
+        """Combine every configuration with each of these, as they are; their names may differ.
+
+        Args:
+            configs: mappings, pydantic models, or sweeps, of which all configurations are taken.
+
+        Raises:
+            ValueTypeError: for anything else.
+            InvalidValueError: there are none, or a name varies already.
+        """
+        return self._with(_concatenated("chain()", [_entry(one) for one in configs]))
+
+    def set(self, /, **values: Any) -> Sweep:
+        """Give every configuration these values; a list is one value here."""
+        return self._with(Entries([values])) if values else self._with()
+
+    def sample(self, n: int, seed: int | None = None) -> Sweep:
+        """Draw configurations without replacement, from a sweep of any size.
+
+        Args:
+            n: how many, from 1.
+            seed: the same seed draws the same ones; None: others each time.
+
+        Raises:
+            InvalidValueError: ``n`` is less than 1, or more than there are.
+        """
+        count = _whole("sample() draws a number of configurations", n)
+        if count > self.size:
+            raise InvalidValueError(
+                f"sample({count}) of a sweep that has {self.size} configurations"
+            )
+        return self._replaced(Picked(self._product, draw(self.size, count, random.Random(seed))))
+
+    def validate(self) -> Sweep:
+        """Check every configuration against a target that is a dataclass or a pydantic model.
+
+        :meth:`run` does so before anything runs.
+
+        Returns:
+            This sweep.
+
+        Raises:
+            InvalidValueError: a value does not fit; the message names field and configuration.
+        """
+        for configuration in self:
+            check_configuration(self._target, configuration, configuration.index)
+        return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the sweep to a ``.yaml``, ``.yml``, ``.json`` or ``.jsonl`` file.
+
+        Its factors are written, so the file is as long as its axes; the target is not.
+
+        Raises:
+            InvalidValueError: for another suffix.
+            ValueTypeError: a value is of a type that no file can hold, such as a function.
+        """
+        write_factors(Path(path), saved(self._product))
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], target: Any = None, *, strict: bool = False
+    ) -> Sweep:
+        """Read a sweep that was saved, or a list of configurations that was written by hand.
+
+        Args:
+            path: a ``.yaml``, ``.yml``, ``.json`` or ``.jsonl`` file; JSON lines may have blank
+                lines and ``//`` comments.
+            target: what it is for, as of :class:`Sweep`.
+            strict: an unknown name is an error.
+
+        Raises:
+            ArtifactNotFoundError: there is no such file.
+            InvalidValueError: it holds something else.
+        """
+        return cls(target, strict=strict) * cls._of(Target(None), read_product(Path(path)))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row a configuration, its columns in order of appearance.
+
+        Integers stay integers, and bools stay bools, in a column that has missing values.
+
+        Raises:
+            ImportError: pandas is not installed; the message has the install line.
+        """
+        from tracelet.sweep.frames import rows_to_dataframe
+
+        return rows_to_dataframe(list(self))
+
+    def __len__(self) -> int:
+        return self._product.size
+
+    def __bool__(self) -> bool:
+        return self._product.size > 0
+
+    def __iter__(self) -> Iterator[Configuration]:
+        shares = self._product.shares
+        for index, (values, repeat) in enumerate(self._product.parts()):
+            configuration = Configuration(fresh(values) if shares else values)
+            configuration.index, configuration.repeat = index, repeat
+            yield configuration
+
+    @overload
+    def __getitem__(self, index: int) -> Configuration: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sweep: ...
+    def __getitem__(self, index: int | slice) -> Configuration | Sweep:
+        if isinstance(index, slice):
+            return self._replaced(Picked(self._product, range(*index.indices(self.size))))
+        try:
+            place = operator.index(index)
+        except TypeError:
+            raise ValueTypeError(
+                f"a sweep is indexed by an integer or a slice, not by a {type(index).__name__}"
+            ) from None
+        if not -self.size <= place < self.size:
+            raise IndexError(f"configuration {place} of a sweep that has {self.size}")
+        place %= self.size
+        values, repeat = self._product.pick(place)
+        configuration = Configuration(fresh(values))
+        configuration.index, configuration.repeat = place, repeat
+        return configuration
+
+    def __mul__(self, other: Any) -> Sweep:
+        if isinstance(other, Sweep):
+            return self._with(*other._product.factors, target=other._target)
+        if isinstance(other, Mapping):
+            return self.product(**_named(other, "*"))
+        return NotImplemented
+
+    def __mod__(self, other: Any) -> Sweep:
+        return self.set(**_named(other, "%")) if isinstance(other, Mapping) else NotImplemented
+
+    def __pow__(self, times: int) -> Sweep:
+        return self._with(Repeats(_whole("** repeats each configuration a number of times", times)))
+
+    def __add__(self, other: Any) -> Sweep:
+        if not isinstance(other, Sweep):
+            return NotImplemented
+        return self._replaced(Concat([self._product, other._product]), target=other._target)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sweep):
+            return NotImplemented
+        return self._product == other._product and self.target is other.target
+
+    __hash__ = None  # type: ignore[assignment]  # its values need not be hashable
+
+    def __repr__(self) -> str:
+        target = "" if self.target is None else f" of {self._target.label}"
+        many_or_one = "configuration" if self.size == 1 else "configurations"
+        return f"<Sweep{target}: {self.size:,} {many_or_one}>"
+
+    @classmethod
+    def _of(cls, target: Target, product: Product, *, strict: bool = False) -> Sweep:
+        self = cls.__new__(cls)
+        self._target, self._product, self._strict = target, product, strict
+        return self
+
+    def _replaced(self, *factors: Factor, target: Target | None = None) -> Sweep:
+        """Return a sweep of other factors; with the other target if this one has none."""
+        target = target if self.target is None and target is not None else self._target
+        return self._of(target, Product(factors), strict=self._strict)
+
+    def _with(self, *factors: Factor, target: Target | None = None) -> Sweep:
+        """Return this sweep with more factors behind its own."""
+        return self._replaced(*self._extended(*factors).factors, target=target)
+
+    def _extended(self, *factors: Factor) -> Product:
+        product = self._product
+        names = frozenset[str]().union(*(factor.names for factor in factors)) - product.names
+        self._target.check(sorted(names), strict=self._strict)
+        for factor in factors:
+            if twice := sorted(factor.varying & product.varying):
+                raise InvalidValueError(
+                    f"{', '.join(map(repr, twice))} varies already: a name can be varied once; "
+                    f"to try other values besides, add another sweep with +"
+                )
+            if factor.size <= _CHECKED_AT_ONCE:
+                check_values(self._target, (values for values, _ in factor.parts()))
+            if overridden := sorted(factor.fixed & product.varying):
+                warn(
+                    f"{', '.join(map(repr, overridden))} varied, and now has one value: there are "
+                    f"as many configurations as before, which are the same in it"
+                )
+            product = Product([*product.factors, factor])
+        return product
+
+
+def _whole(what: str, number: Any) -> int:
+    """Return an integer from 1."""
+    if isinstance(number, bool) or not hasattr(type(number), "__index__"):
+        raise ValueTypeError(f"{what}, an integer from 1, not {number!r:.60}")
+    count = operator.index(number)
+    if count < 1:
+        raise InvalidValueError(f"{what}, an integer from 1, not {count}")
+    return count
+
+
+def _named(values: Mapping[Any, Any], operation: str) -> dict[str, Any]:
+    return checked_entry(values, f"sweep {operation} {{…}}")
+
+
+def _entry(given: Any) -> dict[str, Any] | Product:
+    """Return a configuration, or those of a sweep."""
+    if isinstance(given, Sweep):
+        return given._product  # noqa: SLF001 - of its own class
+    if isinstance(given, Mapping):
+        return checked_entry(given, "a configuration")
+    if hasattr(type(given), "__pydantic_fields__"):
+        return {name: _without_models(one) for name, one in (named_fields(given) or {}).items()}
+    raise ValueTypeError(
+        f"a configuration is a mapping or a pydantic model, not a {type(given).__name__}"
+    )
+
+
+def _read_entry(given: Any) -> dict[str, Any] | Product:
+    if isinstance(given, str | os.PathLike):
+        return read_product(Path(given))
+    return _entry(given)
+
+
+def _without_models(value: Any) -> Any:
+    if hasattr(type(value), "__pydantic_fields__"):
+        return {name: _without_models(one) for name, one in (named_fields(value) or {}).items()}
+    if type(value) is list:
+        return [_without_models(one) for one in value]
+    return value
+
+
+def _concatenated(place: str, given: Sequence[dict[str, Any] | Product]) -> Factor:
+    """Return the factor of configurations and sweeps, one after another."""
+    if not given:
+        raise InvalidValueError(f"{place} has no configurations; give it at least one")
+    groups: list[list[dict[str, Any]] | Product] = []
+    for one in given:
+        if isinstance(one, Product):
+            groups.append(one)
+        elif groups and isinstance(groups[-1], list):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    products = [one if isinstance(one, Product) else Product([Entries(one)]) for one in groups]
+    if len(products) == 1 and len(products[0].factors) == 1:
+        return products[0].factors[0]
+    return Concat(products)
