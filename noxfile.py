@@ -71,9 +71,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test: the core's, then each plugin's; with arguments for pytest, the core's."""
-    for name in PLUGINS if not session.posargs else ():
-        session.notify(f"plugin({name})")
+    """Run every test: the core's, each plugin's, and all together; with arguments, the core's."""
+    if not session.posargs:
+        for name in PLUGINS:
+            session.notify(f"plugin({name})")
+        session.notify("together")
     install(session, "-e", ".[dataframe,yaml]", groups=("test",))
     session.run(*PYTEST, IN_TWO, *session.posargs)
 
@@ -145,6 +147,14 @@ def plugin(session: nox.Session, plugin: str) -> None:
         install_browser(session)
     # The checks of a contract share their runs: those of one class stay in one process.
     session.run(*PYTEST, IN_TWO, "--dist=loadscope", f"{source}/tests", *session.posargs)
+
+
+@nox.session
+def together(session: nox.Session) -> None:
+    """Test that all trackers get the same of one script, in an environment with all SDKs."""
+    adapters = [part for name in PLUGINS for part in ("-e", f"plugins/tracelet-{name}")]
+    install(session, "-e", ".", *adapters, groups=("plugin-test",))
+    session.run(*PYTEST, IN_TWO, "--dist=loadscope", "plugins/tests", *session.posargs)
 
 
 def own_tests_need(plugin: str) -> tuple[str, ...]:
