@@ -10,7 +10,7 @@ import argparse
 import functools
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -118,7 +118,7 @@ def _take(
         qualifier = parser.prog
         if rank == LIBRARY and qualifier == Path(sys.argv[0]).name:
             qualifier = str(frame.f_globals.get("__name__")).partition(".")[0]
-        parsed = Parsed(rank, qualifier, values, lambda: _help_texts(parser, path))
+        parsed = Parsed(rank, qualifier, values, lambda names: _help_texts(parser, path, names))
         dests = tuple(action.dest for action in parser._actions)  # noqa: SLF001 - there since 2.7
         ArgparseCapture.arguments.add(dests, parsed)
     except Exception as error:  # noqa: BLE001 - namespaces can be of any type
@@ -144,15 +144,17 @@ def _values(parser: argparse.ArgumentParser, namespace: Any) -> Mapping[str, Any
     return {dest: getattr(namespace, dest) for dest in dests if hasattr(namespace, dest)}
 
 
-def _help_texts(parser: argparse.ArgumentParser, commands: Sequence[str]) -> dict[str, str]:
-    """Return the help of each argument of a parser and of its sub-commands that were called."""
+def _help_texts(
+    parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
+) -> dict[str, str]:
+    """Return the help of arguments of a parser and of its sub-commands that were called."""
     texts: dict[str, str] = {}
     rest = list(commands)
     for action in parser._actions:  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             if rest and rest[0] in action.choices:
-                texts |= _help_texts(action.choices[rest[0]], rest[1:])
-        elif action.help and action.help != argparse.SUPPRESS:
+                texts |= _help_texts(action.choices[rest[0]], rest[1:], names)
+        elif action.dest in names and action.help and action.help != argparse.SUPPRESS:
             texts[action.dest] = _expanded(parser, action)
     return texts
 

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from tracelet.capture.base import CaptureSource, Recorder, failed
@@ -17,6 +17,7 @@ from tracelet.capture.program import current_test
 
 SECTION = "Args"
 _CLICKS = ("click.", "typer.")
+_ABSENT = object()
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -27,14 +28,14 @@ class Parsed(NamedTuple):
         rank: whose the parser is, as :mod:`tracelet.capture.program` says.
         qualifier: what qualifies its names where they are another's already.
         values: name to value, as the program sees it.
-        describe: gives the texts that explain the names.
+        describe: gives the texts that explain these names, and maybe others.
         hidden: names whose values nobody may see.
     """
 
     rank: int
     qualifier: str
     values: Mapping[str, Any]
-    describe: Callable[[], Mapping[str, str]]
+    describe: Callable[[Collection[str]], Mapping[str, str]]
     hidden: frozenset[str] = frozenset()
 
 
@@ -114,27 +115,31 @@ class ArgumentsCapture(CaptureSource):
     def report(self) -> None:
         """Report what has changed."""
         try:
-            owners = self.arguments.owners()
-            values = {key: parsed.values[name] for key, (parsed, name) in owners.items()}
-            if not same(values, self._reported):
-                self._recorder.params(
-                    SECTION,
-                    values,
-                    descriptions=_descriptions(owners),
-                    hidden={key for key, (parsed, name) in owners.items() if name in parsed.hidden},
-                )
-                self._reported = values
+            owners = {
+                key: (parsed, name)
+                for key, (parsed, name) in self.arguments.owners().items()
+                if not same(self._reported.get(key, _ABSENT), parsed.values[name])
+            }
+            if owners:
+                values = {key: parsed.values[name] for key, (parsed, name) in owners.items()}
+                hidden = {key for key, (parsed, name) in owners.items() if name in parsed.hidden}
+                texts = _descriptions(owners)
+                self._recorder.params(SECTION, values, descriptions=texts, hidden=hidden)
+                self._reported |= values
         except Exception as error:  # noqa: BLE001 - values and help texts are foreign code
             failed(self.name, error)
 
 
 def _descriptions(owners: Mapping[str, tuple[Parsed, str]]) -> dict[str, str]:
-    texts = {id(parsed): parsed.describe() for parsed, _ in owners.values()}
-    return {
-        key: texts[id(parsed)][name]
-        for key, (parsed, name) in owners.items()
-        if name in texts[id(parsed)]
-    }
+    keys: dict[int, dict[str, str]] = {}
+    for key, (parsed, name) in owners.items():
+        keys.setdefault(id(parsed), {})[name] = key
+    found = {}
+    for parsed, _ in owners.values():
+        names = keys.pop(id(parsed), {})
+        texts = parsed.describe(names) if names else {}
+        found.update({key: texts[name] for name, key in names.items() if name in texts})
+    return found
 
 
 def taken(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _enter(context: Any) -> None:
         if outermost and path and context.invoked_subcommand is None:
             _program.commands = (*_program.commands, path)
             command = {COMMAND: ",".join(_program.commands)}
-            ClickCapture.arguments.add(COMMAND, Parsed(SCRIPT - 1, "", command, dict))
+            ClickCapture.arguments.add(COMMAND, Parsed(SCRIPT - 1, "", command, lambda _: {}))
         for depth, (one, its_rank) in enumerate(zip(chain, ranks, strict=True)):
             if its_rank is None or its_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
@@ -114,7 +114,7 @@ def _rank(command: Any) -> int | None:
 def _take(context: Any, rank: int, path: str) -> None:
     params = context.command.params
     hidden = frozenset(param.name for param in params if getattr(param, "hide_input", False))
-    parsed = Parsed(rank, path, taken(context.params), lambda: _help_texts(params), hidden)
+    parsed = Parsed(rank, path, taken(context.params), lambda _: _help_texts(params), hidden)
     ClickCapture.arguments.add(path, parsed)
 
 
