@@ -1,25 +1,10 @@
-"""Until the backend keeps the contract of all backends, it says so at once."""
+"""The contract of all backends, read back from ClearML's session folders."""
 
 from __future__ import annotations
 
-import pytest
-
-from tracelet.errors import BrokenPluginError, TraceletError
-from tracelet_clearml.backend import ClearmlBackend
+from tracelet.testing import BackendContract
+from tracelet_clearml.subject import ClearmlSubject
 
 
-def test_a_backend_that_is_not_built_says_so_and_what_to_use_instead() -> None:
-    with pytest.raises(BrokenPluginError) as raised:
-        ClearmlBackend()
-
-    assert isinstance(raised.value, TraceletError)
-    message = str(raised.value)
-    assert "ClearML backend is not built yet" in message
-    assert 'backend="local"' in message
-    assert "tracelet replay RUN --backend clearml" in message
-
-
-@pytest.mark.parametrize("option", sorted(ClearmlBackend.options))
-def test_a_documented_option_does_not_hide_the_reason(option: str) -> None:
-    with pytest.raises(BrokenPluginError, match="not built yet"):
-        ClearmlBackend(**{option: "value"})
+class TestClearml(ClearmlSubject, BackendContract):
+    """Every check, with the SDK, in session folders."""

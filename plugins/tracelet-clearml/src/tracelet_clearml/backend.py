@@ -1,43 +1,200 @@
-"""In place of the ClearML backend: refuses to start, rather than log into nowhere."""
+"""The ClearML backend: a run's task on a server, or in a session folder such as the SDK imports.
+
+Nothing here is the SDK's ``Task``: no global state, no exit hook, no thread. A call that returns
+has stored what it was given, or :meth:`ClearmlBackend.flush` does.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from tracelet.backends.base import ArtifactFile, Backend
-from tracelet.errors import BrokenPluginError
-from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
-
-NOT_BUILT = (
-    'the ClearML backend is not built yet; use backend="local" now, and bring the run to '
-    "ClearML later with: tracelet replay RUN --backend clearml"
+from tracelet.backends.base import (
+    ArtifactFile,
+    Backend,
+    Capabilities,
+    ConfigObject,
+    Property,
+    Support,
+    TextLine,
 )
+from tracelet.errors import CheckpointLostError, SettingsError
+from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
+from tracelet_clearml import names, task
+from tracelet_clearml.events import Scalars, log_events
+from tracelet_clearml.offline import OfflineTask
+from tracelet_clearml.online import OnlineTask
+
+TASK_TYPES = (
+    "training",
+    "testing",
+    "inference",
+    "data_processing",
+    "application",
+    "monitor",
+    "controller",
+    "optimizer",
+    "service",
+    "qc",
+    "custom",
+)
+_YES = {"1", "true", "yes", "on"}
+_NO = {"", "0", "false", "no", "off"}
+_ADJUSTED = "tracelet/adjusted.jsonl"
 
 
 class ClearmlBackend(Backend):
-    """Refuses to be made, with a sentence that says what to use instead."""
+    """One run in ClearML.
+
+    Args:
+        offline: whether to write a session folder instead of talking to a server; None:
+            ``CLEARML_OFFLINE_MODE``.
+        output_uri: where artifacts are uploaded to, such as ``s3://bucket/folder``; None: the
+            server for files.
+        task_type: the type of the task; None: ``training``.
+    """
 
     name: ClassVar[str] = "clearml"
-    options: ClassVar[frozenset[str]] = frozenset({"offline", "output_uri", "task_type"})
+    own_files: ClassVar[frozenset[str]] = frozenset({_ADJUSTED})
+    requires: ClassVar[Mapping[str, str]] = {"clearml": "clearml>=2"}
+    capabilities: ClassVar[Capabilities] = Capabilities.everything(
+        nan=Support.EMULATED,  # marked in a chart of its own
+        infinity=Support.EMULATED,  # the same
+        integers=Support.EMULATED,  # beyond 2**53 they are rounded
+        axes=Support.EMULATED,  # charts of their own, whose titles say so
+        configs=Support.EMULATED,  # what is no text, or a very long one, is an artifact
+        properties=Support.EMULATED,  # a value whose type is not that of its text
+        batch_limit=1000,
+        time_bound=60.0,
+    )
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        raise BrokenPluginError(NOT_BUILT)
+    def __init__(
+        self,
+        *,
+        offline: bool | str | None = None,
+        output_uri: str | None = None,
+        task_type: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._offline = offline
+        self._options = (task_type or "training", output_uri)
+        self._task: OfflineTask | OnlineTask | None = None
 
-    # Without these Python would refuse the class first, as abstract, and not say why.
+    @classmethod
+    def check(cls, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        offline, uri = options.get("offline"), options.get("output_uri")
+        if not (offline is None or str(offline).lower() in _YES | _NO):
+            raise SettingsError(f"backends.clearml.offline is true or false, not {offline!r}")
+        if not (uri is None or (isinstance(uri, str) and uri)):
+            raise SettingsError(f"backends.clearml.output_uri is a text, not {uri!r}")
+        kind = options.get("task_type")
+        if not (kind is None or kind in TASK_TYPES):
+            raise SettingsError(
+                f"backends.clearml.task_type={kind!r} is not a type of ClearML's; there are "
+                f"{', '.join(TASK_TYPES)}"
+            )
 
     def open(self, run: RunInfo) -> RunLink:
-        raise BrokenPluginError(NOT_BUILT)
+        self._run = run
+        self._cut_adjusted(run)
+        opened = (OfflineTask if is_offline(self._offline) else OnlineTask)(*self._options)
+        link = opened.open(run)
+        self._task = opened
+        known = () if run.checkpoint is None else run.checkpoint["series"]
+        self._scalars = Scalars(link.id, known)
+        self._own = task.Own(run, opened.own)
+        self._show_own(tags=True)
+        return link
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
-        raise BrokenPluginError(NOT_BUILT)
+        self._open.set_params(task.param_items(params))
+
+    def remove_params(self, keys: Sequence[str]) -> None:
+        self._open.remove_params([names.section_and_name(key) for key in keys])
 
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
-        raise BrokenPluginError(NOT_BUILT)
+        plan = self._scalars.plan(batch)
+        self._open.add_scalars(plan.events)
+        self._scalars.done(plan)
+        for point, reason in plan.adjusted:
+            self.adjusted_point(point, reason)
+
+    def log_text(self, lines: Sequence[TextLine]) -> None:
+        host = str(self._run.facts.get("host") or "")
+        self._open.add_log(log_events(self._open.id, lines, host))
 
     def log_artifact(self, artifact: ArtifactFile) -> None:
-        raise BrokenPluginError(NOT_BUILT)
+        self._open.add_artifact(artifact)
+
+    def log_config(self, config: ConfigObject) -> None:
+        item = task.config_item(config)
+        if item is not None:
+            self._open.set_config(item)
+            return
+        super().log_config(config)
+        self._open.set_config(task.reference_item(config))
+        stored = {"config": config.name, "stored_as": config.path}
+        self.adjusted(stored, "ClearML's configuration objects are texts, and not very long")
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        self._own.tags.update(tags)
+        self._show_own(tags=True)
+
+    def set_properties(self, properties: Mapping[str, Property]) -> None:
+        self._open.set_params(task.property_items(properties))
+        for name, found in properties.items():
+            if not task.is_typed(found):
+                what = {
+                    "property": name,
+                    "value": found.value,
+                    "description": found.description,
+                    "type": found.type,
+                }
+                self.adjusted(what, "ClearML has one type for a property, and this is the user's")
+
+    def flush(self) -> dict[str, Any]:
+        adjusted = self._scratch() / _ADJUSTED
+        return {
+            **self._open.flush(),
+            "series": self._scalars.known,
+            "adjusted": adjusted.stat().st_size if adjusted.exists() else 0,
+        }
 
     def close(self, status: Status) -> None:
-        raise BrokenPluginError(NOT_BUILT)
+        self._own.set_status(status)
+        self._show_own(tags=False)
+        self._open.close(status)
+
+    @property
+    def native(self) -> Any:
+        """The SDK's ``Task``, of a run on a server."""
+        return self._task.native if isinstance(self._task, OnlineTask) else None
+
+    @property
+    def _open(self) -> OfflineTask | OnlineTask:
+        assert self._task is not None
+        return self._task
+
+    def _show_own(self, *, tags: bool) -> None:
+        self._open.set_config(self._own.item())
+        if tags:
+            self._open.set_tags(self._own.shown_tags())
+
+    def _cut_adjusted(self, run: RunInfo) -> None:
+        """Forget what was adjusted since the checkpoint: it comes again."""
+        file = self._scratch() / _ADJUSTED
+        size = 0 if run.checkpoint is None else run.checkpoint["adjusted"]
+        found = file.stat().st_size if file.exists() else 0
+        if found < size:
+            raise CheckpointLostError(f"{file} has {found} bytes, and had {size}")
+        if found > size:
+            os.truncate(file, size)
+
+
+def is_offline(option: bool | str | None) -> bool:
+    """Tell whether to stay offline: the option, else the SDK's variable, which may be a version."""
+    if option is None:
+        option = os.environ.get("CLEARML_OFFLINE_MODE") or os.environ.get("TRAINS_OFFLINE_MODE")
+    return str(option or "").strip().lower() not in _NO

@@ -1,0 +1,146 @@
+"""Names as ClearML has them, made reversibly: two metrics that became one would be lost in a chart.
+
+A scalar has a title, which is a chart, and a series in it. A parameter has a section and a name.
+What a plain pair cannot say is in the title, behind it and in parentheses: the axis, if it is not
+``iteration``, and which non-finite number a mark stands for. ``train/loss`` becomes
+
+=====================  =====================  ======
+logged                 title                  series
+=====================  =====================  ======
+a number               ``train``              loss
+on the axis ``epoch``  ``train (over epoch)``  loss
+NaN                    ``train (NaN)``        loss
+=====================  =====================  ======
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from tracelet.records import DEFAULT_AXIS, RunInfo
+
+GENERAL, PROPERTIES = "General", "properties"
+OWN = "tracelet"
+"""The configuration object with what ClearML has no place for."""
+SHORTEST = 3
+"""The server takes no shorter name of a project or task."""
+_GUARD = " ()"
+_LOOKS_MARKED = re.compile(r" \((?:over [^()]*|NaN|Infinity|-Infinity|)\)\Z")
+_MARKED = re.compile(
+    r"(?P<title>.*?)(?: \(over (?P<axis>[^()]*)\))?(?: \((?P<mark>NaN|Infinity|-Infinity)\))?",
+    re.DOTALL,
+)
+_SAME = "./"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_OWN_LIKE = re.compile(rf"{OWN}_*")
+_SELF_LIKE = re.compile("self_*")
+
+
+class Scalar(NamedTuple):
+    """Where a point is: the name of its metric, its axis, and the non-finite number it marks."""
+
+    name: str
+    axis: str = DEFAULT_AXIS
+    mark: str = ""
+
+
+def title_and_series(scalar: Scalar) -> tuple[str, str]:
+    """Return the chart and the series of a metric's points."""
+    title, slash, series = scalar.name.partition("/")
+    if not slash:
+        series = title
+    elif series == title or series.startswith(_SAME):
+        series = _SAME + series
+    if _LOOKS_MARKED.search(title):
+        title += _GUARD
+    if scalar.axis != DEFAULT_AXIS:
+        title += f" (over {_without_parentheses(scalar.axis)})"
+    if scalar.mark:
+        title += f" ({scalar.mark})"
+    return title, series
+
+
+def scalar_of(title: str, series: str) -> Scalar:
+    """Undo :func:`title_and_series`."""
+    found = _MARKED.fullmatch(title)
+    assert found is not None
+    plain = found["title"].removesuffix(_GUARD)
+    name = plain if series == plain else f"{plain}/{series.removeprefix(_SAME)}"
+    axis = DEFAULT_AXIS if found["axis"] is None else _with_parentheses(found["axis"])
+    return Scalar(name, axis, found["mark"] or "")
+
+
+def _without_parentheses(text: str) -> str:
+    return text.replace("%", "%25").replace("(", "%28").replace(")", "%29")
+
+
+def _with_parentheses(text: str) -> str:
+    return text.replace("%28", "(").replace("%29", ")").replace("%25", "%")
+
+
+def section_and_name(key: str) -> tuple[str, str]:
+    """Return where a parameter is: in its section, or in ``General`` if ClearML has no such."""
+    section, slash, name = key.partition("/")
+    # The server takes the section of user properties for the same however it is written.
+    if not slash or not section or not name or section == GENERAL or section.lower() == PROPERTIES:
+        return GENERAL, param_name(key)
+    return section, param_name(name)
+
+
+def key_of(section: str, name: str) -> str:
+    """Undo :func:`section_and_name`."""
+    plain = param_of(name)
+    return plain if section == GENERAL else f"{section}/{plain}"
+
+
+def param_name(name: str) -> str:
+    """Return the name of a parameter or property; the SDK cannot import one called ``self``."""
+    return f"{name}_" if _SELF_LIKE.fullmatch(name) else name
+
+
+def param_of(stored: str) -> str:
+    """Undo :func:`param_name`."""
+    return stored[:-1] if _SELF_LIKE.fullmatch(stored) else stored
+
+
+def config_name(name: str) -> str:
+    """Return the name of a user's configuration object, out of the way of our own."""
+    return f"{name}_" if _OWN_LIKE.fullmatch(name) else name
+
+
+def config_of(stored: str) -> str:
+    """Undo :func:`config_name`."""
+    return stored[:-1] if _OWN_LIKE.fullmatch(stored) else stored
+
+
+def long_enough(name: str) -> str:
+    """Return the name of a project or task as the server takes it."""
+    return name if len(name.strip()) >= SHORTEST else name.strip().ljust(SHORTEST, "_")
+
+
+def mark(run: RunInfo) -> str:
+    """Name a run, and no other of its id: its session's folder, its tag for the system."""
+    return digest(f"{run.project}\n{run.run_id}")
+
+
+def digest(text: str) -> str:
+    """Return 32 characters that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def artifact_place(project: str, task: str, task_id: str, path: str) -> str:
+    """Return where an artifact is stored below the storage's root.
+
+    The layout is the SDK's, such that importing a session finds the task's id in it. Storages
+    disagree about quoting, so no character of it needs any; what is lost of the destination by that
+    is in the artifact's key.
+    """
+    folder = f"{_safe(path)[:80]}.{digest(path)[:8]}"
+    file = _safe(path.rpartition("/")[2])
+    return f"{_safe(project)}/{_safe(task)}.{task_id}/artifacts/{folder}/{file}"
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("_", text)[:100].lstrip(".") or "_"

@@ -1,0 +1,209 @@
+"""A run's task on a ClearML server, by requests with its explicit id; every call is an answer.
+
+The task carries a system tag made of the run's project and id, so that one whose id was lost in a
+crash is found again, and the task of a group by all its runs.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tracelet.backends.base import ArtifactFile
+from tracelet.errors import CheckpointLostError
+from tracelet.records import RunInfo, RunLink, Status
+from tracelet_clearml import names, task
+from tracelet_clearml.edge import Server
+
+_ENDINGS: dict[Status, tuple[str, str]] = {
+    "finished": ("completed", "the run finished"),
+    "failed": ("failed", "the run failed"),
+    "killed": ("stopped", "the run was killed"),
+}
+_FIELDS = ["id", "status", "project", "parent", "configuration.tracelet"]
+
+
+class OnlineTask:
+    """A task on a server.
+
+    Args:
+        task_type: the type of a new task.
+        output_uri: where artifacts go; None: the server for files.
+    """
+
+    def __init__(self, task_type: str, output_uri: str | None) -> None:
+        self._task_type = task_type
+        self._output_uri = output_uri
+        self.id = ""
+        self.own: str | None = None
+        self._run: RunInfo
+        self._server: Server
+        self._project = ""
+        self._parent: str | None = None
+
+    def open(self, run: RunInfo) -> RunLink:
+        """Make the task, or find it and go on with it.
+
+        Raises:
+            CheckpointLostError: there is a checkpoint, and not the task it speaks of.
+        """
+        self._run = run
+        self._server = Server()
+        found = self._find_own(run)
+        if found is None:
+            found = self._create(run)
+        elif run.checkpoint is None:
+            # Everything comes again: what an earlier attempt has left would be there twice.
+            if found.get("status") != "created":
+                self._call("tasks", "reset", task=found["id"], force=True)
+            found.pop("configuration", None)
+        self.id, self._project = str(found["id"]), str(found["project"])
+        self._parent = found.get("parent")
+        own = (found.get("configuration") or {}).get(names.OWN) or {}
+        self.own = own.get("value")
+        if found.get("status") != "in_progress":
+            self._call("tasks", "started", task=self.id, force=True)
+        return RunLink(self.id, self._server.page(self._project, self.id))
+
+    @property
+    def native(self) -> Any:
+        """The SDK's ``Task``."""
+        from clearml import Task
+
+        return Task.get_task(task_id=self.id)
+
+    def set_params(self, items: Sequence[dict[str, Any]]) -> None:
+        """Set hyperparameters."""
+        self._edit("edit_hyper_params", hyperparams=list(items), replace_hyperparams="none")
+
+    def remove_params(self, places: Sequence[tuple[str, str]]) -> None:
+        """Delete hyperparameters."""
+        keys = [{"section": section, "name": name} for section, name in places]
+        self._edit("delete_hyper_params", hyperparams=keys)
+
+    def set_config(self, item: dict[str, Any]) -> None:
+        """Set a configuration object."""
+        self._edit("edit_configuration", configuration=[item], replace_configuration=False)
+
+    def set_tags(self, tags: Sequence[str]) -> None:
+        """Set the list of tags."""
+        self._edit("edit", tags=list(tags))
+
+    def add_scalars(self, events: Sequence[dict[str, Any]]) -> None:
+        """Send scalars."""
+        self._server.add_events(events)
+
+    def add_log(self, events: Sequence[dict[str, Any]]) -> None:
+        """Send lines of the log."""
+        self._server.add_events(events)
+
+    def add_artifact(self, file: ArtifactFile) -> None:
+        """Upload a file, and make it an artifact of the task when it is there."""
+        project, name = (names.long_enough(text) for text in (self._run.project, self._run.name))
+        place = names.artifact_place(project, name, self.id, file.path)
+        uri = self._server.upload(file.source, f"{self._storage()}/{place}")
+        item = task.artifact_item(file, uri, time.time())
+        self._edit("add_or_update_artifacts", artifacts=[item])
+
+    def flush(self) -> dict[str, Any]:
+        """Return the checkpoint; every call has had its answer."""
+        return {"task": self.id}
+
+    def close(self, status: Status) -> None:
+        """End the task."""
+        parent = self._parent_of(self._run)
+        if parent is not None and parent != self._parent:  # it came later than this run
+            self._edit("edit", parent=parent)
+        action, reason = _ENDINGS[status]
+        self._edit(action, status_reason=reason)
+
+    def _call(self, service: str, action: str, **content: Any) -> dict[str, Any]:
+        return self._server.call(service, action, **content)
+
+    def _edit(self, action: str, **content: Any) -> None:
+        self._call("tasks", action, task=self.id, force=True, **content)
+
+    def _storage(self) -> str:
+        root = self._output_uri or self._server.files
+        if "://" not in root:
+            root = str(Path(self._run.facts.get("cwd") or Path.cwd(), root))
+        return root.rstrip("/")
+
+    def _find_own(self, run: RunInfo) -> dict[str, Any] | None:
+        checkpoint = run.checkpoint
+        if checkpoint is None:
+            return self._find(names.mark(run))
+        if "task" not in checkpoint:
+            raise CheckpointLostError("the run was delivered to a session folder before")
+        found = self._get_all(id=[checkpoint["task"]])
+        if not found:
+            raise CheckpointLostError(f"ClearML has no task {checkpoint['task']} any more")
+        return found[0]
+
+    def _find(self, mark: str) -> dict[str, Any] | None:
+        found = self._get_all(
+            system_tags=[f"tracelet-{mark}"], order_by=["created"], page=0, page_size=1
+        )
+        return found[0] if found else None
+
+    def _get_all(self, **conditions: Any) -> list[dict[str, Any]]:
+        answer = self._call(
+            "tasks", "get_all", only_fields=_FIELDS, search_hidden=True, **conditions
+        )
+        return list(answer.get("tasks", ()))
+
+    def _create(self, run: RunInfo) -> dict[str, Any]:
+        parent = self._parent_of(run)
+        return self._new(
+            run,
+            name=run.name,
+            type=self._task_type,
+            mark=names.mark(run),
+            script=task.script(run),
+            **({} if parent is None else {"parent": parent}),
+        )
+
+    def _parent_of(self, run: RunInfo) -> str | None:
+        """Return the task above this one: of the parent run, if it is there, or of the group."""
+        if run.parent is not None:
+            found = self._find(names.digest(f"{run.project}\n{run.parent}"))
+            return None if found is None else str(found["id"])
+        if run.group is None:
+            return None
+        mark = names.digest(f"{run.project}\ngroup\n{run.group}")
+        group = self._find(mark)
+        if group is None:
+            group = self._new(run, name=run.group, type="custom", mark=mark)
+            # It stands for its runs, and does nothing itself that could end.
+            self._call("tasks", "completed", task=group["id"], force=True)
+        return str(group["id"])
+
+    def _new(self, run: RunInfo, *, name: str, mark: str, **fields: Any) -> dict[str, Any]:
+        project = self._project_id(names.long_enough(run.project))
+        made = self._call(
+            "tasks",
+            "create",
+            name=names.long_enough(name),
+            project=project,
+            comment=task.comment(run),
+            system_tags=[f"tracelet-{mark}"],
+            **fields,
+        )
+        return {"id": made["id"], "project": project, "status": "created", **fields}
+
+    def _project_id(self, name: str) -> str:
+        # The server compares by a regular expression.
+        found = self._call(
+            "projects",
+            "get_all",
+            name=f"^{re.escape(name)}$",
+            only_fields=["id", "name"],
+            search_hidden=True,
+        )
+        for project in found.get("projects", ()):
+            if project.get("name") == name:
+                return str(project["id"])
+        return str(self._call("projects", "create", name=name, description="")["id"])

@@ -1,0 +1,184 @@
+"""What a task is besides its events: what ClearML shows, and what it has no place for.
+
+Everything here is known from the run, never from the process that delivers: its command line,
+directory and repository are not the training's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tracelet.backends.base import ArtifactFile, ConfigObject, Property
+from tracelet.records import RunInfo
+from tracelet.wire import from_wire, to_wire
+from tracelet_clearml import names
+from tracelet_clearml.values import text_and_type
+
+LONGEST_CONFIG = 1_000_000
+"""Bytes of a configuration object beyond which the text refers to a file: the server's database has
+16 MB for a whole task."""
+REFERENCE = "tracelet/file"
+"""The type of a configuration object whose text is the key of an artifact."""
+
+
+class Own:
+    """What ClearML has no place for: exact names, tags and status, in a configuration object.
+
+    Args:
+        run: who the run is.
+        stored: the text of the object, if the task has it already.
+    """
+
+    def __init__(self, run: RunInfo, stored: str | None = None) -> None:
+        facts = run.facts
+        self._values: dict[str, Any] = from_wire(json.loads(stored)) if stored else {}
+        self._values |= {
+            "run_id": run.run_id,
+            "name": run.name,
+            "project": run.project,
+            "group": run.group,
+            "parent": run.parent,
+            "started": run.started,
+            "command": facts.get("argv"),
+            "directory": facts.get("cwd"),
+            "host": facts.get("host"),
+            "python": facts.get("python"),
+            "status": "running",
+        }
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags, exact."""
+        found: dict[str, str] = self._values.setdefault("tags", {})
+        return found
+
+    def set_status(self, status: str) -> None:
+        """Note how the run ended."""
+        self._values["status"] = status
+
+    def shown_tags(self) -> list[str]:
+        """Return the tags as ClearML shows them."""
+        group = self._values["group"]
+        tags = [f"{name}:{value}" for name, value in self.tags.items()]
+        return tags if group is None else [f"group:{group}", *tags]
+
+    def item(self) -> dict[str, Any]:
+        """Return the configuration object."""
+        text = json.dumps(to_wire(self._values), indent=2)
+        return {
+            "name": names.OWN,
+            "value": text,
+            "type": "json",
+            "description": "what tracelet knows of this run",
+        }
+
+
+def config_item(config: ConfigObject) -> dict[str, Any] | None:
+    """Return a configuration object; None for one that ClearML cannot keep as a text."""
+    name = names.config_name(config.name)
+    if config.size > LONGEST_CONFIG:
+        return None
+    if config.value is not None:
+        text = json.dumps(config.value, indent=2, ensure_ascii=False)
+        return {"name": name, "value": text, "type": "dictionary"}
+    try:
+        text = config.source.read_bytes().decode()
+    except UnicodeDecodeError:
+        return None
+    return {"name": name, "value": text, "type": config.suffix.removeprefix(".") or "text"}
+
+
+def reference_item(config: ConfigObject) -> dict[str, Any]:
+    """Return the configuration object that says which artifact has what it stands for."""
+    return {"name": names.config_name(config.name), "value": config.path, "type": REFERENCE}
+
+
+def param_items(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return parameters as ClearML's hyperparameters."""
+    items = []
+    for key, value in params.items():
+        section, name = names.section_and_name(key)
+        text, kind = text_and_type(value)
+        items.append(_item(section, name, text, kind))
+    return items
+
+
+def property_items(properties: Mapping[str, Property]) -> list[dict[str, Any]]:
+    """Return user properties as ClearML has them: hyperparameters in a section of their own."""
+    items = []
+    for name, found in properties.items():
+        text, kind = text_and_type(found.value)
+        kind = kind if found.type is None else found.type
+        item = _item(names.PROPERTIES, names.param_name(name), text, kind)
+        items.append(
+            item if found.description is None else {**item, "description": found.description}
+        )
+    return items
+
+
+def is_typed(found: Property) -> bool:
+    """Tell whether a property's value can be told from its text and the type it was given."""
+    return found.type is None or found.type == text_and_type(found.value)[1]
+
+
+def _item(section: str, name: str, text: str, kind: str | None) -> dict[str, Any]:
+    item = {"section": section, "name": name, "value": text}
+    return item if kind is None else {**item, "type": kind}
+
+
+def artifact_item(file: ArtifactFile, uri: str, now: float) -> dict[str, Any]:
+    """Return what ClearML keeps of an artifact, with where its content is."""
+    return {
+        "key": file.path,
+        "type": "custom",
+        "mode": "output",
+        "uri": uri,
+        "hash": file.digest,
+        "content_size": file.size,
+        "timestamp": int(now),
+        "display_data": [["file name", file.path.split("/")[-1]], ["file size", str(file.size)]],
+    }
+
+
+def script(run: RunInfo) -> dict[str, Any]:
+    """Return the user's script, with its repository as far as that is known."""
+    facts = run.facts
+    found = facts.get("git")
+    git = found if isinstance(found, dict) else {}
+    directory = facts.get("cwd") or "."
+    program = str((facts.get("argv") or [""])[0]) or "python"
+    root = _repository(Path(directory)) if git else None
+    known = {
+        "binary": "python",
+        "repository": git.get("remote") or "",
+        "branch": git.get("branch") or "",
+        "version_num": git.get("commit") or "",
+        "entry_point": _relative(program, directory),
+        "working_dir": _relative(directory, root) if root is not None else directory,
+        "diff": str(git.get("diff") or ""),
+        "requirements": {"pip": f"# Python {facts.get('python') or ''}\n"},
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def comment(run: RunInfo) -> str:
+    """Return the comment of a new task."""
+    return f"Logged with tracelet on {run.facts.get('host') or 'an unknown host'}"
+
+
+def _repository(directory: Path) -> Path | None:
+    for parent in (directory, *directory.parents):
+        if (parent / ".git").exists():
+            return parent
+    return None
+
+
+def _relative(path: str, root: str | Path) -> str:
+    whole = Path(root, path)
+    try:
+        return whole.relative_to(root).as_posix()
+    except ValueError:
+        return whole.as_posix()
