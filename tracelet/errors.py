@@ -17,6 +17,10 @@ retried, counted and reported (see ``tracelet.courier``)::
     ├── BrokenPluginError     (ImportError)        installed, but it cannot be loaded
     ├── RunNotFoundError      (LookupError)        no such run
     ├── RunBusyError          (RuntimeError)       another courier delivers this run
+    ├── SweepBusyError        (RuntimeError)       another process runs this sweep
+    ├── SweepNotFoundError    (LookupError)        no such sweep
+    ├── ConfigurationFailedError (RuntimeError)    a configuration of a sweep failed
+    │   └── WorkerDiedError                        the process that ran it died
     ├── NotRunningError       (RuntimeError)       a call before start() or after stop()
     ├── JournalError          (OSError)            the journal cannot be written
     ├── DeliveryError         (RuntimeError)       strict=True, and something was not delivered
@@ -112,6 +116,22 @@ class RunNotFoundError(TraceletError, LookupError):
 
 class RunBusyError(TraceletError, RuntimeError):
     """Another process is the courier of this run."""
+
+
+class SweepBusyError(TraceletError, RuntimeError):
+    """Another process runs the sweep of this name."""
+
+
+class SweepNotFoundError(TraceletError, LookupError):
+    """No sweep of that name was run."""
+
+
+class ConfigurationFailedError(TraceletError, RuntimeError):
+    """A configuration of a sweep failed, with an exception that cannot be brought here itself."""
+
+
+class WorkerDiedError(ConfigurationFailedError):
+    """The process that ran a configuration of a sweep died: killed, or out of memory."""
 
 
 class NotRunningError(TraceletError, RuntimeError):

@@ -140,8 +140,19 @@ def stop(
     timeout: float | None = None,
     wait: bool = True,
     raises: bool = True,
+    shows: bool = True,
 ) -> DeliveryReport:
-    """End a run: the ending goes to the journal, then its backends get what they lack."""
+    """End a run: the ending goes to the journal, then its backends get what they lack.
+
+    Args:
+        exp: the experiment.
+        status: the ending; None: as the exception says that is being handled.
+        reason: why, unless it was stopped.
+        timeout: the seconds to wait for delivery; None: the setting.
+        wait: whether to wait.
+        raises: whether a strict experiment may raise.
+        shows: whether a report that is complete is written to stderr, too.
+    """
     if status not in (None, "finished", "failed", "killed"):
         raise InvalidValueError(f"the ending of a run is finished, failed or killed: {status!r}")
     if timeout is None:
@@ -169,7 +180,8 @@ def stop(
         exp._report = session.release(redacted=exp._redactor.count)
     exp._redactor.count = 0
     if session.owner and session.is_ours:
-        drain.show(exp._report)
+        if shows or not exp._report.complete:
+            drain.show(exp._report)
         _tell_plugins("tracelet_run_finished", run=exp._run, status=status)
         if exp.settings.strict and raises and wait and not exp._report.complete:
             raise DeliveryError(f"not everything was delivered as given:\n{exp._report}")
