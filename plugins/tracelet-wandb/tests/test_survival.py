@@ -36,7 +36,8 @@ def check_all(folder: Path, report: object) -> None:
     read = run_below(folder).read_back()
     assert [point.iteration for point in read.points] == list(range(POINTS))
     assert read.params == {"model.depth": 18, "model.width": 64}
-    assert read.artifacts == {"models/a.pt": b"weights"}
+    assert read.artifacts.keys() == {"models/a.pt", "log.txt"}
+    assert read.artifacts["models/a.pt"] == b"weights"
     assert read.texts == ["only once"]
     assert read.status == "finished"
 

@@ -19,7 +19,7 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from tracelet.backends.base import Property
 from tracelet.records import MetricPoint, Status
-from tracelet.testing import ReadBack, is_bookkeeping, parse_adjusted, parse_log
+from tracelet.testing import ReadBack, parse_adjusted, parse_log
 from tracelet_wandb.framing import BadFileError, pieces
 
 
@@ -190,7 +190,7 @@ class OfflineRun:
         return ReadBack(
             params=self.params(),
             points=self.points(),
-            artifacts={k: v for k, v in contents.items() if not is_bookkeeping(k)},
+            artifacts=contents,
             configs=self.configs(),
             texts=parse_log(contents.get("log.txt")),
             tags=self.own.get("tags", {}),
