@@ -62,9 +62,19 @@ def failures_of(mutant: type[ShelfBackend], groups: set[str], folder: Path) -> s
         (
             EndsFinished,
             {"endings"},
-            {"ending_exception", "ending_keyboard_interrupt", "ending_terminated", "ending_killed"},
+            {
+                "ending_exception",
+                "ending_keyboard_interrupt",
+                "ending_terminated",
+                "ending_killed",
+                "added_after_finish",
+            },
         ),
-        (ForgetsItsRun, {"endings"}, {"resumed_after_finish", "resumed_after_crash"}),
+        (
+            ForgetsItsRun,
+            {"endings"},
+            {"resumed_after_finish", "resumed_after_crash", "added_after_finish"},
+        ),
         (
             ForgetsItsRun,
             {"faults"},
@@ -151,6 +161,14 @@ OTHERS: list[tuple[str, str, Doctor]] = [
         "ended-sigkill resumed",
         lambda read: read.params.update({"ending.lr": 0.5}),
     ),
+    (
+        "added_after_finish",
+        "ended by exception, added",
+        lambda read: read.params.update({"ending.lr": 0.5}),
+    ),
+    ("added_after_finish", "ended by exception, added", lambda read: read.properties.clear()),
+    ("added_after_finish", "ended by exception, added", lambda read: read.points.pop()),
+    ("added_after_finish", "ended by exception, added", lambda read: setattr(read, "runs", 2)),
     (
         "fault_dies",
         "hang-process",

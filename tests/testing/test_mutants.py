@@ -68,6 +68,7 @@ ALONE = {
     "ending_killed",
     "ending_twice",
     "resumed_after_crash",
+    "added_after_finish",
     "fault_dies",
     "entry_point",
 }

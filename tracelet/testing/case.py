@@ -80,6 +80,16 @@ class Case:
         job = self.bench.job("resume", run_id, self.courier, resume=True)
         return self.bench.once(f"{run_id} resumed", lambda: self.bench.done(job))
 
+    def added(self, by: str) -> Outcome:
+        """Set something on a run that has ended; return what became of the run."""
+        return self.bench.once(f"ended by {by}, added", lambda: self._add(f"ended-{by.lower()}"))
+
+    def _add(self, run_id: str) -> Outcome:
+        process = self.bench.process(self.bench.job("add", run_id, self.courier))
+        process.wait()
+        self.bench.settle(process.job)
+        return self.bench.ended(process)
+
     def sandboxed(self) -> Outcome:
         """Return the run of everything, logged by a process of its own in any case."""
         if not self.bench.capabilities.in_process:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tracelet.backends.base import Support
+from typing import Any
+
+from tracelet.backends.base import Property, Support
 from tracelet.records import DEFAULT_AXIS, MetricPoint, Status
 from tracelet.testing.bench import Outcome
 from tracelet.testing.case import Case
@@ -118,6 +120,39 @@ def _resumed(case: Case, outcome: Outcome) -> None:
         actual=outcome.read.params,
     )
     _status(case, outcome, "finished")
+
+
+@check(alone=True)
+def added_after_finish(case: Case) -> None:
+    """What was set on a run that had ended is not in the tracker, or the run lost something by it.
+
+    That is done with ``tracelet.load_run``. The backend is opened again with ``run.link``, gets
+    what was set, and is closed with the ending that the run had.
+    """
+    case.ended("exception")
+    outcome = case.added("exception")
+    if outcome.read.runs != 1:
+        raise AssertionError(f"the tracker has {outcome.read.runs} runs for one that was added to")
+    _status(case, outcome, "failed")
+    points_match(case, outcome, None, _points(range(50)), also="float64", ordered=False)
+    values_match(
+        case,
+        outcome,
+        "param_overwrite",
+        kind="param",
+        expected={"ending.lr": 0.125, "ending.first": 0, "Added/model.depth": 18},
+        actual=outcome.read.params,
+    )
+    actual: dict[str, Any] = {
+        name: found.value if isinstance(found, Property) else found
+        for name, found in outcome.read.properties.items()
+    }
+    values_match(
+        case, outcome, "properties", kind="property", expected={"verdict": 0.75}, actual=actual
+    )
+    told = outcome.report
+    if told.pending or told.rejected:
+        raise AssertionError(f"not everything is delivered: {told}")
 
 
 @check()

@@ -184,6 +184,7 @@ class BackendContract(Subject):
     test_ending_twice = _test_of(checks_endings.ending_twice)
     test_resumed_after_finish = _test_of(checks_endings.resumed_after_finish)
     test_resumed_after_crash = _test_of(checks_endings.resumed_after_crash)
+    test_added_after_finish = _test_of(checks_endings.added_after_finish)
     test_two_runs_at_once = _test_of(checks_endings.two_runs_at_once)
 
     # -- faults --------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tracelet.core.experiment import Experiment
+from tracelet.core.loading import load_run
 from tracelet.errors import NotRunningError, TraceletWarning
 from tracelet.testing import values
-from tracelet.testing.jobs import Job, Result
+from tracelet.testing.jobs import PATIENCE, Job, Result
 from tracelet.testing.live import remember
 from tracelet.testing.values import Point
 
@@ -206,6 +207,17 @@ def resume(job: Job) -> Result:
     return Result(reports={job.run_id: exp.stop()})
 
 
+def add(job: Job) -> Result:
+    """Set parameters and a property of a run that has ended."""
+    run = load_run(job.run_dir)
+    run.set_parameter("ending.lr", 0.125)
+    run.set_parameters_as_dict({"Added": {"model": {"depth": 18}}})
+    run.set_user_properties(verdict={"value": 0.75, "description": "of the referees"})
+    if not run.flush(PATIENCE):
+        raise AssertionError(f"what was set on a run that had ended is pending: {run.report}")
+    return Result(reports={job.run_id: run.report})
+
+
 def two(job: Job) -> Result:
     """Log two runs at once."""
     ids = (job.run_id, f"{job.run_id}-other")
@@ -283,6 +295,6 @@ def _error(call: Callable[[], object]) -> str | None:
 SCRIPTS: Mapping[str, Callable[[Job], Result]] = {
     script.__name__: script
     for script in (
-        everything, many, short, exception, wait, resume, two, faults, poison, hang
+        everything, many, short, exception, wait, resume, add, two, faults, poison, hang
     )
 }  # fmt: skip
