@@ -55,12 +55,14 @@ class Params(Record, tag="params", frozen=True):
     """Parameters that were set, flat.
 
     ``removed`` are the keys that ceased to exist; ``paths`` has the path of each key that is not
-    what splitting the key at its dots gives, such as ``{"a.b": ["a.b"]}`` for a key with a dot.
+    what splitting the key at its dots gives, such as ``{"a.b": ["a.b"]}`` for a key with a dot;
+    ``descriptions`` has what explains a key, where that is known and new.
     """
 
     values: dict[str, Any]
     removed: list[str] = []
     paths: dict[str, list[str]] = {}
+    descriptions: dict[str, str] = {}
 
 
 class Artifact(Record, tag="artifact", frozen=True):

@@ -262,6 +262,9 @@ class Backend(ABC):
     def remove_params(self, keys: Sequence[str]) -> None:
         """Forget parameters that ceased to exist; trackers that cannot keep the old value."""
 
+    def describe_params(self, descriptions: Mapping[str, str]) -> None:
+        """Store what explains parameters, such as help texts, if the tracker has a place for it."""
+
     def log_config(self, config: ConfigObject) -> None:
         """Store a configuration object; as an artifact, unless the tracker has a place for it."""
         self.log_artifact(ArtifactFile(config.source, config.path, config.digest, config.size))

@@ -26,6 +26,7 @@ class MemoryBackend(Backend):
     Attributes:
         run: who the run is, once it was opened.
         params: the current parameters, flat.
+        descriptions: what explains parameters, by their flat keys.
         points: every metric point, in order.
         artifacts: the content of every artifact, by destination.
         configs: configuration objects by name: the value, or the bytes of the file.
@@ -48,6 +49,7 @@ class MemoryBackend(Backend):
 
     def _begin(self) -> None:
         self.params: dict[str, ParamValue] = {}
+        self.descriptions: dict[str, str] = {}
         self.points: list[MetricPoint] = []
         self.artifacts: dict[str, bytes] = {}
         self.configs: dict[str, Any] = {}
@@ -67,6 +69,9 @@ class MemoryBackend(Backend):
     def remove_params(self, keys: Sequence[str]) -> None:
         for key in keys:
             self.params.pop(key, None)
+
+    def describe_params(self, descriptions: Mapping[str, str]) -> None:
+        self.descriptions.update(descriptions)
 
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         self.points.extend(batch)

@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import time
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Self
 
 from tracelet.core.flatten import Flat, Foreign, KeyPath, is_split, path_of, unflatten
@@ -21,6 +22,7 @@ from tracelet.errors import NotRunningError, ParameterConflictError, warn
 from tracelet.records import Params, ParamValue
 
 Policy = Literal["overwrite", "keep", "error"]
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _alive: weakref.WeakValueDictionary[int, Parameters] = weakref.WeakValueDictionary()
 
 
@@ -67,6 +69,7 @@ class Parameters(Mapping[str, ParamValue]):
         self._leaves: dict[KeyPath, str] = {}
         self._below: dict[KeyPath, dict[str, None]] = {}
         self._history: dict[str, list[ParamChange]] = {}
+        self._descriptions: dict[str, str] = {}
         _alive[id(self)] = self
 
     # -- writing ------------------------------------------------------------------------------
@@ -102,13 +105,19 @@ class Parameters(Mapping[str, ParamValue]):
         self._commit(taken(given, values, foreign=self._foreign), replace=True)
         return self
 
-    def merge(self, flat: Flat) -> None:
-        """Merge parameters that are flat already; see :meth:`set`."""
-        self._commit(flat, replace=False)
+    def merge(self, flat: Flat, descriptions: Mapping[str, str] | None = None) -> None:
+        """Merge parameters that are flat already; see :meth:`set`.
+
+        Args:
+            flat: the parameters.
+            descriptions: key to a text that explains it, for any of them.
+        """
+        self._commit(flat, replace=False, descriptions=descriptions or {})
 
     def apply(self, record: Params) -> None:
         """Take over a record of the journal, whoever wrote it; the later record wins."""
         with self._lock:
+            self._descriptions.update(record.descriptions)
             for key in record.removed:
                 self._drop(key)
             for key, value in record.values.items():
@@ -162,14 +171,27 @@ class Parameters(Mapping[str, ParamValue]):
             changes = self._history[plain_key(key)]
             return [ParamChange(_copy(value), when) for value, when in changes]
 
+    def description(self, key: str) -> str | None:
+        """Return what explains a parameter, as the help of a captured argument; None if nothing."""
+        return self._descriptions.get(plain_key(key))
+
     # -- inside -------------------------------------------------------------------------------
 
-    def _commit(self, flat: Flat, *, replace: bool) -> None:
+    def _commit(
+        self, flat: Flat, *, replace: bool, descriptions: Mapping[str, str] = _NOTHING
+    ) -> None:
         """Write what changes, without secrets, then change it."""
         if self._write is None:
             raise NotRunningError("these parameters are to be read only")
         if self._redactor is not None:
-            flat = Flat(self._redactor.params(flat.values), flat.paths)
+            shown = Flat(self._redactor.params(flat.values), flat.paths)
+            # The help of an argument can name its default, and that can be the secret.
+            descriptions = {
+                key: self._redactor.text(text)
+                for key, text in descriptions.items()
+                if same_value(flat.values.get(key), shown.values.get(key))
+            }
+            flat = shown
         with self._lock:
             for record in self._news():
                 self.apply(record)
@@ -205,7 +227,12 @@ class Parameters(Mapping[str, ParamValue]):
                 values = {key: flat.values[key] for key in changed}
                 paths = {key: list(path) for key, path in changed.items()}
                 paths = {key: path for key, path in paths.items() if not is_split(key, path)}
-                record = Params(self._clock(), values, list(removed), paths)
+                texts = {
+                    key: text
+                    for key, text in descriptions.items()
+                    if key in values and self._descriptions.get(key) != text
+                }
+                record = Params(self._clock(), values, list(removed), paths, texts)
                 self._write(record)
                 self.apply(record)
 

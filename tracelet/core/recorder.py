@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tracelet.capture.base import Level, failed
 from tracelet.capture.names import wanted
 from tracelet.core.artifacts import safe_destination
+from tracelet.core.parameter_calls import foreign_params
+from tracelet.core.sections import taken
 from tracelet.errors import NotRunningError
 from tracelet.records import Artifact
 from tracelet.settings import Settings
@@ -67,7 +69,7 @@ class RunRecorder:
         for name in left.keys() & set(hidden):
             left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own
         if left:
-            self._do(lambda: self._exp.params.set(left, section=section))
+            self._do(lambda: self._params(section, left, descriptions or {}))
 
     def config(self, name: str, value: Any) -> None:
         """Record a configuration object."""
@@ -112,6 +114,13 @@ class RunRecorder:
             pass  # the run ended just now, in another thread
         except Exception as error:  # noqa: BLE001 - values and plugins are foreign code
             failed(self._source, error)
+
+    def _params(
+        self, section: str, values: dict[str, Any], descriptions: Mapping[str, str]
+    ) -> None:
+        flat = taken(None, values, section, foreign=foreign_params)
+        texts = {f"{section}/{name}": text for name, text in descriptions.items()}
+        self._exp.params.merge(flat, texts)
 
     def _file(self, path: str, content: bytes) -> None:
         session, redactor = self._exp._session, self._exp._redactor  # noqa: SLF001 - the run's own

@@ -104,6 +104,9 @@ class Caller:
             merged.update(record.values)
         if merged:
             self._backend.log_params(merged)
+        descriptions = {key: text for record in group for key, text in record.descriptions.items()}
+        if descriptions:
+            self._backend.describe_params(descriptions)
 
     def _artifact(self, group: Sequence[Artifact]) -> None:
         (record,) = group
@@ -178,5 +181,11 @@ def _existing(source: str) -> Path:
 def parts(record: Deliverable) -> list[Deliverable]:
     """Split a refused record of many parameters into records of one parameter."""
     if type(record) is Params and len(record.values) > 1:
-        return [Params(record.time, {key: value}) for key, value in record.values.items()]
+        texts = record.descriptions
+        return [
+            Params(
+                record.time, {key: value}, descriptions={key: texts[key]} if key in texts else {}
+            )
+            for key, value in record.values.items()
+        ]
     return [record]
