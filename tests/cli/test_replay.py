@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from backends_for_tests import Down, Light, Recorder, stored, stored_points, target
+from user_scripts import courier_processes
+from waiting import eventually
 
 import tracelet
+from tracelet.courier.cursor import CursorFile
 
 Cli = Callable[..., Any]
 
@@ -141,8 +148,28 @@ def test_a_running_run_is_not_replayed(cli: Cli, tmp_path: Path) -> None:
         done = cli("replay", exp.run_id, "--backend", "null")
 
     assert done.code == 2
-    assert "is running, or being delivered" in done.err
+    assert "is running; replay it when it has ended" in done.err
     assert tracelet.load_run(exp.dir).backends == ["local"]
+
+
+def test_a_run_whose_courier_lingers_is_replayed_when_that_has_ended_as_the_message_says(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUICK_RETRIES", "1")
+    options = {"store": str(tmp_path), "gate": str(tmp_path / "gate")}
+    exp = tracelet.start_logging("late", backend=target(Down), backends={"down": options})
+    exp.log_metric("loss", 0.5, iteration=0)
+    eventually(lambda: CursorFile(exp.dir / "cursors", "down").load().health == "degraded")
+    exp.stop(wait=False)
+
+    refused = cli("replay", exp.run_id, "--backend", "null")
+
+    assert refused.code == 2
+    assert "is being delivered; replay it afterwards" in refused.err
+    (pid,) = re.findall(r"; kill (\d+) ends that", refused.err)
+    os.kill(int(pid), signal.SIGTERM)
+    eventually(lambda: not courier_processes(exp.dir))
+    assert cli("replay", exp.run_id, "--backend", "null").code == 0
 
 
 def test_another_backend_of_the_same_name_is_refused(cli: Cli, tmp_path: Path) -> None:

@@ -42,6 +42,20 @@ def test_runs_are_listed_newest_first(cli: Cli) -> None:
     assert listing.fits()
 
 
+def test_a_long_id_is_whole_and_on_a_narrow_terminal_on_a_line_of_its_own(cli: Cli) -> None:
+    ids = {log(name).run_id for name in ("short", "resnet50-imagenet-with-augmentation-" * 2)}
+
+    piped = cli("runs").out.splitlines()
+    assert {line.split()[0] for line in piped[2:]} == ids
+    assert all(line.endswith("local") for line in piped[2:])
+
+    terminal = cli("runs", FORCE_COLOR="1", TERM="dumb")  # of 80 columns
+    shown = terminal.out.splitlines()
+    assert all(len(line) <= 80 or line.strip() in ids for line in shown)
+    assert [line.split()[-1] for line in shown if "finished" in line] == ["local", "local"]
+    assert {line.split()[0] for line in shown} >= ids
+
+
 def test_json_is_one_list(cli: Cli) -> None:
     runs = [log("one"), log("two", "other")]
 
@@ -118,13 +132,3 @@ def test_a_directory_that_is_no_run_is_passed_by(cli: Cli, tmp_path: Path) -> No
     (other / "run.json").write_text("{}")
 
     assert [row["run_id"] for row in cli("runs", "--json").json] == [run.run_id]
-
-
-def test_long_names_are_wrapped_and_not_cut(cli: Cli) -> None:
-    run = log("a_name_that_is_much_longer_than_what_a_terminal_has_room_for_" + "x" * 30)
-
-    listing = cli("runs")
-
-    assert listing.fits()
-    shown = "".join(line[2:50].split(" ")[0] for line in listing.out.splitlines()[2:])
-    assert shown == run.run_id

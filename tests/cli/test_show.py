@@ -144,6 +144,41 @@ def test_an_unknown_run_is_one_line_with_the_nearest(cli: Cli, logged: tracelet.
     assert f"did you mean {logged.run_id}?" in shown.err
 
 
+def test_a_run_is_found_by_its_name_the_latest_of_several(cli: Cli, logged: tracelet.Run) -> None:
+    assert cli("show", "everything", "--json").json["run_id"] == logged.run_id
+    with tracelet.start_logging("everything", "other") as exp:
+        pass
+
+    shown = cli("show", "everything", "--json")
+
+    assert shown.json["run_id"] == exp.run_id
+    assert "latest of 2 runs" in shown.err
+    assert cli("show", "everything", "-p", "examples", "--json").json["run_id"] == logged.run_id
+
+
+def test_long_values_are_cut_unless_asked_for_and_brackets_are_no_markup(cli: Cli) -> None:
+    text = "y" * 4000
+    with tracelet.start_logging("long", params={"[bold]k": text, "plain": 1}) as exp:
+        exp.set_tags(tag=text)
+        exp.log_metric("[b]m[0]", 2**53 + 1, iteration=2**53 + 1)
+        exp.log_metric("validation/" + "mean" * 5, -(2**63), iteration=2**40)
+
+    shown, full = cli("show"), cli("show", "--full")
+
+    assert len(shown.out) < 3000
+    joined = "".join(shown.out.split())
+    assert joined.count("(4,000characters;--fullshowsthem)") == 2
+    assert "".join(full.out.split()).count("y" * 4000) == 2
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert ["plain", "1"] in lines
+    assert any(line[:2] == ["[bold]k", "y" * len(line[1])] for line in lines if len(line) == 2)
+    metric = next(line for line in lines if line[:1] == ["[b]m[0]"])
+    assert metric[1:5] == ["9007199254740993", "9.007e+15", "9.007e+15", "9.007e+15"]
+    wide = cli("show", COLUMNS="200").out
+    assert wide.count("9007199254740993") == 4
+    assert wide.count(str(-(2**63))) == 3
+
+
 def test_no_run_at_all_is_one_line(cli: Cli) -> None:
     shown = cli("show")
 

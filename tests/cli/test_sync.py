@@ -14,6 +14,7 @@ from user_scripts import Script, courier_processes
 from waiting import eventually
 
 import tracelet
+from tracelet.courier.cursor import CursorFile
 
 Cli = Callable[..., Any]
 
@@ -150,10 +151,13 @@ def test_a_run_with_a_living_courier_is_left_to_it(
     script, run_dir = train(target(Down), down=options)
     (courier,) = eventually(lambda: courier_processes(run_dir))
 
+    eventually(lambda: CursorFile(run_dir / "cursors", "down").load().health == "degraded")
     done = cli("sync", run_dir)
 
     assert done.code == 1
     assert f"{run_dir.name}: its courier is at work; left to it" in done.err
+    assert f"process {courier.pid}, which tries down (degraded: TransientError" in done.err
+    assert f"kill {courier.pid} ends that" in done.err
     assert cli("sync", "--json").json[0]["outcome"] == "busy"
     assert [process.pid for process in courier_processes(run_dir)] == [courier.pid]
     assert not script.has_ended

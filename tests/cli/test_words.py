@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tracelet.cli.sparkline import ASCII, sparkline
-from tracelet.cli.words import clean, duration, many, number, size, value_text
+from tracelet.cli.words import clean, cut, duration, many, number, size, value_text
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,9 @@ from tracelet.cli.words import clean, duration, many, number, size, value_text
         (123456.789, "1.2346e+05"),
         (7, "7"),
         (1_000_000, "1000000"),
-        (2**60, "1.153e+18"),
+        (2**53 + 1, "9007199254740993"),
+        (-(2**63), "-9223372036854775808"),
+        (2**70, "1.181e+21"),
         (10**400, "inf"),
         (math.nan, "NaN"),
         (-math.inf, "-inf"),
@@ -83,6 +85,11 @@ def test_values(value: object, text: str) -> None:
 
 def test_control_characters_are_written_out() -> None:
     assert clean("a\x1b[0m\nb\u202ec") == r"a\u001b[0m\nb\u202ec"
+
+
+def test_a_long_text_is_cut_and_its_length_said() -> None:
+    assert cut("abcd", 4) == "abcd"
+    assert cut("a" * 5000, 4) == "aaaa… (5,000 characters; --full shows them)"
 
 
 def test_one_is_singular() -> None:

@@ -66,6 +66,11 @@ def test_a_backend_that_keeps_the_contract_gives_0_and_a_line_a_check() -> None:
     assert "failed" not in result.stdout
 
 
+def test_a_name_that_no_backend_has_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownBackendError, match="'memori'; did you mean 'memory'"):
+        find_subject("memori")
+
+
 def test_a_backend_that_breaks_it_gives_1_and_says_what_and_where_to_look(mine: str) -> None:
     result = check(f"{mine}:Mine")
 
@@ -98,9 +103,13 @@ def test_an_announced_failure_that_passes_is_a_failure(mine: str) -> None:
     assert "it passes, and is announced to fail: numbers only" in result.stdout
 
 
-def test_what_was_logged_can_be_kept(tmp_path: Path) -> None:
-    check("memory", "--keep", str(tmp_path / "kept"))
+def test_what_was_logged_can_be_kept_and_a_terminal_shows_what_is_being_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a terminal is one
+    result = check("memory", "--keep", str(tmp_path / "kept"))
 
+    assert "logging the runs" in result.stderr
     assert list((tmp_path / "kept" / "runs").glob("*/everything-thread/run.json"))
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import CORE, OFFICIAL, entry_points, resolve
 from tracelet.cli.options import Json
-from tracelet.cli.output import columns, heading, print_json, results
+from tracelet.cli.output import add_row, columns, heading, print_json, results
 from tracelet.cli.words import clean
 from tracelet.errors import BrokenPluginError, TraceletError
 
@@ -57,8 +57,12 @@ def backends(as_json: Json = False) -> None:
     for one in found:
         version = f" {one.version}" if one.version else ""
         sdk = ", ".join(f"{name} {version or '-'}" for name, version in one.sdk.items())
-        table.add_row(
-            clean(one.name), Text(one.state, _STYLES[one.state]), clean(one.package + version), sdk
+        add_row(
+            table,
+            clean(one.name),
+            Text(one.state, _STYLES[one.state]),
+            clean(one.package + version),
+            sdk,
         )
     console.print(table)
     _print_lines(console, "broken", {one.name: one.reason for one in found if one.reason})

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from tracelet.cli.options import Json
-from tracelet.cli.output import columns, heading, print_json, results, say
+from tracelet.cli.output import add_row, columns, heading, messages, print_json, results, say
 from tracelet.cli.words import clean, many
 
 if TYPE_CHECKING:
@@ -44,8 +46,11 @@ def check(
     from tracelet.testing.verdicts import verdicts
 
     subject = find_subject(name)
-    with _folder(keep) as folder, _quiet():
-        found = list(verdicts(subject, folder, points=points, size=size))
+    found = []
+    with _folder(keep) as folder, _progress() as show, _quiet():
+        for verdict in verdicts(subject, folder, points=points, size=size):
+            found.append(verdict)
+            show(verdict)
     failed = [verdict for verdict in found if verdict.result == "failed"]
     if as_json:
         print_json(found)
@@ -67,6 +72,25 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def _progress() -> Iterator[Callable[[Verdict], None]]:
+    """Give a function that shows what was checked last, if somebody is looking."""
+    console = messages()
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    # Kept as it is now: what the runs write to stderr goes nowhere meanwhile.
+    console.file = sys.stderr
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task("logging the runs that are looked at", total=None)
+        yield lambda verdict: progress.update(
+            task, description=f"{verdict.about}: {verdict.check}, {verdict.courier}"
+        )
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the lines that runs end with off the terminal."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
@@ -77,7 +101,8 @@ def _print(found: list[Verdict], failed: list[Verdict]) -> None:
     console = results()
     table = columns("about", "check", "courier", "result", "s", right=["s"], indent=0)
     for one in found:
-        table.add_row(
+        add_row(
+            table,
             one.about,
             one.check,
             one.courier,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from tracelet.cli.options import Json
-from tracelet.cli.output import columns, print_json, results
+from tracelet.cli.output import add_row, columns, print_json, results
 from tracelet.cli.words import clean, value_text
 from tracelet.core.redaction import Redactor
 from tracelet.settings import Settings, resolve
@@ -37,7 +37,7 @@ def config(as_json: Json = False) -> None:
     for one in found:
         style = "dim" if one.origin == "default" else ""
         value = "-" if one.value is None else _shown(one.value)
-        table.add_row(Text(one.key, style=style), Text(value, style=style), _origin(one.origin))
+        add_row(table, Text(one.key, style=style), Text(value, style=style), _origin(one.origin))
     results().print(table)
 
 

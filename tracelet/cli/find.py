@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 import tracelet
+from tracelet.cli.output import say
 from tracelet.core.run import Run
 from tracelet.courier.reconcile import view_of
 from tracelet.courier.view import RunView
@@ -36,7 +37,7 @@ def one(run: str | None, directory: Path | None, project: str | None = None) -> 
     """Return the run that was asked for.
 
     Args:
-        run: a run id, or a directory; None: the latest run.
+        run: a run id, a directory, or a run's name, of which the latest counts; None: the latest.
         directory: where the runs are.
         project: the project of the run.
 
@@ -51,6 +52,11 @@ def one(run: str | None, directory: Path | None, project: str | None = None) -> 
     try:
         return tracelet.load_run(run, project=project, dir=root(directory))
     except RunNotFoundError as error:
+        named = [run_dir for run_dir, view in views(directory, project) if view.name == run]
+        if named:
+            if len(named) > 1:
+                say(f"{run}: the latest of {len(named)} runs of this name")
+            return tracelet.load_run(named[0].path)
         known = [run_dir.path.name for run_dir, _ in views(directory, project)]
         near = difflib.get_close_matches(run, known, n=3)
         near = near or [name for name in known if run and run in name][:3]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from rich.cells import cell_len
 from rich.table import Table
 
-from tracelet.cli.output import columns
+from tracelet.cli.output import add_row, columns
 from tracelet.cli.sparkline import ASCII, BLOCKS, sparkline
 from tracelet.cli.words import as_float, clean, number
 from tracelet.records import DEFAULT_AXIS, MetricPoint, MetricValue
@@ -63,26 +64,33 @@ def _summary(name: str, axis: str, points: list[MetricPoint]) -> MetricSummary:
     )
 
 
-def metrics_table(found: Iterable[MetricSummary], *, blocks: bool) -> Table:
+def metrics_table(found: Iterable[MetricSummary], *, width: int, blocks: bool) -> Table:
     """Return the summaries as a table.
 
     Args:
         found: the summaries.
+        width: how wide it may be; if it is short, extremes and iterations are rounded for it.
         blocks: whether the terminal can show block characters.
     """
-    table = columns(
-        "metric", "last", "min", "max", "at", "course", right=["last", "min", "max", "at"]
-    )
+    rows = list(found)
+    cells = [_cells(one, short=False) for one in rows]
+    if sum(max(map(cell_len, column)) + 2 for column in zip(*cells, strict=True)) + _WIDTH > width:
+        cells = [_cells(one, short=True) for one in rows]
+    titles = ("last", "min", "max", "at")
+    table = columns("metric", *titles, "course", right=titles)
+    table.columns[1].min_width = 10
     for column in table.columns[2:]:
-        column.no_wrap = True
-    for one in found:
-        at = number(one.iteration)
-        table.add_row(
-            "",
-            clean(one.name),
-            number(one.last),
-            *("-" if value is None else number(value) for value in (one.min, one.max)),
-            at if one.axis == DEFAULT_AXIS else f"{clean(one.axis)} {at}",
-            sparkline(one.course, _WIDTH, BLOCKS if blocks else ASCII),
-        )
+        column.no_wrap, column.overflow = True, "ellipsis"
+    for one, row in zip(rows, cells, strict=True):
+        course = sparkline(one.course, _WIDTH, BLOCKS if blocks else ASCII)
+        add_row(table, "", *row, course)
     return table
+
+
+def _cells(one: MetricSummary, *, short: bool) -> list[str]:
+    at = number(one.iteration, short=short)
+    extremes = (
+        "-" if value is None else number(value, short=short) for value in (one.min, one.max)
+    )
+    axis = "" if one.axis == DEFAULT_AXIS else f"{clean(one.axis)} "
+    return [clean(one.name), number(one.last), *extremes, f"{axis}{at}"]

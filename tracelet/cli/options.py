@@ -29,5 +29,7 @@ Timeout = Annotated[
 ]
 OptionalRun = Annotated[
     str | None,
-    typer.Argument(metavar="RUN", help="A run id, or a run's directory; none: the latest run."),
+    typer.Argument(
+        metavar="RUN", help="A run id, its directory, or its name; none: the latest run."
+    ),
 ]

@@ -79,6 +79,11 @@ def columns(*titles: str, right: Iterable[str] = (), indent: int = 2) -> Table:
     return table
 
 
+def add_row(table: Table, *cells: RenderableType) -> None:
+    """Add a row; a text is shown, and measured, as it is: in a bare one rich looks for markup."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+
+
 def pairs(rows: Iterable[tuple[str, RenderableType]], *, indent: int = 2) -> Table:
     """Return names and their values, in two columns."""
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -86,5 +91,5 @@ def pairs(rows: Iterable[tuple[str, RenderableType]], *, indent: int = 2) -> Tab
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(*([""] if indent else []), Text(name, style="dim"), value)
+        add_row(table, *([""] if indent else []), Text(name, style="dim"), value)
     return table

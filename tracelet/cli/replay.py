@@ -11,6 +11,7 @@ from rich.text import Text
 import tracelet
 from tracelet.backends import registry
 from tracelet.cli import find
+from tracelet.cli.busy import who_delivers
 from tracelet.cli.deliver import deliver
 from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, results, say
@@ -28,7 +29,9 @@ from tracelet.settings import Settings, resolve
 
 
 def replay(
-    run_name: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or a run's directory.")],
+    run_name: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run id, its directory, or its name.")
+    ],
     backend: Annotated[
         str,
         typer.Option(
@@ -56,7 +59,8 @@ def replay(
         run = tracelet.load_run(run.dir)
     done = deliver(run, settings, only=found.name, timeout=timeout, say=say)
     if done.outcome == "busy":
-        say(f"{run.run_id}: its courier is at work; left to it")
+        who = who_delivers(RunDir(run.dir), done.report)
+        say(f"{run.run_id}: its courier is at work; left to it: {who}")
     if as_json:
         print_json(as_builtins(run, done))
     else:
@@ -86,8 +90,13 @@ def add_backend(run: Run, found: registry.ResolvedBackend, settings: Settings) -
     found.check(options)
     run_dir = RunDir(run.dir)
     lock = run_dir.lock()
-    if run.status == "running" or not lock.acquire():
-        raise RunBusyError(f"{run.run_id} is running, or being delivered; replay it afterwards")
+    if run.status == "running":
+        raise RunBusyError(f"{run.run_id} is running; replay it when it has ended")
+    if not lock.acquire():
+        raise RunBusyError(
+            f"{run.run_id} is being delivered; replay it afterwards. Its courier is "
+            f"{who_delivers(run_dir, run.report)}"
+        )
     try:
         redactor = Redactor()
         stored = {key: redactor.value(key, value) for key, value in options.items()}

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 import tracelet
 from tracelet.cli import find
 from tracelet.cli.options import Directory, Json, Project
-from tracelet.cli.output import columns, heading, print_json, results, say, status_text
+from tracelet.cli.output import heading, print_json, results, say, status_text
 from tracelet.cli.words import clean, duration, many, when_short
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView, read_view
 from tracelet.journal.rundir import RunDir
+
+_Row = tuple[Path, RunView, DeliveryReport]
 
 
 def runs(
@@ -45,21 +49,43 @@ def runs(
     ordered = sorted(shown, key=lambda row: newest[row[1].project])
     for name, rows in groupby(ordered, key=lambda row: row[1].project):
         console.print(heading(clean(name)))
-        table = columns("run", "status", "started", "took", "delivery", right=["took"])
-        table.columns[1].min_width = 20
-        for path, view, report in rows:
-            took = (view.ended or now) - view.started
-            table.add_row(
-                "",
-                clean(path.name),
-                status_text(view.status),
-                when_short(view.started, now),
-                duration(took),
-                _delivery(view, report),
-            )
-        console.print(table)
+        _print_runs(console, list(rows), now)
     if len(found) > limit:
         say(f"and {many(len(found) - limit, 'older run')}; --limit {len(found)} shows all")
+
+
+def _print_runs(console: Console, rows: list[_Row], now: float) -> None:
+    """Print the runs of a project, a line each, in which an id is whole and can be copied.
+
+    On a terminal that is too narrow for an id and the rest, the id has a line of its own.
+    """
+    lines = [(Text("run"), Text("status"), Text("started"), Text("took"), Text("delivery"))]
+    for path, view, report in rows:
+        lines.append(
+            (
+                Text(clean(path.name)),
+                status_text(view.status),
+                Text(when_short(view.started, now)),
+                Text(duration((view.ended or now) - view.started)),
+                _delivery(view, report),
+            )
+        )
+    widths = [max(cell_len(line[column].plain) for line in lines) for column in range(5)]
+    if console.is_terminal:
+        widths[0] = min(widths[0], max(3, console.width - sum(widths[1:]) - 10))
+    for line, style in zip(lines, ("dim", *[""] * len(rows)), strict=True):
+        shown = Text("  ", style)
+        for column, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            pad = " " * (width - cell_len(cell.plain))
+            if column == 0 and cell_len(cell.plain) > width:
+                shown.append(cell).append("\n  ").append(" " * width)
+            elif column == 3:
+                shown.append(pad).append(cell)
+            else:
+                shown.append(cell).append(pad)
+            shown.append("  ")
+        shown.rstrip()
+        console.print(shown, soft_wrap=True)
 
 
 def _up_to_date(run_dir: RunDir, view: RunView) -> tuple[RunView, DeliveryReport]:

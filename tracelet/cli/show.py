@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,16 +18,23 @@ from rich.text import Text
 from tracelet.cli import find
 from tracelet.cli.metrics import metrics_table, summaries
 from tracelet.cli.options import Directory, Json, OptionalRun, Project
-from tracelet.cli.output import columns, heading, pairs, print_json, results, status_text
+from tracelet.cli.output import add_row, columns, heading, pairs, print_json, results, status_text
 from tracelet.cli.report import print_report
-from tracelet.cli.words import clean, duration, size, value_text, when
+from tracelet.cli.words import clean, cut, duration, size, value_text, when
 from tracelet.core.run import Run
+
+LONGEST = 200
+"""Characters of a value that are shown."""
 
 
 def show(
     run: OptionalRun = None,
     project: Project = None,
     directory: Directory = None,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show long values whole; they are cut otherwise.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show a run, and what each backend has of it."""
@@ -33,21 +42,22 @@ def show(
     if as_json:
         print_json(_as_json(found))
         return
-    console = results()
+    console, longest = results(), sys.maxsize if full else LONGEST
     console.print(Text(clean(found.run_id), style="bold"), status_text(found.status))
-    _print_facts(console, found)
+    _print_facts(console, found, longest)
     if found.params:
-        _part(console, "Parameters", _params(found))
+        _part(console, "Parameters", _params(found, longest))
     if found.metrics:
         blocks = console.encoding.startswith("utf")
-        _part(console, "Metrics", metrics_table(summaries(found.metrics), blocks=blocks))
+        table = metrics_table(summaries(found.metrics), width=console.width, blocks=blocks)
+        _part(console, "Metrics", table)
     if found.artifacts:
         _part(console, "Artifacts", _artifacts(found))
     if found.configurations:
-        _part(console, "Configurations", pairs(_named(found.configurations)))
+        _part(console, "Configurations", pairs(_named(found.configurations, longest)))
     if found.properties:
         values = {name: one.value for name, one in found.properties.items()}
-        _part(console, "Properties", pairs(_named(values)))
+        _part(console, "Properties", pairs(_named(values, longest)))
     console.print()
     console.print(heading("Delivery"))
     print_report(console, found.report)
@@ -59,14 +69,14 @@ def _part(console: Console, title: str, table: Table) -> None:
     console.print(table)
 
 
-def _print_facts(console: Console, run: Run) -> None:
+def _print_facts(console: Console, run: Run, longest: int) -> None:
     took = duration((run.ended or time.time()) - run.started)
     rows = {"reason": run.reason or "", "project": run.project}
     if run.name and not run.run_id.startswith(run.name):
         rows["name"] = run.name
     rows["started"] = f"{when(run.started)}, {'so far' if run.ended is None else 'took'} {took}"
-    rows["tags"] = ", ".join(f"{name}={value}" for name, value in run.tags.items())
-    rows["command"] = shlex.join(run.facts.get("argv", []))
+    rows["tags"] = ", ".join(f"{name}={cut(value, longest)}" for name, value in run.tags.items())
+    rows["command"] = cut(shlex.join(run.facts.get("argv", [])), 10 * longest)
     rows["host"] = ", ".join(
         str(run.facts[key]) for key in ("host", "python") if key in run.facts
     ).replace(", ", ", Python ", 1)
@@ -78,7 +88,7 @@ def _print_facts(console: Console, run: Run) -> None:
             console.print(line, soft_wrap=True)
 
 
-def _params(run: Run) -> Table:
+def _params(run: Run, longest: int) -> Table:
     """Return the parameters by section: what is in none first, each under its dotted key."""
     table = Table.grid(padding=(0, 2, 0, 0))
     for width in (0, None, None):
@@ -89,23 +99,23 @@ def _params(run: Run) -> Table:
         sections.setdefault(section + slash, {})[name] = value
     for section, values in sections.items():
         if section:
-            table.add_row("", Text(clean(section), style="bold dim"), "")
-        for name, text in _named(values):
-            table.add_row("", Text("  " if section else "").append(name, style="dim"), text)
+            add_row(table, "", Text(clean(section), style="bold dim"), "")
+        for name, text in _named(values, longest):
+            add_row(table, "", Text("  " if section else "").append(name, style="dim"), text)
     return table
 
 
-def _named(values: Any) -> Iterator[tuple[str, Text]]:
+def _named(values: Any, longest: int) -> Iterator[tuple[str, Text]]:
     for name, value in values.items():
         shown = str(value) if isinstance(value, Path) else value_text(value)
-        yield clean(name), Text(shown)
+        yield cut(clean(name), longest), Text(cut(shown, longest))
 
 
 def _artifacts(run: Run) -> Table:
     table = columns("", "", right=[])
     for path, bytes_or_none in _sizes(run).items():
         missing = Text("not there any more", style="red")
-        table.add_row("", clean(path), missing if bytes_or_none is None else size(bytes_or_none))
+        add_row(table, "", clean(path), missing if bytes_or_none is None else size(bytes_or_none))
     return table
 
 

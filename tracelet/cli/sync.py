@@ -9,6 +9,7 @@ from rich.text import Text
 
 import tracelet
 from tracelet.cli import find
+from tracelet.cli.busy import who_delivers
 from tracelet.cli.deliver import Delivered, deliver
 from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, results, say
@@ -16,13 +17,16 @@ from tracelet.cli.report import print_report
 from tracelet.cli.words import clean, many
 from tracelet.core.run import Run
 from tracelet.errors import InvalidValueError, RunNotFoundError
+from tracelet.journal.rundir import RunDir
 from tracelet.settings import resolve
 
 
 def sync(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Run ids or directories; none: all that need it."),
+        typer.Argument(
+            metavar="RUN", help="Run ids, directories or names; none: all that need it."
+        ),
     ] = None,
     *,
     backend: Annotated[
@@ -46,7 +50,8 @@ def sync(
             )
         found = deliver(run, settings, only=backend, timeout=timeout, say=say)
         if found.outcome == "busy":
-            say(f"{run.run_id}: its courier is at work; left to it")
+            who = who_delivers(RunDir(run.dir), found.report)
+            say(f"{run.run_id}: its courier is at work; left to it: {who}")
         if not as_json:
             _print(run, found)
         done.append((run, found))

@@ -30,10 +30,18 @@ def value_text(value: Any) -> str:
     return clean(str(value))
 
 
-def number(value: float) -> str:
-    """Return a number in at most five digits; integers up to a million whole."""
+def cut(text: str, longest: int) -> str:
+    """Return a text, cut behind ``longest`` characters, with a word on what shows all of it."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}… ({len(text):,} characters; --full shows them)"
+
+
+def number(value: float, *, short: bool = False) -> str:
+    """Return a number in five digits; integers whole up to 64 bits, or, if short, ten million."""
     if isinstance(value, int):
-        return str(value) if abs(value) < 1e7 else f"{as_float(value):.4g}"
+        whole = abs(value) < (1e7 if short else 2**64)
+        return str(value) if whole else f"{as_float(value):.4g}"
     if math.isnan(value):
         return "NaN"
     return f"{value:.5g}"

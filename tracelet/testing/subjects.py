@@ -13,7 +13,7 @@ import msgspec
 
 from tracelet.backends.base import Property
 from tracelet.backends.memory import MemoryBackend
-from tracelet.backends.registry import plugins
+from tracelet.backends.registry import plugins, resolve
 from tracelet.core.run import Run
 from tracelet.errors import UnknownBackendError
 from tracelet.records import MetricPoint
@@ -93,7 +93,8 @@ def find_subject(name: str) -> Subject:
             ``Subject`` or ``BackendContract``.
 
     Raises:
-        UnknownBackendError: there is none; the message says how to make one.
+        UnknownBackendError: there is none; the message has the nearest names, or says how to make
+            one.
     """
     known: list[type[Subject]] = [LocalSubject, MemorySubject, *_of_plugins()]
     for subject in known:
@@ -105,6 +106,8 @@ def find_subject(name: str) -> Subject:
         if isinstance(found, type) and issubclass(found, Subject):
             return found()
         raise UnknownBackendError(name, f"{name!r} is no subclass of tracelet.testing.Subject")
+    # A name that no backend has is a typo, or is not installed; that is said with the known ones.
+    resolve(name)
     raise UnknownBackendError(
         name,
         f"nothing says how the tracker of {name!r} is read back: its plugin can, with the hook "
