@@ -104,6 +104,18 @@ class Down(Recorder):
         super().log_metrics(batch)
 
 
+class Picky(Recorder):
+    """Cannot take a parameter until the file ``gate`` is there."""
+
+    name = "picky"
+
+    def log_params(self, params: Mapping[str, ParamValue]) -> None:
+        if not Path(self.options["gate"]).exists():
+            self.note("refused")
+            raise TransientError("no connection")
+        super().log_params(params)
+
+
 class Refusing(Recorder):
     """Refuses every point."""
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
@@ -22,12 +23,14 @@ from tracelet.errors import JournalError, TraceletError
 from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.process import is_alive
 from tracelet.journal.rundir import RunDir
+from tracelet.journal.writer import JournalWriter
 from tracelet.records import AnyRecord
 from tracelet.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.02
+_numbers = itertools.count()
 
 
 class LateRecords:
@@ -36,9 +39,6 @@ class LateRecords:
     Args:
         run_dir: the run.
         settings: for the options of its backends that the run itself does not have.
-
-    Raises:
-        JournalError: the run's directory takes no file.
     """
 
     def __init__(self, run_dir: RunDir, settings: Settings) -> None:
@@ -46,20 +46,13 @@ class LateRecords:
         self._settings = settings
         self._life = Lifecycle(run_dir)
         self._courier: ProcessCourier | None = None
-        self._written = False
-        self._begin()
-
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        try:
-            self._writer = self._run_dir.writer()
-        except OSError as error:
-            raise JournalError(f"nothing can be added to {self._run_dir.path}: {error}") from error
+        self._writer: JournalWriter | None = None
+        self._pid = 0
 
     @property
     def position(self) -> dict[str, int]:
-        """Where the records of this process end."""
-        return self._writer.position()
+        """Where the records of this process end; nowhere before the first of them."""
+        return self._writer.position() if self._writer is not None else {}
 
     def now(self) -> float:
         """Return a time behind all others in the life of the run."""
@@ -73,18 +66,27 @@ class LateRecords:
             redacted: how many secrets were hidden in it.
 
         Raises:
-            JournalError: it cannot be written.
+            JournalError: the run's directory takes no file, or not this record.
         """
-        if os.getpid() != self._pid:  # a fork: the parent's segment and courier are the parent's
-            self._courier = None
-            self._begin()
-        lost = self._writer.lost
-        self._writer.append(record)
-        self._writer.sync()
-        if self._writer.lost != lost or self._writer.gone:
+        writer = self._opened()
+        lost = writer.lost
+        writer.append(record)
+        writer.sync()
+        if writer.lost != lost or writer.gone:
             raise JournalError(f"nothing can be added to {self._run_dir.path}; the log says why")
-        self._written = True
         self._deliver(redacted)
+
+    def _opened(self) -> JournalWriter:
+        if self._writer is None or os.getpid() != self._pid:  # what a fork has is its parent's
+            try:
+                # The run itself, or another of these, may have a segment of this process, too.
+                self._writer = self._run_dir.writer(chain=f"late{next(_numbers)}")
+            except OSError as error:
+                place = self._run_dir.path
+                raise JournalError(f"nothing can be added to {place}: {error}") from error
+            self._courier = None
+            self._pid = os.getpid()
+        return self._writer
 
     def flush(self, timeout: float) -> bool:
         """Wait until the backends have what was added; return whether they have in time."""
@@ -99,7 +101,7 @@ class LateRecords:
 
     def close(self) -> None:
         """Let go of the run; what is not delivered yet is left to a courier."""
-        if os.getpid() != self._pid:
+        if self._writer is None or os.getpid() != self._pid:
             return
         if self._is_pending() and self._run_dir.cursors.is_dir():
             if self._courier is not None and self._courier.exit_code is not None:
@@ -112,7 +114,7 @@ class LateRecords:
 
     def _is_pending(self) -> bool:
         """Return whether a backend lacks what was added."""
-        upto = self.position if self._written else {}
+        upto = self.position
         return not all(is_delivered(self._run_dir, name, upto) for name in self._names())
 
     def _names(self) -> list[str]:

@@ -60,9 +60,9 @@ class RunDir:
             self._journal_link.write_text(f"{elsewhere}\n")
         self.journal.mkdir(parents=True, exist_ok=True)
 
-    def writer(self, segment_bytes: int = SEGMENT_BYTES) -> JournalWriter:
-        """Begin a segment of this process."""
-        return JournalWriter(self.journal, self.blobs, segment_bytes=segment_bytes)
+    def writer(self, segment_bytes: int = SEGMENT_BYTES, *, chain: str = "") -> JournalWriter:
+        """Begin a segment of this process; ``chain`` is for a writer beside another one."""
+        return JournalWriter(self.journal, self.blobs, segment_bytes=segment_bytes, chain=chain)
 
     def reader(self, chunk_bytes: int = CHUNK_BYTES) -> JournalReader:
         """Read the journal."""

@@ -42,12 +42,20 @@ class JournalWriter:
         directory: where the segments are; must exist.
         blobs: where long records are kept.
         segment_bytes: the size at which a new segment is begun.
+        chain: letters and digits that tell it from another writer of this process: the segments of
+            one are read one after another, those of several merged by time.
     """
 
     def __init__(
-        self, directory: Path, blobs: BlobStore, *, segment_bytes: int = SEGMENT_BYTES
+        self,
+        directory: Path,
+        blobs: BlobStore,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        chain: str = "",
     ) -> None:
         self._directory = directory
+        self._chain = chain
         self._blobs = blobs
         self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
@@ -180,7 +188,8 @@ class JournalWriter:
         host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname()) or "host"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         while True:
-            path = self._directory / f"{host}-{os.getpid()}-{self._number}.jsonl"
+            name = f"{host}{self._chain}-{os.getpid()}-{self._number}.jsonl"
+            path = self._directory / name
             packed = path.with_name(f"{path.name}.gz")
             self._number += 1
             if packed.exists():  # an earlier start of this process, compressed since
