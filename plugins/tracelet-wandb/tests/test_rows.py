@@ -18,7 +18,7 @@ def point(
 
 
 def made(*points: MetricPoint) -> list[dict[str, object]]:
-    return list(rows(points, Keys(), BEGAN))
+    return rows(points, Keys(), BEGAN)
 
 
 def test_points_of_one_iteration_are_one_row() -> None:
@@ -39,6 +39,18 @@ def test_another_axis_is_another_row() -> None:
     assert "epoch" not in first
     assert second["epoch"] == 1
     assert "iteration" not in second
+
+
+def test_points_of_another_axis_between_them_do_not_make_two_rows() -> None:
+    first, second = made(point("a", 1), point("val", 1, axis="epoch"), point("b", 1))
+    assert {"a", "b", "iteration"} < first.keys()
+    assert {"val", "epoch"} < second.keys()
+
+
+def test_a_metric_on_two_axes_keeps_its_order() -> None:
+    found = made(point("a", 1), point("b", 1, 0.1, "epoch"), point("b", 1, 0.2), point("c", 1))
+    assert [row.get("b") for row in found] == [None, 0.1, 0.2]
+    assert "c" in found[2]
 
 
 def test_a_name_that_repeats_starts_a_row() -> None:

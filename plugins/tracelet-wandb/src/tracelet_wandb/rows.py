@@ -2,8 +2,9 @@
 
 Promises:
 
-- Points that follow each other and have iteration and axis in common are one row; a name that
-  repeats starts a new one. So each metric keeps its order, and no point replaces another.
+- Points of one iteration and axis are one row, also around points of another axis; a name that
+  repeats starts a new one, and so does one that would come before an earlier point of its own. So
+  each metric keeps its order, and no point replaces another.
 - A row holds its axis: nothing depends on W&B's own step, which only counts rows.
 - ``_timestamp`` is the time of the row's first point; points of another time, by more than a
   millisecond, are listed with theirs under ``_times``.
@@ -11,7 +12,7 @@ Promises:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tracelet.records import MetricPoint, MetricValue
@@ -40,34 +41,36 @@ def _is_exact(value: MetricValue) -> bool:
         return False
 
 
-def rows(points: Sequence[MetricPoint], keys: Keys, began: float) -> Iterator[dict[str, Any]]:
-    """Yield the rows of points.
+def rows(points: Sequence[MetricPoint], keys: Keys, began: float) -> list[dict[str, Any]]:
+    """Return the rows of points.
 
     Args:
         points: the points, in order.
         keys: the names they have in W&B.
         began: when the run started, seconds since the epoch; charts by relative time need it.
     """
-    row: dict[str, Any] = {}
-    iteration, axis, first = 0, "", 0.0
+    made: list[dict[str, Any]] = []
+    latest: dict[str, tuple[int, int]] = {}  # of an axis: the iteration and place of its last row
+    places: dict[str, int] = {}  # of a key: the place of the last row that has it
     key_of = keys.metric
     for point in points:
         key = key_of(point.name)
-        if not row or key in row or point.iteration != iteration or point.axis != axis:
-            if row:
-                yield row
-            iteration, axis, first = point.iteration, point.axis, point.time
-            row = {
-                keys.axis(axis): _number(iteration),
-                "_timestamp": first,
-                "_runtime": first - began,
-            }
-        value = point.value
+        iteration, place = latest.get(point.axis, (0, -1))
+        if iteration != point.iteration or places.get(key, -1) >= place:
+            iteration, place = latest[point.axis] = point.iteration, len(made)
+            made.append(
+                {
+                    keys.axis(point.axis): _number(iteration),
+                    "_timestamp": point.time,
+                    "_runtime": point.time - began,
+                }
+            )
+        places[key] = place
+        row, value = made[place], point.value
         row[key] = value if value.__class__ is float else _number(value)
-        if abs(point.time - first) > SAME_TIME:
+        if abs(point.time - row["_timestamp"]) > SAME_TIME:
             row.setdefault(TIMES, []).append([key, point.time])
-    if row:
-        yield row
+    return made
 
 
 def _number(value: MetricValue) -> MetricValue:
