@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from waiting import eventually
 
 from tracelet.core.active import active
 from tracelet.courier import client, retry
+
+# Who is started in the background has SIGINT ignored, and so have the scripts of the tests then.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 
