@@ -528,6 +528,48 @@ def test_fields_that_raise_are_left_out_with_a_warning_and_the_others_kept() -> 
     assert flatten(Child).values == {"lr": 0.1, "decay": 0.5, "depth": 18, "activation": "len"}
 
 
+@dataclasses.dataclass(slots=True)
+class NeedsDepth:
+    depth: int
+    lr: float = 0.1
+    layers: list[int] = dataclasses.field(default_factory=lambda: [1])
+
+
+class NeedsDepthModel(pydantic.BaseModel):
+    model_config = {"extra": "allow"}
+
+    depth: int
+    lr: float = 0.1
+    layers: list[int] = pydantic.Field(default_factory=lambda: [1])
+
+
+@attrs.define
+class NeedsDepthAttrs:
+    depth: int
+    lr: float = 0.1
+    layers: list[int] = attrs.field(factory=lambda: [1])
+
+
+class NeedsDepthStruct(msgspec.Struct, kw_only=True):
+    lr: float = 0.1
+    depth: int
+    layers: list[int] = msgspec.field(default_factory=lambda: [1])
+
+
+@pytest.mark.parametrize("cls", [NeedsDepth, NeedsDepthModel, NeedsDepthAttrs, NeedsDepthStruct])
+def test_a_class_that_declares_its_fields_is_their_defaults(cls: type) -> None:
+    assert flatten(cls).values == {"lr": 0.1, "layers": [1]}
+
+
+def test_an_attribute_of_a_class_wins_over_the_default_it_declared() -> None:
+    @dataclasses.dataclass
+    class Config:
+        lr: float = 0.1
+
+    Config.lr = 0.2
+    assert flatten(Config).values == {"lr": 0.2}
+
+
 def test_a_module_is_its_public_values() -> None:
     module = types.ModuleType("config")
     module.__dict__.update(lr=0.1, np=np, Path=Path, function=function, _private=1)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 _ABSENT = object()
+_NO_DEFAULT = ("_MISSING_TYPE", "_Nothing", "PydanticUndefinedType", "NoDefaultType")
 
 
 class Unreadable(NamedTuple):
@@ -64,7 +65,8 @@ def _has_open_attributes(value: Any, kind: type) -> bool:
 def public_attributes(value: Any) -> dict[str, Any] | None:
     """Return the public attributes of a plain object, a class or a module.
 
-    A subclass wins over its base and an instance over its class. Methods are left out.
+    A subclass wins over its base and an instance over its class. Methods are left out. Of a class
+    that declares its fields, their defaults are taken.
 
     Returns:
         The attributes, or None if ``value`` is a builtin, a function or the like.
@@ -80,6 +82,9 @@ def public_attributes(value: Any) -> dict[str, Any] | None:
     owner: type = value if of_class else type(value)
     if owner.__module__ == "builtins":
         return None
+    declared = _defaults(owner) if of_class else {}
+    if hasattr(owner, "__pydantic_fields__"):
+        return declared
     names: dict[str, None] = {}
     for base in reversed(owner.__mro__[:-1]):
         for name, attribute in vars(base).items():
@@ -89,7 +94,40 @@ def public_attributes(value: Any) -> dict[str, Any] | None:
                 names[name] = None
     if not of_class:
         names.update(dict.fromkeys(getattr(value, "__dict__", ())))
-    return _attributes(value, [name for name in names if not name.startswith("_")])
+    return {**declared, **_attributes(value, [name for name in names if not name.startswith("_")])}
+
+
+def _defaults(cls: Any) -> dict[str, Any]:
+    """Return the defaults that a class declares for its fields; what has none is left out."""
+    given: Iterable[tuple[str, Any, Any]] = ()  # name, default, what makes one
+    if hasattr(cls, "__dataclass_fields__"):
+        import dataclasses
+
+        given = [(one.name, one.default, one.default_factory) for one in dataclasses.fields(cls)]
+    elif hasattr(cls, "__attrs_attrs__"):
+        given = [
+            (one.name, one.default, getattr(one.default, "factory", None))
+            for one in cls.__attrs_attrs__
+            if not getattr(one.default, "takes_self", False)
+        ]
+    elif hasattr(cls, "__pydantic_fields__"):
+        given = [
+            (name, one.default, one.default_factory)
+            for name, one in cls.__pydantic_fields__.items()
+            if not getattr(one, "default_factory_takes_validated_data", False)
+        ]
+    elif hasattr(cls, "__struct_fields__"):
+        given = [
+            (name, one, getattr(one, "factory", None))
+            for name, one in zip(
+                reversed(cls.__struct_fields__), reversed(cls.__struct_defaults__), strict=False
+            )
+        ]
+    return {
+        name: make() if callable(make) else default
+        for name, default, make in given
+        if callable(make) or type(default).__name__ not in _NO_DEFAULT
+    }
 
 
 def _is_method(attribute: object, *, of_class: bool) -> bool:

@@ -137,9 +137,9 @@ def by_section(flat: Flat) -> dict[str, dict[str, Any]]:
         path = path_of(key, flat.paths)
         if section == GENERAL:
             inner = path
-        elif path[0].startswith(f"{section}/"):
+        elif path[0].startswith(f"{section}/") and path[0] != f"{section}/":
             inner = (path[0][len(section) + 1 :], *path[1:])
-        else:  # the slash is deeper, in a key of a mapping
+        else:  # the slash is deeper, in a key of a mapping, or nothing of the name is behind it
             inner = (name,)
         part = parts.setdefault(section, Flat({}, {}))
         part.values[name] = value
