@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,3 +64,17 @@ def test_a_run_that_waits_can_go_to_an_offline_file(
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [point.value for point in run_below(folder).points()] == [1.0]
+
+
+def test_a_server_that_never_answers_is_given_up_in_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes the connections
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")
+        exp = start(options={"mode": "online"})
+        exp.log_metric("loss", 1.0, 0)
+        wait_for(lambda: last_error(exp))
+        assert "Timed out" in (last_error(exp) or "")
+        assert exp.stop(timeout=0.1)["wandb"].pending == 1

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from tracelet_wandb.backend import WandbBackend
 from tracelet_wandb.reader import records, runs_below
 
 Start = Callable[..., Experiment]
+
+
+@pytest.fixture
+def start(start: Start) -> Start:
+    """Start a run that a thread delivers: a process would import the SDK anew each time."""
+    return partial(start, courier="thread")
 
 
 def finished(exp: Experiment, **how: Any) -> None:
@@ -188,7 +195,7 @@ def test_the_later_content_of_a_destination_wins(
 
 
 def test_the_sdk_adds_nothing_of_the_process_that_delivers(start: Start, folder: Path) -> None:
-    exp = start()
+    exp = start(courier="process")
     exp.log_metric("loss", 1.0, 0)
     finished(exp)
     run = run_below(folder)
@@ -251,7 +258,7 @@ def test_the_variables_of_the_sdk_hold_where_no_option_is_given(
     monkeypatch.setenv("WANDB_NOTES", "by variable")
     monkeypatch.setenv("WANDB_RUN_ID", "someone-else")
     monkeypatch.setenv("WANDB_RESUME", "must")
-    exp = start(options={"dir": None, "mode": None})
+    exp = start(courier="process", options={"dir": None, "mode": None})
     exp.set_user_properties(score=1)
     finished(exp)
     run = run_below(tmp_path / "by-variable")
@@ -265,7 +272,7 @@ def test_disabled_writes_nothing_anywhere(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    exp = start(options={"mode": "disabled"}, params={"lr": 1})
+    exp = start(courier="process", options={"mode": "disabled"}, params={"lr": 1})
     exp.log_metric("loss", 1.0, 0)
     (tmp_path / "file").write_text("x")
     exp.log_artifact(tmp_path / "file", "x")
@@ -296,10 +303,10 @@ def test_other_runs_in_the_folder_are_left_alone(start: Start, folder: Path) -> 
 
 
 def test_what_comes_after_the_end_is_in_the_same_run(start: Start, folder: Path) -> None:
-    exp = start(params={"lr": 1})
+    exp = start(courier="process", params={"lr": 1})
     exp.log_metric("loss", 1.0, 0)
     finished(exp)
-    again = start(resume=exp.run_id, project="p")
+    again = start(courier="process", resume=exp.run_id, project="p")
     again.log_metric("loss", 0.5, 1)
     finished(again, status="failed")
     read = run_below(folder).read_back()
@@ -308,11 +315,11 @@ def test_what_comes_after_the_end_is_in_the_same_run(start: Start, folder: Path)
 
 
 def test_a_run_can_be_opened_again_in_one_process(start: Start, folder: Path) -> None:
-    exp = start(courier="thread")
+    exp = start()
     exp.log_metric("loss", 1.0, 0)
     exp.log("once")
     finished(exp)
-    again = start(resume=exp.run_id, project="p", courier="thread")
+    again = start(resume=exp.run_id, project="p")
     again.log_metric("loss", 0.5, 1)
     finished(again)
     read = run_below(folder).read_back()
