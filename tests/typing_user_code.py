@@ -35,6 +35,16 @@ def train(arguments: argparse.Namespace) -> None:
         exp.log_params({"model": {"depth": 18}}, lr=1e-3)
         exp.log_param("optimizer", "adam")
         exp.parameters().set({"a": 1}, section="Args").set(b=2)
+        exp.log_params({"b": 1}, section="Args", c=2)
+        assert_type(exp.connect(Hyperparameters()), Hyperparameters)
+        assert_type(exp.connect(Hyperparameters, name="Section"), type[Hyperparameters])
+        assert_type(exp.connect({"lr": 0.1}), dict[str, float])
+        exp.set_parameters({"Args/epochs": 7}, lr=0.5)
+        exp.set_parameter(name="decay", value=0.001)
+        exp.set_parameters_as_dict({"my_args/lr": 0.3, "opt": {"m": 0.9}})
+        flat: dict[str, ParamValue] = exp.get_parameters()
+        sections: dict[str, dict[str, Any]] = exp.get_parameters_as_dict()
+        print(flat, sections)
         for epoch in range(10):
             exp.set_iteration(epoch)
             exp.log_metric("loss", 0.1)
@@ -98,6 +108,10 @@ def read(directory: Path) -> float:
     frame = run.to_dataframe()
     print(lr, nested, content, frame["value"].mean(), last.iteration, last.axis, last.time)
     print(run.status, run.reason, run.tags, run.properties, run.configurations, run.report)
+    run.set_user_properties(reviewed=True)
+    run.set_parameters_as_dict({"Late": {"lr": 0.1}})
+    assert_type(run.params.set(lr=0.2).flat(), dict[str, ParamValue])
+    assert_type(run.flush(timeout=5), bool)
     for other in tracelet.runs(project="examples", dir=directory):
         print(other.run_id, other.started, other.ended, other.links)
     try:

@@ -570,6 +570,13 @@ def test_an_attribute_of_a_class_wins_over_the_default_it_declared() -> None:
     assert flatten(Config).values == {"lr": 0.2}
 
 
+def test_a_class_that_exec_made_is_one_too() -> None:
+    names: dict[str, Any] = {}
+    exec("class Config:\n    lr = 0.1", names)
+    assert names["Config"].__module__ == "builtins"
+    assert flatten(names["Config"]).values == flatten(names["Config"]()).values == {"lr": 0.1}
+
+
 def test_a_module_is_its_public_values() -> None:
     module = types.ModuleType("config")
     module.__dict__.update(lr=0.1, np=np, Path=Path, function=function, _private=1)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 _ABSENT = object()
+_HEAP_TYPE = 1 << 9
+"""The flag of a class that was made by Python code: ``Py_TPFLAGS_HEAPTYPE``."""
 _NO_DEFAULT = ("_MISSING_TYPE", "_Nothing", "PydanticUndefinedType", "NoDefaultType")
 
 
@@ -80,8 +82,8 @@ def public_attributes(value: Any) -> dict[str, Any] | None:
         }
     of_class = isinstance(value, type)
     owner: type = value if of_class else type(value)
-    if owner.__module__ == "builtins":
-        return None
+    if owner.__module__ == "builtins" and not owner.__flags__ & _HEAP_TYPE:
+        return None  # a class that was made by exec() can say that it is of that module, too
     declared = _defaults(owner) if of_class else {}
     if hasattr(owner, "__pydantic_fields__"):
         return declared
