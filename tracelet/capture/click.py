@@ -102,7 +102,7 @@ def _enter(context: Any) -> None:
         for depth, (one, its_rank) in enumerate(zip(chain, ranks, strict=True)):
             if its_rank is None or its_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
-                _take(one, rank, path or str(one.info_name))
+                _take(one, rank, path or str(one.command.name or one.info_name))
     except Exception as error:  # noqa: BLE001 - commands and their types are foreign code
         failed(ClickCapture.name, error)
 

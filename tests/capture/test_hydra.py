@@ -1,0 +1,132 @@
+"""The configuration that hydra composes is captured, and so are its overrides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from user_scripts import run_script
+
+import tracelet
+
+CONFIG = {
+    "conf/config.yaml": """
+defaults: [{db: sqlite}, _self_]
+lr: 0.1
+twice: ${double:${lr}}
+output: ${hydra:runtime.output_dir}
+password: hunter2
+model: {depth: 3, lr: "${lr}", layers: [1, 2], nothing: null}
+""",
+    "conf/db/sqlite.yaml": "name: sqlite\n",
+    "conf/db/mysql.yaml": "{name: mysql, port: 1}\n",
+}
+SCRIPT = """
+{begin}
+import hydra
+from omegaconf import OmegaConf
+OmegaConf.register_new_resolver("double", lambda value: 2 * value)
+{start}
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def main(cfg):
+    assert type(cfg).__name__ == "DictConfig" and "hydra" not in cfg
+    {within}
+main()
+{end}
+"""
+NAMES = ["hydra", "argparse"]
+RUN = f"exp = tracelet.start_logging(dir={{root!r}}, capture={NAMES}); exp.stop()"
+WHERE = {
+    "the run begins before": {
+        "begin": "import tracelet",
+        "start": f"exp = tracelet.start_logging(dir={{root!r}}, capture={NAMES})",
+        "end": "exp.stop()",
+    },
+    "the run begins in the job": {"begin": "import tracelet", "within": RUN},
+    "tracelet is imported in the job": {"within": f"import tracelet; {RUN}"},
+    "the run begins after the job": {"begin": "import tracelet", "end": RUN},
+}
+OVERRIDES = ("lr=0.5", "db=mysql", "+new.x=[1,2]", "~model.layers", "+db.password=hunter2")
+
+
+def script(directory: Path, where: dict[str, str]) -> str:
+    for name, content in CONFIG.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(content)
+    parts = {"begin": "", "start": "", "within": "pass", "end": "", **where}
+    root = str(directory / ".tracelet")
+    return SCRIPT.format(**{name: part.format(root=root) for name, part in parts.items()})
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_configuration_and_overrides_are_captured_when(where: str, tmp_path: Path) -> None:
+    run_script(tmp_path, script(tmp_path, WHERE[where]), *OVERRIDES)
+
+    run = tracelet.load_run()
+    found = run.configurations["OmegaConf"]
+    output = found["resolved"].pop("output")
+    assert Path(output).parent.parent == tmp_path / "outputs"
+    assert found["unresolved"].pop("output") == "${hydra:runtime.output_dir}"
+    db = {"name": "mysql", "port": 1, "password": "[redacted]"}
+    model = {"depth": 3, "lr": 0.5, "nothing": None}
+    same = {"db": db, "lr": 0.5, "password": "[redacted]", "new": {"x": [1, 2]}}
+    assert found["resolved"] == {**same, "twice": 1.0, "model": model}
+    assert found["unresolved"] == {
+        **same,
+        "twice": "${double:${lr}}",
+        "model": {**model, "lr": "${lr}"},
+    }
+    assert run.params.flat() == {
+        "Hydra/overrides": [*OVERRIDES[:4], "+db.password=[redacted]"],
+        "Hydra/lr": 0.5,
+        "Hydra/db": "mysql",
+        "Hydra/new.x": [1, 2],
+        "Hydra/db.password": "[redacted]",
+    }
+
+
+def test_each_job_of_a_sweep_has_its_own(tmp_path: Path) -> None:
+    text = script(tmp_path, WHERE["the run begins in the job"])
+    run_script(tmp_path, text, "-m", "lr=0.5,0.25", "db=mysql")
+
+    runs = sorted(tracelet.runs(), key=lambda run: run.started)
+    assert [run.params["Hydra/lr"] for run in runs] == [0.5, 0.25]
+    assert [run.configurations["OmegaConf"]["resolved"]["twice"] for run in runs] == [1.0, 0.5]
+
+
+def test_single_overrides_can_be_left_out(tmp_path: Path) -> None:
+    text = script(tmp_path, WHERE["the run begins in the job"])
+    run_script(tmp_path, text, *OVERRIDES[:2], environment={"TRACELET_CAPTURE_ARGUMENTS": "db=no"})
+
+    assert tracelet.load_run().params.flat() == {"Hydra/overrides": ["lr=0.5"], "Hydra/lr": 0.5}
+
+
+COMPOSE = """
+import tracelet
+from hydra import compose, initialize
+with initialize(version_base="1.3", config_path="conf"):
+    cfg = compose("config", overrides=["db=mysql", "output=here", "twice=1"])
+exp = tracelet.start_logging(capture=["hydra"])
+exp.stop()
+"""
+
+
+def test_what_hydra_compose_returns_is_captured(tmp_path: Path) -> None:
+    script(tmp_path, {})
+    run_script(tmp_path, COMPOSE)
+
+    run = tracelet.load_run()
+    assert run.configurations["OmegaConf"]["resolved"]["db"] == {"name": "mysql", "port": 1}
+    assert run.params["Hydra/db"] == "mysql"
+
+
+def test_what_cannot_be_resolved_stays_as_it_is(tmp_path: Path) -> None:
+    text = script(tmp_path, WHERE["the run begins in the job"])
+    run_script(tmp_path, text, "+missing=${oc.env:NO_SUCH_VARIABLE}")
+
+    found: Any = tracelet.load_run().configurations["OmegaConf"]
+    assert found["resolved"] == found["unresolved"]
+    assert found["resolved"]["missing"] == "${oc.env:NO_SUCH_VARIABLE}"
+    assert "hunter2" not in json.dumps(found)
