@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import training
 from comparing import differences
 from trackers import TRACKERS, Trackers, Training
 
@@ -28,10 +29,10 @@ def runs(folder: Path, trackers: Trackers) -> dict[str, Path]:
     }
     trainings["killed"].wait_until_it_says("ready")
     trainings["killed"].process.kill()
-    for ending, training in trainings.items():
-        training.wait_until_delivered()
-        assert training.process.returncode == EXIT_CODES[ending], training.output
-    return {ending: training.run_dir for ending, training in trainings.items()}
+    for ending, one in trainings.items():
+        one.wait_until_delivered()
+        assert one.process.returncode == EXIT_CODES[ending], one.output
+    return {ending: one.run_dir for ending, one in trainings.items()}
 
 
 @pytest.mark.parametrize("ending", EXIT_CODES)
@@ -40,6 +41,16 @@ def test_a_tracker_has_the_run_as_it_was_logged(
     trackers: Trackers, runs: dict[str, Path], name: str, ending: str
 ) -> None:
     assert not differences(trackers.read_back(name, runs[ending]), ending)
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_files_called_like_those_of_the_backend_are_beside_them(
+    trackers: Trackers, runs: dict[str, Path], name: str
+) -> None:
+    read = trackers.read_back(name, runs["finished"])
+    assert read.configs["net"] == training.CONFIG
+    for path in ("configs/net.json", "log.txt"):
+        assert read.artifacts[f"artifacts/{path}"] == training.ARTIFACTS[path]
 
 
 @pytest.mark.parametrize("ending", EXIT_CODES)

@@ -17,7 +17,7 @@ from tracelet.journal.rundir import RunDir
 from tracelet.testing import ReadBack
 from tracelet.testing.subjects import find_subject
 
-TRACKERS = ("local", "mlflow", "wandb", "tensorboard")
+TRACKERS = ("local", "mlflow", "wandb", "clearml", "tensorboard")
 PATIENCE = 150.0
 """Seconds that a delivery may take: two cores, shared, import four SDKs slowly."""
 SCRIPT = Path(__file__).with_name("training.py")
