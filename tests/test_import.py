@@ -56,3 +56,33 @@ def test_a_backend_of_ones_own_is_not_imported_for_the_training(tmp_path: Path) 
     )
     script = 'import tracelet\nwith tracelet.start_logging(backend="own:Own") as exp: pass\n'
     assert "colorsys" not in loaded(tmp_path, script)
+
+
+def test_sources_of_capture_are_imported_with_what_they_watch(tmp_path: Path) -> None:
+    """And what has the hooks of imports with the first of these modules."""
+    script = """
+import sys, tracelet
+def there(*names): return {name for name in names if name in sys.modules}
+SOURCES = [f"tracelet.capture.{name}" for name in
+           ("argparse", "click", "hydra", "absl", "environment")]
+tracelet.start_logging("net").stop()
+assert not there("wrapt", *SOURCES), there("wrapt", *SOURCES)
+import argparse
+assert there("wrapt", *SOURCES) == {"wrapt", "tracelet.capture.argparse"}
+import typer
+assert there(*SOURCES) == {"tracelet.capture.argparse", "tracelet.capture.click"}
+"""
+    run_script(tmp_path, script)
+
+
+def test_a_source_that_is_off_is_not_imported(tmp_path: Path) -> None:
+    script = """
+import sys, tracelet
+tracelet.start_logging("net", capture=["absl"]).stop()
+tracelet.start_logging("net", capture=False, log_environment=["*"]).stop()
+print(*[name for name in sys.modules if name.startswith("tracelet.capture.")])
+"""
+    said = run_script(tmp_path, script).splitlines()
+    loaded = next(line for line in said if line.startswith("tracelet.capture.")).split()
+    names = ("base", "names", "registry", "watch")
+    assert set(loaded) == {f"tracelet.capture.{name}" for name in names}

@@ -40,6 +40,7 @@ CORE: dict[str, Known] = {
     "environment": Known("tracelet.capture.environment", setting="log_environment"),
 }
 
+_broken: dict[str, Exception] = {}
 _listeners: list[Callable[[str], None]] = []
 """Those who want to know of a source that a watched module has made needed."""
 
@@ -72,8 +73,10 @@ def load(name: str) -> type[CaptureSource]:
     """Return the class of a source.
 
     Raises:
-        BrokenPluginError: its module provides none of that name.
+        Exception: what kept it from observing the module that it watches.
     """
+    if name in _broken:
+        raise _broken[name]
     if name not in CORE:
         return _of_plugins()[name]
     import pluggy
@@ -100,10 +103,7 @@ def module_imported(module: str) -> None:
             try:
                 importlib.import_module(known.module).observe()
             except Exception as error:  # noqa: BLE001 - the program's import goes on
-                from tracelet.capture.base import failed
-
-                failed(name, error)
-                continue
+                _broken[name] = error
             for listener in _listeners:
                 listener(name)
 
