@@ -274,6 +274,15 @@ class Backend(ABC):
         with self._beside("log.txt").open("a", encoding="utf-8") as file:
             file.writelines(f"{line.format()}\n" for line in lines)
 
+    def log_run_file(self, file: ArtifactFile) -> None:
+        """Store a file about the run itself; as an artifact, unless the tracker has a place for it.
+
+        Args:
+            file: what was captured of how the run was started, below ``tracelet/``:
+                ``packages.txt``, ``uncommitted.diff``. Such files come before the close.
+        """
+        self.log_artifact(file)
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; as the artifact ``tags.json``, unless the tracker has a place for them."""
         self._merge_beside("tags.json", tags)

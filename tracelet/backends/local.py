@@ -100,6 +100,9 @@ class LocalBackend(Backend):
     def log_config(self, config: ConfigObject) -> None:
         self._place(config.source, self._dir / config.path)
 
+    def log_run_file(self, file: ArtifactFile) -> None:
+        """Leave it: it is in the run's directory already."""
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Leave them to ``run.json``."""
 

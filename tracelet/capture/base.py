@@ -77,7 +77,9 @@ class Recorder(Protocol):
         """Record a file.
 
         Args:
-            path: its destination in the run, relative, as in ``exp.log_artifact``.
+            path: its destination in the run, relative, as in ``exp.log_artifact``. Below
+                ``tracelet/`` it is about the run itself: it is kept in that folder of the run's
+                directory, goes to each tracker when the run ends, and counts as no artifact.
             content: what is in it; in a text in UTF-8 secrets are hidden.
         """
 

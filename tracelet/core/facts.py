@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import socket
@@ -26,6 +27,14 @@ def process_rank() -> int:
     return 0
 
 
+def _user() -> str | None:
+    """Return who runs this: the name at the login, else the number that a container gives."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return str(os.getuid()) if hasattr(os, "getuid") else None
+
+
 def run_facts(redactor: Redactor) -> dict[str, Any]:
     """Return process, machine and command line, without secrets."""
     facts: dict[str, Any] = {
@@ -35,6 +44,8 @@ def run_facts(redactor: Redactor) -> dict[str, Any]:
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": sys.platform,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "user": _user(),
     }
     try:
         facts["cwd"] = str(Path.cwd())

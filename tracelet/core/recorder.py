@@ -18,6 +18,7 @@ from tracelet.core.artifacts import safe_destination
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.sections import taken
 from tracelet.errors import NotRunningError
+from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
 from tracelet.settings import Settings
 
@@ -128,7 +129,10 @@ class RunRecorder:
             return
         with contextlib.suppress(UnicodeDecodeError):  # not a text
             content = redactor.text(content.decode()).encode()
+        place = safe_destination(path)
         with self._exp._counting_losses():  # noqa: SLF001 - as a file that the user logs
+            if place.startswith(f"{ABOUT}/"):
+                session.run_dir.put_about(place, content)
+                return
             digest = session.run_dir.blobs.put_bytes(content)
-            place = safe_destination(path)
             self._exp._write(Artifact(clock(), place, digest, len(content)))  # noqa: SLF001

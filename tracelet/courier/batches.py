@@ -10,6 +10,7 @@ import msgspec
 
 from tracelet.backends.base import ArtifactFile, Backend, ConfigObject, Property, TextLine
 from tracelet.journal.blobs import BlobStore
+from tracelet.journal.rundir import ABOUT
 from tracelet.records import (
     DELIVERABLE,
     AnyRecord,
@@ -111,7 +112,7 @@ class Caller:
     def _artifact(self, group: Sequence[Artifact]) -> None:
         (record,) = group
         file = artifact_file(record, self._blobs)
-        path = apart(record.path, self._backend.own_files)
+        path = apart(record.path, {*self._backend.own_files, ABOUT})
         if path == record.path:
             self._backend.log_artifact(file)
             return

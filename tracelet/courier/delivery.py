@@ -38,6 +38,7 @@ from tracelet.courier.batches import Caller, Group, groups
 from tracelet.courier.cursor import Cursor, CursorFile, Health
 from tracelet.courier.handover import Refusal, hand_over
 from tracelet.courier.retry import backoff
+from tracelet.courier.run_files import log_run_files
 from tracelet.errors import CheckpointLostError
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.reader import Chunk
@@ -100,6 +101,7 @@ class Delivery:
         self._ended: Status | None = self._cursor.ended
         self._backend: Backend | None = None
         self._is_open = False
+        self._run_files: dict[str, str] = {}
         # What was done since the cursor was saved last:
         self._chunk: Chunk | None = None
         self._done = 0
@@ -219,6 +221,7 @@ class Delivery:
         self._cursor = Cursor(link=self._cursor.link, last_error=self._cursor.last_error)
         self._ended = None
         self._skipped_before = 0
+        self._run_files.clear()
         self._rejected_file.unlink(missing_ok=True)
         # What was kept beside the run is made anew, too; else its lines would be there twice.
         shutil.rmtree(self._run_dir.scratch / self._found.name, ignore_errors=True)
@@ -254,6 +257,7 @@ class Delivery:
     def _close(self, status: Status) -> None:
         backend = self._backend
         assert backend is not None
+        self._finish_with(partial(log_run_files, self._run_dir, backend, self._run_files))
         self._finish_with(backend.log_leftovers)
         self._commit()
         self._finish_with(partial(backend.close, status))

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tracelet.journal.blobs import BlobStore
-from tracelet.journal.files import FileLock
+from tracelet.journal.files import FileLock, replace_file
 from tracelet.journal.reader import CHUNK_BYTES, JournalReader
 from tracelet.journal.writer import SEGMENT_BYTES, JournalWriter
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]+")
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _ENDING_SECONDS = 1.0
+ABOUT = "tracelet"
+"""The folder of files about a run itself, in its directory and in every tracker."""
 
 
 class RunDir:
@@ -24,7 +26,8 @@ class RunDir:
 
     ``run.json`` is the view for people; ``journal/`` the truth; ``blobs/`` contents by hash;
     ``cursors/`` how far each backend is; ``rejected/`` what a backend could not take;
-    ``exit/`` exit codes; ``courier.log`` what the courier and the SDKs said.
+    ``exit/`` exit codes; ``courier.log`` what the courier and the SDKs said; ``console.log`` what
+    the program printed; ``tracelet/`` files about the run itself.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,6 +39,8 @@ class RunDir:
         self.scratch = path / "scratch"
         self.exit = path / "exit"
         self.courier_log = path / "courier.log"
+        self.console = path / "console.log"
+        self.about = path / ABOUT
         self._journal = path / "journal"
         self._journal_link = path / "journal.path"
 
@@ -71,6 +76,16 @@ class RunDir:
     def lock(self) -> FileLock:
         """Return the lock of the run's courier."""
         return FileLock(self.path / "courier.lock")
+
+    def put_about(self, name: str, content: bytes) -> None:
+        """Keep a file about the run itself; ``name`` is relative to the run's directory."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+
+    def console_lock(self) -> FileLock:
+        """Return the lock of the process that records what the program prints."""
+        return FileLock(self.path / "console.lock")
 
     @contextlib.contextmanager
     def ending(self) -> Iterator[None]:

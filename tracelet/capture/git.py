@@ -1,0 +1,197 @@
+"""The state of the code: commit, branch, remote, and what is not committed, as a file.
+
+Promises:
+
+- The start waits for commands that look at the repository's head only, milliseconds however large
+  it is, and a second at most if its disk or git hangs.
+- What is not committed is compared from the start on, by git, in a process of its own; the end of
+  the run waits some seconds for that, then it is left out with a warning.
+- Without git or a repository there are no such facts, and no warning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from tracelet.capture.base import CaptureSource, Recorder
+from tracelet.hookspecs import hookimpl
+
+FILE = "tracelet/uncommitted.diff"
+HEAD_SECONDS = 1.0
+DIFF_SECONDS = 10.0
+"""How long the end of a run waits for the comparison, at most."""
+DIFF_BYTES = 2_000_000
+"""A larger one is no change of code, and is left out."""
+_LAST_SECONDS = 0.5
+_COMMIT = re.compile(r"[0-9a-f]{40,}")
+_DIFF = (
+    # A patch that "git apply" takes, whatever the user has set for his own eyes.
+    *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"),
+    *("--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", "HEAD"),
+)
+
+
+class Repository:
+    """What git says of the repository that a directory is in; asked for, not yet awaited."""
+
+    def __init__(self, directory: Path) -> None:
+        self._questions = {
+            "place": _git(directory, "rev-parse", "--show-toplevel", "HEAD"),
+            "branch": _git(directory, "symbolic-ref", "--quiet", "--short", "HEAD"),
+            "remotes": _git(directory, "config", "--get-regexp", r"^remote\..*\.url$"),
+        }
+
+    def answers(self, deadline: float) -> dict[str, str | None] | None:
+        """Return commit, branch, remote and root; None if this is no repository."""
+        said = {name: _answer(asked, deadline) for name, asked in self._questions.items()}
+        root, _, commit = said["place"].partition("\n")
+        if not root:  # no repository, or one that git does not trust
+            return None
+        return {
+            "commit": commit if _COMMIT.fullmatch(commit) else None,  # "HEAD" before the first
+            "branch": said["branch"] or None,  # none is checked out
+            "remote": _remote(said["remotes"]),
+            "root": root,
+        }
+
+
+class Git(CaptureSource):
+    """Adds the commit to the facts of the run, and records the differences to it."""
+
+    name: ClassVar[str] = "git"
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._diff: subprocess.Popen[bytes] | None = None
+        self._problem: str | None = None
+
+    def start(self, recorder: Recorder) -> None:
+        deadline = time.monotonic() + HEAD_SECONDS
+        for directory in code_directories():
+            facts = Repository(directory).answers(deadline)
+            if facts is None:
+                continue
+            recorder.facts({"git": facts})
+            if facts["commit"] is not None:
+                self._compare(recorder, directory)
+            return
+
+    def stop(self) -> None:
+        """Wait for the comparison; end one that takes too long."""
+        if self._thread is None or self._diff is None:
+            return
+        self._thread.join(DIFF_SECONDS)
+        if self._thread.is_alive():
+            _end(self._diff)
+            self._problem = "what is not committed was not found in time"
+        if self._problem is not None:
+            raise RuntimeError(self._problem)
+
+    def _compare(self, recorder: Recorder, directory: Path) -> None:
+        self._diff = _git(directory, *_DIFF)
+        if self._diff is not None:
+            self._thread = threading.Thread(
+                target=self._collect, args=(recorder, self._diff), name="tracelet-git", daemon=True
+            )
+            self._thread.start()
+
+    def _collect(self, recorder: Recorder, diff: subprocess.Popen[bytes]) -> None:
+        assert diff.stdout is not None
+        with diff.stdout as output:
+            content = output.read(DIFF_BYTES + 1)
+            if len(content) > DIFF_BYTES:
+                diff.kill()
+                self._problem = f"what is not committed is more than {DIFF_BYTES:,} bytes"
+            elif diff.wait() == 0 and content:
+                recorder.file(FILE, content)
+        diff.wait()
+
+
+def code_directories() -> list[Path]:
+    """Return where the code of the program may be: beside its script, and where it was started.
+
+    A script among the installed packages, such as a launcher, is not the user's code.
+    """
+    found: list[Path] = []
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    with contextlib.suppress(OSError):  # the working directory was deleted
+        if script is not None and not Path(script).absolute().is_relative_to(sys.prefix):
+            found.append(Path(script).absolute().parent)
+        if (here := Path.cwd()) not in found:
+            found.append(here)
+    return [directory for directory in found if directory.is_dir()]
+
+
+def _git(directory: Path, *arguments: str) -> subprocess.Popen[bytes] | None:
+    """Start git; None if it is not installed, or nothing can be started."""
+    environment = {
+        **os.environ,
+        "GIT_OPTIONAL_LOCKS": "0",  # the user's own git, meanwhile, must not find it locked
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    try:
+        return subprocess.Popen(
+            ["git", *arguments],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+    except OSError:
+        return None
+
+
+def _answer(asked: subprocess.Popen[bytes] | None, deadline: float) -> str:
+    """Return what git has said; nothing if it has not answered in time."""
+    if asked is None:
+        return ""
+    try:
+        said, _ = asked.communicate(timeout=max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        _end(asked)
+        if asked.stdout is not None:  # not read to its end: what git has started may hold it
+            asked.stdout.close()
+        return ""
+    return said.decode(errors="replace").strip()
+
+
+def _end(asked: subprocess.Popen[bytes]) -> None:
+    """End a git that hangs; one that its disk holds back goes when that answers."""
+    asked.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        asked.wait(_LAST_SECONDS)
+
+
+def _remote(lines: str) -> str | None:
+    """Return the address of ``origin``, else of the first remote, without user and password."""
+    found: dict[str, str] = {}
+    for line in lines.splitlines():
+        key, _, url = line.partition(" ")
+        found.setdefault(key, without_credentials(url))
+    return found.get("remote.origin.url", next(iter(found.values()), None))
+
+
+def without_credentials(url: str) -> str:
+    """Return an address without user and password; ``git@host:path`` has none."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    host, slash, path = rest.partition("/")
+    user = host.rpartition("@")[0]
+    # "ssh://git@host" names the account that all use; only a password is a secret there.
+    keep = f"{user.partition(':')[0]}@" if scheme.endswith("ssh") and user else ""
+    return f"{scheme}://{keep}{host.rpartition('@')[2]}{slash}{path}"
+
+
+@hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    return Git

@@ -1,0 +1,57 @@
+"""What hardware the run runs on: processors, memory, GPUs; without it no time can be compared."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tracelet.capture.base import CaptureSource, Recorder
+from tracelet.hookspecs import hookimpl
+
+GPUS = Path("/proc/driver/nvidia/gpus")
+"""Where NVIDIA's driver for Linux tells of each GPU, also without its other tools."""
+
+
+def machine() -> dict[str, Any]:
+    """Return what is known of the machine; what is not is left out."""
+    found: dict[str, Any] = {"cpus": os.cpu_count()}
+    if hasattr(os, "sysconf"):
+        with contextlib.suppress(OSError, ValueError):  # not known here
+            pages = os.sysconf("SC_PHYS_PAGES")
+            found["memory_mb"] = pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+    if gpus := list(gpu_names(GPUS)):
+        found["gpus"] = gpus
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def gpu_names(directory: Path) -> Iterator[str]:
+    """Yield the model of each GPU that the driver shows in a directory."""
+    for file in sorted(directory.glob("*/information")):
+        try:
+            lines = file.read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            key, _, value = line.partition(":")
+            if key.strip() == "Model":
+                yield value.strip()
+
+
+class Machine(CaptureSource):
+    """Adds the hardware to the facts of the run."""
+
+    name: ClassVar[str] = "machine"
+
+    def start(self, recorder: Recorder) -> None:
+        recorder.facts(machine())
+
+    def stop(self) -> None:
+        """Leave nothing: all is said at the start."""
+
+
+@hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    return Machine
