@@ -183,17 +183,31 @@ def test_a_track_is_a_metric(exp: Experiment) -> None:
     assert [(point.value, point.axis, point.iteration) for point in points(exp)] == [
         (0.9, "epoch", 3),
         (0.8, "iteration", 4),
-        (0.7, "iteration", 0),
+        (0.7, "iteration", 5),
     ]
 
 
-def test_a_counter_goes_on_behind_an_iteration_that_was_given(exp: Experiment) -> None:
-    """Whether the call was the short way or the long one."""
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_counter_goes_on_behind_the_last_point(exp: Experiment, *, resumed: bool) -> None:
+    """Whether the call was the short way or the long one, and whether the run was resumed."""
     exp.log_metric("a", 0.5, 10)
-    exp.log_metric("a", 0.5)
     exp.log_metric("b", 1, 10)
-    exp.log_metric("b", 1)
-    assert iterations(exp, "a") == iterations(exp, "b")
+    exp.log_metric("b", 1, -3, axis="epoch")
+    exp.log_metrics({"a": 0.5, "b": 1}, iteration=4)
+    exp.log_metric("end", 0.5, 2**63 - 1)
+    if resumed:
+        exp.stop()
+        exp = tracelet.start_logging(resume=exp.run_id, project=exp.project)
+    for _ in range(2):
+        exp.log_metric("a", 0.5)
+        exp.log_metric("b", 1)
+        exp.log_metric("b", 1, axis="epoch")
+    exp.log_metric("end", 0.5)
+    exp.log_metric("first", 0.5)
+    assert iterations(exp, "a") == [10, 4, 5, 6]
+    assert iterations(exp, "b") == [10, -3, 4, 5, -2, 6, -1]
+    assert iterations(exp, "end") == [2**63 - 1] * 2
+    assert iterations(exp, "first") == [0]
 
 
 def test_many_threads_count_together(exp: Experiment) -> None:

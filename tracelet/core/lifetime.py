@@ -294,7 +294,7 @@ def _resume(exp: Experiment, run_dir: RunDir) -> None:
         if type(record) is Params:
             exp.params.apply(record)
         elif type(record) is Metric:
-            exp._counters[record.name, record.axis] = record.iteration + 1
+            exp._note_last(record)
         elif type(record) is Artifact:
             exp._destinations.add(record.path)
     reader.close()

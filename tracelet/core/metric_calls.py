@@ -25,7 +25,8 @@ class MetricCalls:
 
     def __init__(self) -> None:
         self._current: int | None = None
-        self._counters: dict[tuple[str, str], int] = {}
+        self._last: dict[str | tuple[str, str], int] = {}
+        """Where each metric's last point is; the key has the axis unless it is the default one."""
 
     def _check_running(self) -> None:
         """Raise unless the run lives."""
@@ -63,7 +64,7 @@ class MetricCalls:
             value: anything with one number in it: bool, int, float, Decimal, a NumPy or Torch
                 scalar, an array or tensor with one element. NaN and the infinities are kept.
             iteration: the integer position on the axis; None: the current iteration, or else a
-                counter of this metric's own, from 0.
+                one more than this metric's last point on the axis, 0 for its first.
             axis: the name of the x-axis.
             time: seconds since the epoch; None: now.
             unknown: none; ``step=3`` and the like are answered with the word that is meant.
@@ -89,6 +90,7 @@ class MetricCalls:
             # The line of a Metric; a tuple is made in less time.
             line = encode_plain(("metric", now, name, value, iteration, axis)) + b"\n"
             self._append(line, 1, now)
+            self._last[name] = iteration
         elif unknown:
             refuse_keywords("log_metric", unknown, ("name", "value", *_KEYWORDS))
         else:
@@ -144,14 +146,18 @@ class MetricCalls:
                 at = iteration_value(name, iteration)
             points.append(Metric(now, name, value, at, axis))
         self._append(encode_points(points), len(points), now if time is None else clock())
-        if iteration is None:
-            for point in points:
-                self._counters[point.name, axis] = point.iteration + 1
+        for point in points:
+            self._note_last(point)
 
     def _next_iteration(self, name: str, axis: str) -> int:
         if self._current is not None and axis is DEFAULT_AXIS:
             return self._current
-        return self._counters.get((name, axis), 0)
+        last = self._last.get(name if axis is DEFAULT_AXIS else (name, axis), -1)
+        return min(last + 1, _LARGEST)
+
+    def _note_last(self, point: Metric) -> None:
+        name, axis = point.name, point.axis
+        self._last[name if axis == DEFAULT_AXIS else (name, axis)] = point.iteration
 
 
 def _timestamp(time: Any) -> float:
