@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from tracelet.backends.base import ArtifactFile, Backend, ConfigObject, Property, TextLine
+from tracelet.courier.kept import all_or_nothing
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import (
@@ -81,7 +82,8 @@ class Caller:
             Properties: self._properties,
             Text: self._texts,
         }
-        calls[type(group[0])](group)
+        with all_or_nothing(self._backend):
+            calls[type(group[0])](group)
 
     def _metrics(self, group: Sequence[Metric]) -> None:
         self._backend.log_metrics(

@@ -31,6 +31,7 @@ class Cursor(msgspec.Struct):
         last_error: the last failure, in one line.
         failures: how many calls in a row have failed.
         skipped: lines before ``position`` that were no records.
+        kept: the sizes of the files that grow with the delivery, at ``position``; None: not known.
     """
 
     position: Position = {}
@@ -45,6 +46,7 @@ class Cursor(msgspec.Struct):
     last_error: str | None = None
     failures: int = 0
     skipped: int = 0
+    kept: dict[str, int] | None = None
 
 
 class CursorFile:

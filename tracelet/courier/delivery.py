@@ -37,6 +37,7 @@ from tracelet.courier.attempts import (
 from tracelet.courier.batches import Caller, Group, groups
 from tracelet.courier.cursor import Cursor, CursorFile, Health
 from tracelet.courier.handover import Refusal, hand_over
+from tracelet.courier.kept import Kept
 from tracelet.courier.retry import backoff
 from tracelet.courier.run_files import log_run_files
 from tracelet.errors import CheckpointLostError
@@ -96,8 +97,11 @@ class Delivery:
         )
         self._reader = run_dir.reader()
         self._file = CursorFile(run_dir.cursors, found.name)
-        self._rejected_file = run_dir.rejected / f"{found.name}.jsonl"
+        self._kept = Kept(run_dir, found.name)
+        self._rejected_file = self._kept.rejected
         self._cursor = self._file.load()
+        if self._cursor.kept is not None or not self._cursor.position:
+            self._kept.cut_back(self._cursor.kept or {})  # what is beyond comes again
         self._ended: Status | None = self._cursor.ended
         self._backend: Backend | None = None
         self._is_open = False
@@ -262,6 +266,7 @@ class Delivery:
         self._commit()
         self._finish_with(partial(backend.close, status))
         self._cursor.closed = status
+        self._cursor.kept = self._kept.sizes()
         self._save()
         self._is_open = False
 
@@ -296,6 +301,7 @@ class Delivery:
         if self._chunk is not None:
             cursor.position = self._chunk.advance(cursor.position, self._done)
         cursor.checkpoint = checkpoint
+        cursor.kept = self._kept.sizes()
         cursor.delivered += self._delivered
         cursor.rejected += len(self._refused)
         cursor.adjusted += backend.adjustments - self._adjusted_before

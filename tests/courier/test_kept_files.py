@@ -1,0 +1,121 @@
+"""What grows beside the run has each line once, wherever a delivery was killed and began again."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+import tracelet
+from tracelet.backends.base import Backend, Capabilities
+from tracelet.backends.null import NullBackend
+from tracelet.backends.registry import resolve
+from tracelet.courier import delivery
+from tracelet.courier.cursor import CursorFile
+from tracelet.courier.delivery import Delivery
+from tracelet.errors import TransientError
+from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.rundir import RunDir
+from tracelet.records import MetricPoint
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing is caught, committed or tidied up behind it."""
+
+
+class Small(NullBackend):
+    """Has no place for texts, holds no fractions, takes no point called ``poison``."""
+
+    name: ClassVar[str] = "small"
+    capabilities: ClassVar[Capabilities] = Capabilities.everything(lightweight=True, batch_limit=3)
+    log_text = Backend.log_text
+
+    def __init__(self, fails: int = 0) -> None:
+        super().__init__()
+        self.fails = fails
+
+    def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        for point in batch:
+            if point.value != int(point.value):
+                self.adjusted_point(point, "integers only")
+        if any(point.name == "poison" for point in batch):
+            raise ValueError("no poison")
+        if self.fails:
+            self.fails -= 1
+            raise TransientError("busy")
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> RunDir:
+    with tracelet.start_logging("kept", backend="null") as exp:
+        for iteration in range(4):
+            exp.log(f"line {iteration}")
+            for name, value in (("loss", 0.5), ("poison", 1), ("whole", 3), ("loss", 0.25)):
+                exp.log_metric(name, value, iteration=iteration)
+    assert exp.dir is not None
+    return RunDir(exp.dir)
+
+
+def deliver(run_dir: RunDir, backend: Backend) -> Delivery:
+    launch = Lifecycle(run_dir).update().launch
+    assert launch is not None
+    found = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: False)
+    found.catch_up()
+    return found
+
+
+def assert_all_is_there_once(run_dir: RunDir, done: Delivery) -> None:
+    scratch = run_dir.scratch / "small"
+    log = (scratch / "log.txt").read_text().splitlines()
+    assert [line.split()[-1] for line in log] == list("0123")
+    adjusted = _lines(scratch / "tracelet/adjusted.jsonl")
+    assert [(line["iteration"], line["value"]) for line in adjusted] == [
+        (iteration, value) for iteration in range(4) for value in (0.5, 0.25)
+    ]
+    rejected = _lines(run_dir.rejected / "small.jsonl")
+    assert [line["record"][4] for line in rejected] == [0, 1, 2, 3]
+    cursor = done.cursor
+    assert (cursor.delivered, cursor.rejected, cursor.adjusted) == (16, 4, 8)
+
+
+def _lines(file: Path) -> list[Any]:
+    return [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
+
+
+def test_a_delivery_that_is_killed_before_its_cursor_is_saved_leaves_no_line_twice(
+    logged: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "COMMIT_SECONDS", 0.0)
+    real, saves = CursorFile.save, itertools.count()
+
+    def save(file: CursorFile, cursor: Any) -> None:
+        if next(saves) % 5 == 4:
+            raise Killed
+        real(file, cursor)
+
+    monkeypatch.setattr(CursorFile, "save", save)
+    done, kills = None, 0
+    while done is None:
+        try:
+            done = deliver(logged, Small())
+        except Killed:
+            kills += 1
+    assert kills > 3
+    assert_all_is_there_once(logged, done)
+
+
+def test_a_call_that_fails_and_is_made_again_notes_nothing_twice(
+    logged: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracelet.courier.retry.FIRST_SECONDS", 0.0)
+    assert_all_is_there_once(logged, deliver(logged, Small(fails=3)))
+
+
+def test_a_cursor_that_is_lost_means_files_anew(logged: RunDir) -> None:
+    assert_all_is_there_once(logged, deliver(logged, Small()))
+    CursorFile(logged.cursors, "small").path.unlink()
+    assert_all_is_there_once(logged, deliver(logged, Small()))
