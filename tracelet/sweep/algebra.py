@@ -12,11 +12,10 @@ from __future__ import annotations
 import operator
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from tracelet.core.fields import named_fields
 from tracelet.errors import InvalidValueError, ValueTypeError, warn
 from tracelet.sweep.configuration import Configuration
 from tracelet.sweep.drawing import draw
@@ -30,6 +29,7 @@ from tracelet.sweep.factors import (
     axis_factor,
 )
 from tracelet.sweep.files import write_factors
+from tracelet.sweep.given import concatenated, entry_of, read_entry, whole_number
 from tracelet.sweep.saving import checked_entry, read_product, saved
 from tracelet.sweep.targets import Target
 from tracelet.sweep.template import fresh
@@ -38,6 +38,8 @@ from tracelet.sweep.values import axis, many, size_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tracelet.sweep.results import Results
 
 _CHECKED_AT_ONCE = 10_000
 """A factor with more entries is checked against its target when it runs, not when it is made."""
@@ -73,7 +75,9 @@ class Sweep:
                 raise ValueTypeError(
                     f"configs= is a list of configurations, not a {type(configs).__name__}"
                 )
-            factor = _concatenated("configs", [_read_entry(one) for one in many(configs) or ()])
+            factor = concatenated(
+                "configs", [read_entry(_without_sweep(one)) for one in many(configs) or ()]
+            )
             self._product = self._extended(factor)
 
     @property
@@ -127,7 +131,9 @@ class Sweep:
             ValueTypeError: for anything else.
             InvalidValueError: there are none, or a name varies already.
         """
-        return self._with(_concatenated("chain()", [_entry(one) for one in configs]))
+        return self._with(
+            concatenated("chain()", [entry_of(_without_sweep(one)) for one in configs])
+        )
 
     def set(self, /, **values: Any) -> Sweep:
         """Give every configuration these values; a list is one value here."""
@@ -143,7 +149,7 @@ class Sweep:
         Raises:
             InvalidValueError: ``n`` is less than 1, or more than there are.
         """
-        count = _whole("sample() draws a number of configurations", n)
+        count = whole_number("sample() draws a number of configurations", n)
         if count > self.size:
             raise InvalidValueError(
                 f"sample({count}) of a sweep that has {self.size} configurations"
@@ -164,6 +170,90 @@ class Sweep:
         for configuration in self:
             check_configuration(self._target, configuration, configuration.index)
         return self
+
+    def run(
+        self,
+        train: Callable[..., Any] | None = None,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        backend: Any = None,
+        executor: Any = None,
+        max_workers: int | None = None,
+        on_error: Literal["collect", "raise"] = "collect",
+        retry_failed: bool = False,
+        config: Any = None,
+        **settings: Any,
+    ) -> Results:
+        """Call a training with every configuration, each as a run of its own, in parallel.
+
+        The runs share a group, and inside each ``tracelet.get_active_experiment()`` is its run,
+        which has the configuration as its parameters. What becomes of each configuration is kept
+        in the sweep's directory: the same call runs only what is not done yet, however the last
+        one ended.
+
+        Args:
+            train: called as ``train(**configuration)``; or with the configuration as its one
+                argument, if that is typed as a dict, a dataclass or a pydantic model. None: the
+                target. With a class as the target, its attributes are bound meanwhile.
+            name: of the sweep and the group of its runs; None: the training's name.
+            project: of the runs.
+            backend: of the runs, as for ``start_logging``.
+            executor: any ``concurrent.futures.Executor``, or one of submitit's; it is not shut
+                down. None: processes of this machine, started anew.
+            max_workers: how many of these at once; None: as many as there are processors.
+            on_error: ``collect`` keeps a failure with its result; ``raise`` stops at the first
+                and raises it, when those that run have ended.
+            retry_failed: run those again that have failed before.
+            config: settings of the runs, as for ``start_logging``.
+            settings: any other setting of the runs, such as ``dir`` or ``tags``.
+
+        Returns:
+            The results, in the order of the configurations.
+
+        Raises:
+            InvalidValueError: a configuration does not fit, or there are too many.
+            ValueTypeError: the training cannot be sent to another process.
+            SweepBusyError: another process runs a sweep of this name.
+            SettingsError: a setting is unknown or has the wrong type.
+            UnknownBackendError: a backend is not known, or not installed.
+        """
+        from tracelet.sweep.plan import MOST, Plan
+        from tracelet.sweep.runner import execute
+
+        chosen = self.target if train is None else train
+        if not callable(chosen) or (train is None and self._target.is_class):
+            raise ValueTypeError(f"run() needs a training to call, not {chosen!r:.80}")
+        if on_error not in ("collect", "raise"):
+            raise InvalidValueError(f"on_error is 'collect' or 'raise', not {on_error!r}")
+        if max_workers is not None:
+            max_workers = whole_number("max_workers is the number of processes", max_workers)
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            raise ValueTypeError(f"executor= takes an object with submit(), not {executor!r:.80}")
+        if self.size > MOST:
+            raise InvalidValueError(
+                f"a sweep of {self.size:,} configurations is not run: sample(n) draws some of them"
+            )
+        try:
+            factors = saved(self._product)
+        except ValueTypeError:  # it runs all the same, but only its own script can resume it
+            factors = None
+        given = {"project": project, "backend": backend, "config": config, **settings}
+        plan = Plan(
+            list(self),
+            target=self._target,
+            train=chosen,
+            name=name,
+            factors=factors,
+            settings=given,
+        )
+        return execute(
+            plan,
+            executor,
+            max_workers=max_workers,
+            on_error=on_error,
+            retry_failed=retry_failed,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the sweep to a ``.yaml``, ``.yml``, ``.json`` or ``.jsonl`` file.
@@ -244,14 +334,20 @@ class Sweep:
         if isinstance(other, Sweep):
             return self._with(*other._product.factors, target=other._target)
         if isinstance(other, Mapping):
-            return self.product(**_named(other, "*"))
+            return self.product(**checked_entry(other, "sweep * {…}"))
         return NotImplemented
 
     def __mod__(self, other: Any) -> Sweep:
-        return self.set(**_named(other, "%")) if isinstance(other, Mapping) else NotImplemented
+        return (
+            self.set(**checked_entry(other, "sweep % {…}"))
+            if isinstance(other, Mapping)
+            else NotImplemented
+        )
 
     def __pow__(self, times: int) -> Sweep:
-        return self._with(Repeats(_whole("** repeats each configuration a number of times", times)))
+        return self._with(
+            Repeats(whole_number("** repeats each configuration a number of times", times))
+        )
 
     def __add__(self, other: Any) -> Sweep:
         if not isinstance(other, Sweep):
@@ -306,60 +402,5 @@ class Sweep:
         return product
 
 
-def _whole(what: str, number: Any) -> int:
-    """Return an integer from 1."""
-    if isinstance(number, bool) or not hasattr(type(number), "__index__"):
-        raise ValueTypeError(f"{what}, an integer from 1, not {number!r:.60}")
-    count = operator.index(number)
-    if count < 1:
-        raise InvalidValueError(f"{what}, an integer from 1, not {count}")
-    return count
-
-
-def _named(values: Mapping[Any, Any], operation: str) -> dict[str, Any]:
-    return checked_entry(values, f"sweep {operation} {{…}}")
-
-
-def _entry(given: Any) -> dict[str, Any] | Product:
-    """Return a configuration, or those of a sweep."""
-    if isinstance(given, Sweep):
-        return given._product  # noqa: SLF001 - of its own class
-    if isinstance(given, Mapping):
-        return checked_entry(given, "a configuration")
-    if hasattr(type(given), "__pydantic_fields__"):
-        return {name: _without_models(one) for name, one in (named_fields(given) or {}).items()}
-    raise ValueTypeError(
-        f"a configuration is a mapping or a pydantic model, not a {type(given).__name__}"
-    )
-
-
-def _read_entry(given: Any) -> dict[str, Any] | Product:
-    if isinstance(given, str | os.PathLike):
-        return read_product(Path(given))
-    return _entry(given)
-
-
-def _without_models(value: Any) -> Any:
-    if hasattr(type(value), "__pydantic_fields__"):
-        return {name: _without_models(one) for name, one in (named_fields(value) or {}).items()}
-    if type(value) is list:
-        return [_without_models(one) for one in value]
-    return value
-
-
-def _concatenated(place: str, given: Sequence[dict[str, Any] | Product]) -> Factor:
-    """Return the factor of configurations and sweeps, one after another."""
-    if not given:
-        raise InvalidValueError(f"{place} has no configurations; give it at least one")
-    groups: list[list[dict[str, Any]] | Product] = []
-    for one in given:
-        if isinstance(one, Product):
-            groups.append(one)
-        elif groups and isinstance(groups[-1], list):
-            groups[-1].append(one)
-        else:
-            groups.append([one])
-    products = [one if isinstance(one, Product) else Product([Entries(one)]) for one in groups]
-    if len(products) == 1 and len(products[0].factors) == 1:
-        return products[0].factors[0]
-    return Concat(products)
+def _without_sweep(given: Any) -> Any:
+    return given._product if isinstance(given, Sweep) else given  # noqa: SLF001 - of its own class

@@ -1,0 +1,40 @@
+"""A task on its way to a worker process, with functions that only cloudpickle can carry."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import Any
+
+from tracelet.sweep.work import Outcome, work
+
+
+def carried(what: Any) -> bytes:
+    """Pickle something for a process that is started anew.
+
+    Raises:
+        AttributeError, TypeError, pickle.PicklingError: it cannot be pickled.
+    """
+    main = sys.modules.get("__main__")
+    if getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None:
+        try:
+            return pickle.dumps(what)
+        except (AttributeError, TypeError, pickle.PicklingError):
+            if (content := _by_value(what)) is None:
+                raise
+            return content
+    # What is defined in a notebook or a console has no file that a worker could import.
+    return _by_value(what) or pickle.dumps(what)
+
+
+def _by_value(what: Any) -> bytes | None:
+    try:
+        import cloudpickle
+    except ImportError:
+        return None
+    return bytes(cloudpickle.dumps(what))
+
+
+def run_carried(task: bytes) -> Outcome:
+    """Run a task in the process to which it was carried."""
+    return work(pickle.loads(task))

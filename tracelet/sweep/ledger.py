@@ -1,0 +1,195 @@
+"""The ledger of a sweep: what became of each configuration, on the disk before anybody is told.
+
+Without it a sweep that was killed would begin anew. Promises:
+
+- A line is one append, and is never changed: what a killed process has written stays true.
+- Each process has a file of its own, since appends of several hosts to one file are not atomic.
+- What counts does not depend on clocks: done is done, and else the latest attempt decides.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from tracelet.journal.files import FileLock, replace_file
+from tracelet.journal.rundir import slug
+
+State = Literal["pending", "running", "done", "failed"]
+_RANKS: dict[State, int] = {"pending": 0, "running": 1, "failed": 2, "done": 3}
+_UNSAFE = re.compile(r"[^\w.-]+")
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a configuration failed.
+
+    Attributes:
+        type, message, traceback: of the exception.
+        pickled: the exception itself, if it can be brought to another process.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+    pickled: bytes | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line: the state that a configuration has come to.
+
+    Attributes:
+        key: the identity of the configuration, and its number among those that are equal.
+        state: the state.
+        attempt: how often it was begun, from 1.
+        time: seconds since the epoch.
+        index: its place in the sweep.
+        config: its values, JSON-like and without secrets; with ``pending`` only.
+        run: the run's directory where it ran.
+        host, pid: the process that ran it.
+        seconds: how long it ran.
+        value: what it returned, JSON-like; or ``{"$pickle": …}``, the name of a file.
+        error: why it failed.
+        metrics: of each metric the last, smallest and largest value, as on the wire.
+    """
+
+    key: str
+    state: State
+    attempt: int
+    time: float
+    index: int = 0
+    config: dict[str, Any] | None = None
+    run: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    seconds: float | None = None
+    value: Any = None
+    error: Failure | None = None
+    metrics: dict[str, list[Any]] = {}
+
+
+class About(msgspec.Struct, kw_only=True):
+    """What ``sweep.json`` says of a sweep.
+
+    Attributes:
+        name, project, group: the sweep's.
+        count: how many configurations.
+        started: when it was run last, seconds since the epoch.
+        factors: the sweep as it is saved; None if no file can hold it, or it holds secrets.
+        train: ``module:name`` of the function, if another process can find it.
+        command: the command line of a sweep over the arguments of a script.
+        settings: the settings that were given, without secrets.
+        argv: the command line of the process that ran it.
+        process: that process.
+        workers: how many configurations ran at once, if that is known.
+    """
+
+    name: str
+    project: str
+    group: str
+    count: int
+    started: float
+    factors: list[Any] | None = None
+    train: str | None = None
+    command: list[str] | None = None
+    settings: dict[str, Any] = {}
+    argv: list[str] = []
+    process: dict[str, Any] = {}
+    workers: int | None = None
+
+
+class SweepDir:
+    """The directory of one sweep: ``sweep.json``, ``ledger/``, ``values/`` and ``lock``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.about_file = path / "sweep.json"
+        self.values = path / "values"
+        self.ledger = path / "ledger"
+
+    @classmethod
+    def of(cls, root: Path, project: str, name: str) -> SweepDir:
+        """Return the directory of a sweep; it need not exist.
+
+        Args:
+            root: where runs are kept.
+            project: the project.
+            name: the sweep's.
+        """
+        return cls(root / slug(project) / ".sweeps" / slug(name))
+
+    def create(self) -> None:
+        """Make the directories; harmless if they are there."""
+        self.ledger.mkdir(parents=True, exist_ok=True)
+        self.values.mkdir(exist_ok=True)
+
+    def lock(self) -> FileLock:
+        """Return the lock of whoever runs the sweep."""
+        return FileLock(self.path / "lock")
+
+    def write_about(self, about: About) -> None:
+        """Replace ``sweep.json``."""
+        content = msgspec.json.format(msgspec.json.encode(about)) + b"\n"
+        replace_file(self.about_file, content)
+
+    def read_about(self) -> About:
+        """Read ``sweep.json``.
+
+        Raises:
+            OSError: there is none.
+            msgspec.DecodeError: it is not ours.
+        """
+        return msgspec.json.decode(self.about_file.read_bytes(), type=About)
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Append lines, one write each, to the file of this process."""
+        host = _UNSAFE.sub("_", socket.gethostname())
+        file = self.ledger / f"{host}-{os.getpid()}.jsonl"
+        fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            for entry in entries:
+                os.write(fd, msgspec.json.encode(entry) + b"\n")
+        finally:
+            os.close(fd)
+
+    def record(self, entry: Entry, value: bytes | None) -> None:
+        """Append the line of a configuration that has ended; its value's file comes first."""
+        if value is not None:
+            (self.path / entry.value["$pickle"]).write_bytes(value)
+        self.append([entry])
+
+    def entries(self) -> dict[str, Entry]:
+        """Return what has become of each configuration by its key."""
+        found: dict[str, Entry] = {}
+        configs: dict[str, dict[str, Any]] = {}
+        decoder = msgspec.json.Decoder(Entry)
+        for file in sorted(self.ledger.glob("*.jsonl")):
+            for line in file.read_bytes().split(b"\n"):
+                try:
+                    entry = decoder.decode(line)
+                except msgspec.DecodeError:
+                    continue  # the end of a file whose writer was killed, or is writing
+                if entry.config is not None:
+                    configs[entry.key] = entry.config
+                known = found.get(entry.key)
+                if known is None or _order(entry) > _order(known):
+                    found[entry.key] = entry
+        return {
+            key: msgspec.structs.replace(entry, config=configs.get(key))
+            for key, entry in found.items()
+        }
+
+
+def _order(entry: Entry) -> tuple[bool, int, int]:
+    return entry.state == "done", entry.attempt, _RANKS[entry.state]
+
+
+def now() -> float:
+    """Return the time for a line: seconds since the epoch."""
+    return time.time()
