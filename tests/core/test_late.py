@@ -251,18 +251,33 @@ def test_what_is_set_while_a_courier_delivers_is_left_to_it(tmp_path: Path) -> N
     run_dir = tmp_path / ".tracelet/default/r"
     eventually(lambda: stored(tmp_path, "recorder", "close") == ["finished"])
     (courier,) = courier_processes(run_dir)
-    run = tracelet.load_run(run_dir)
-    run.params.set(lr=0.2)
-    run.set_user_properties(score=1)
-    assert not run.flush(timeout=0)
-    assert {name for name, one in run.report.items() if one.pending} >= {"held", "recorder"}
+    run_script(
+        tmp_path,
+        """
+        import os, tracelet
+        run = tracelet.load_run("r")
+        run.params.set(lr=0.2)
+        run.set_user_properties(score=1)
+        assert not run.flush(timeout=0)
+        assert {name for name, one in run.report.items() if one.pending} >= {"held", "recorder"}
+        os._exit(0)  # so that nobody but the courier is left to deliver it
+        """,
+        name="later.py",
+    )
     assert courier_processes(run_dir) == [courier], "no other was started"
     gate.touch()
-    assert run.flush()
-    assert run.report.complete
+    run = eventually(lambda: delivered(run_dir))
     for name in ("held", "recorder"):
         assert stored(tmp_path, name, "params")[-1] == {"lr": 0.2}
         assert len(stored(tmp_path, name, "properties")) == 1
+    assert shown(run_dir, "parameters.json") == run.params
+    eventually(lambda: not courier_processes(run_dir))
+
+
+def delivered(run_dir: Path) -> tracelet.Run | None:
+    """The run, once every backend has all of it."""
+    run = tracelet.load_run(run_dir)
+    return run if run.report.complete else None
 
 
 def test_a_backend_that_lived_in_the_process_of_the_training_is_not_waited_for() -> None:
@@ -330,6 +345,37 @@ def test_a_running_run_takes_them_too_and_is_not_disturbed(tmp_path: Path, couri
     assert final.params == {"lr": 0.2, "extra": 1}
     assert len(final.metrics["loss"]) == int((tmp_path / "points").read_text())
     assert stored(tmp_path, "recorder", "open") == [False]
+
+
+def test_a_running_run_that_has_lost_its_courier_is_left_to_its_process(tmp_path: Path) -> None:
+    script = Script(
+        tmp_path,
+        f"""
+        import pathlib, time, tracelet
+        exp = tracelet.start_logging(
+            run_id="r", backend="{target(bad.Recorder)}", backends={{"recorder": {{"store": "."}}}}
+        )
+        exp.log_metric("loss", 0.5, 0)
+        assert exp.flush(60)
+        pathlib.Path("ready").touch()
+        while not pathlib.Path("stop").exists():
+            time.sleep(0.01)
+        assert exp.stop().complete
+        """,
+    )
+    run_dir = tmp_path / ".tracelet/default/r"
+    eventually((tmp_path / "ready").exists)
+    for courier in courier_processes(run_dir):
+        courier.kill()
+    eventually(lambda: not courier_processes(run_dir))
+    run = tracelet.load_run(run_dir)
+    run.set_user_properties(score=3)
+    assert not run.flush(timeout=0)
+    assert not courier_processes(run_dir)
+    (tmp_path / "stop").touch()
+    script.succeed()
+    assert len(stored(tmp_path, "recorder", "properties")) == 1
+    assert run.flush()
 
 
 def test_the_experiment_of_the_same_process_knows_what_was_set_on_its_run() -> None:

@@ -160,6 +160,8 @@ class JournalReader:
                 break
             limit *= 2  # one line is longer than a chunk
         more = len(data) >= limit
+        if not more:  # a run can have more segments than a process may have open files
+            file.close()
         if end == len(data) or more:
             self._torn.discard(name)
         else:
