@@ -44,7 +44,7 @@ def test_sources_are_chosen_by_name_setting_and_variable(tmp_path: Path) -> None
         + """
 assert captured() == {**ALL, **CLICK}
 assert captured(capture=["argparse"]) == ALL
-assert captured(capture=["click"]) == CLICK
+assert captured(capture=["click"]) == captured(capture=["typer"]) == CLICK
 assert captured(capture=["click", "argparse", "click"]) == {**ALL, **CLICK}
 assert captured(capture=False) == captured(capture=[]) == {}
 assert captured({"TRACELET_CAPTURE": "click"}) == CLICK

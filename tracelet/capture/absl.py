@@ -24,6 +24,7 @@ class AbslCapture(CaptureSource):
     """The flags of the program, with their help; those of absl and of libraries are left out."""
 
     name = "absl"
+    arguments = True
 
     def start(self, recorder: Recorder) -> None:
         self._recorder = recorder

@@ -33,7 +33,7 @@ class ArgparseCapture(ArgumentsCapture):
     """The Namespace as the parser has returned it, with the help texts as descriptions."""
 
     name = "argparse"
-    arguments = Arguments()
+    parsed = Arguments()
     missed = False
 
     def start(self, recorder: Recorder) -> None:
@@ -120,7 +120,7 @@ def _take(
             qualifier = str(frame.f_globals.get("__name__")).partition(".")[0]
         parsed = Parsed(rank, qualifier, values, lambda names: _help_texts(parser, path, names))
         dests = tuple(action.dest for action in parser._actions)  # noqa: SLF001 - there since 2.7
-        ArgparseCapture.arguments.add(dests, parsed)
+        ArgparseCapture.parsed.add(dests, parsed)
     except Exception as error:  # noqa: BLE001 - namespaces can be of any type
         failed(ArgparseCapture.name, error)
 

@@ -80,7 +80,7 @@ class Arguments:
         """Return, for each name to record, whose it is and its name there."""
         owners: dict[str, tuple[Parsed, str]] = {}
         for (_, qualifier), group in sorted(self._groups.items(), key=lambda item: item[0][0]):
-            own = {name: parsed for parsed in group.values() for name in parsed.values}
+            own = {name: parsed for parsed in list(group.values()) for name in parsed.values}
             for name, parsed in own.items():
                 key = name
                 if key in owners:
@@ -102,22 +102,23 @@ class Arguments:
 class ArgumentsCapture(CaptureSource):
     """A source that reports what the parsers of a library return, as the section ``Args``."""
 
-    arguments: ClassVar[Arguments]
+    arguments = True
+    parsed: ClassVar[Arguments]
 
     def start(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._reported: dict[str, Any] = {}
-        self.arguments.attach(self)
+        self.parsed.attach(self)
 
     def stop(self) -> None:
-        self.arguments.detach(self)
+        self.parsed.detach(self)
 
     def report(self) -> None:
         """Report what has changed."""
         try:
             owners = {
                 key: (parsed, name)
-                for key, (parsed, name) in self.arguments.owners().items()
+                for key, (parsed, name) in self.parsed.owners().items()
                 if not same(self._reported.get(key, _ABSENT), parsed.values[name])
             }
             if owners:

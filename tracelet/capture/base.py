@@ -51,7 +51,7 @@ class Recorder(Protocol):
         descriptions: Mapping[str, str] | None = None,
         hidden: Collection[str] = (),
     ) -> None:
-        """Record parameters, of which ``capture_arguments`` takes out what is not wanted.
+        """Record parameters.
 
         Args:
             section: the section they are in, such as ``Args``.
@@ -105,10 +105,13 @@ class CaptureSource(ABC):
     Attributes:
         name: what it is called in the setting ``capture``; unique.
         default: whether it is on with ``capture=True``; if not, it has to be named.
+        arguments: whether its parameters are arguments of the program, of which the setting
+            ``capture_arguments`` takes out what is not wanted.
     """
 
     name: ClassVar[str]
     default: ClassVar[bool] = True
+    arguments: ClassVar[bool] = False
 
     @abstractmethod
     def start(self, recorder: Recorder) -> None:

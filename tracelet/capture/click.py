@@ -26,7 +26,7 @@ class ClickCapture(ArgumentsCapture):
     """The values of each command that runs, and once which command that is: ``train.fast``."""
 
     name = "click"
-    arguments = Arguments()
+    parsed = Arguments()
 
     def start(self, recorder: Recorder) -> None:
         for core in _cores():
@@ -92,13 +92,13 @@ def _enter(context: Any) -> None:
             return
         outermost = _local.depth == 0 or chain[0] is _program.root
         if outermost and chain[0] is not _program.root:
-            ClickCapture.arguments.clear()
+            ClickCapture.parsed.clear()
             _program.root, _program.commands = chain[0], ()
         path = ".".join(str(one.info_name) for one in chain[1:])
         if outermost and path and context.invoked_subcommand is None:
             _program.commands = (*_program.commands, path)
             command = {COMMAND: ",".join(_program.commands)}
-            ClickCapture.arguments.add(COMMAND, Parsed(SCRIPT - 1, "", command, lambda _: {}))
+            ClickCapture.parsed.add(COMMAND, Parsed(SCRIPT - 1, "", command, lambda _: {}))
         for depth, (one, its_rank) in enumerate(zip(chain, ranks, strict=True)):
             if its_rank is None or its_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
@@ -115,7 +115,7 @@ def _take(context: Any, rank: int, path: str) -> None:
     params = context.command.params
     hidden = frozenset(param.name for param in params if getattr(param, "hide_input", False))
     parsed = Parsed(rank, path, taken(context.params), lambda _: _help_texts(params), hidden)
-    ClickCapture.arguments.add(path, parsed)
+    ClickCapture.parsed.add(path, parsed)
 
 
 def _help_texts(params: list[Any]) -> Mapping[str, str]:

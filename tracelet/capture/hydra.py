@@ -48,6 +48,7 @@ class HydraCapture(CaptureSource):
     """The configuration object ``OmegaConf``, and the overrides in the section ``Hydra``."""
 
     name = "hydra"
+    arguments = True
 
     def start(self, recorder: Recorder) -> None:
         self._recorder = recorder

@@ -38,11 +38,10 @@ CORE: dict[str, Known] = {
     "hydra": Known("tracelet.capture.hydra", watches=("hydra.compose",)),
     "absl": Known("tracelet.capture.absl", watches=("absl.flags",)),
     "environment": Known("tracelet.capture.environment", setting="log_environment"),
-    "git": Known("tracelet.capture.git"),
-    "machine": Known("tracelet.capture.machine"),
-    "packages": Known("tracelet.capture.packages"),
 }
 
+_ALSO = {"typer": "click"}
+"""What a source is called, too."""
 _broken: dict[str, Exception] = {}
 _listeners: list[Callable[[str], None]] = []
 """Those who want to know of a source that a watched module has made needed."""
@@ -59,7 +58,7 @@ def chosen(settings: Settings) -> list[str]:
     if settings.capture is True:
         plugins = [name for name, cls in _of_plugins().items() if cls.default]
         return [*(name for name in CORE if _is_on(name, settings)), *plugins]
-    named = list(dict.fromkeys(settings.capture))
+    named = list(dict.fromkeys(_ALSO.get(name, name) for name in settings.capture))
     for name in named:
         if name not in CORE and name not in _of_plugins():
             raise _unknown(name, settings)

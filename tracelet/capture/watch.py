@@ -24,9 +24,12 @@ class _Lookout:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Find nothing; at the name of a watched module, hand over to wrapt's finder."""
-        if name not in self.names or self not in sys.meta_path:
+        if name not in self.names:
             return None
-        sys.meta_path.remove(self)
+        try:
+            sys.meta_path.remove(self)
+        except ValueError:  # another thread was first
+            return None
         import wrapt
 
         for watched in self.names:

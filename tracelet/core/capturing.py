@@ -49,8 +49,12 @@ class Capture:
         What the sources report meanwhile is recorded at its end.
         """
         forgive()
-        for name in self._names:
-            self._start(name)
+        try:
+            for name in self._names:
+                self._start(name)
+        except BaseException:  # a warning that is an error, or Ctrl-C
+            self.stop()
+            raise
         return self._facts
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -92,7 +96,7 @@ class Capture:
             if not cls.default and self._exp.settings.capture is True:
                 return
             source = cls()
-            recorder = RunRecorder(self._exp, self._directory, name, self._facts)
+            recorder = RunRecorder(self._exp, self._directory, cls, self._facts)
             self._started[name] = source, recorder
             source.start(recorder)
             if self._begun:

@@ -318,10 +318,10 @@ def _at_exit() -> None:
         if not session.owner:
             continue
         status, reason = ending_of(error)
-        if session.delivers_here:
-            session.flush(exp.settings.drain_timeout)
         if exp._capture is not None:
             exp._capture.stop()
+        if session.delivers_here:
+            session.flush(exp.settings.drain_timeout)
         exact = error is not None or not arm_exit_code(session.run_dir)
         exp._append = exp._not_running
         session.end(status if exact else None, reason, redacted=exp._redactor.count)

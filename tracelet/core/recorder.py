@@ -12,7 +12,7 @@ from pathlib import Path
 from time import time as clock
 from typing import TYPE_CHECKING, Any
 
-from tracelet.capture.base import Level, failed
+from tracelet.capture.base import CaptureSource, Level, failed
 from tracelet.capture.names import wanted
 from tracelet.core.artifacts import safe_destination
 from tracelet.core.parameter_calls import foreign_params
@@ -32,15 +32,20 @@ class RunRecorder:
     Args:
         exp: the run's experiment.
         directory: the run's directory.
-        source: the name of the source, for what is said when it fails.
+        source: the class of the source.
         facts: takes the facts.
     """
 
     def __init__(
-        self, exp: Experiment, directory: Path, source: str, facts: dict[str, Any]
+        self,
+        exp: Experiment,
+        directory: Path,
+        source: type[CaptureSource],
+        facts: dict[str, Any],
     ) -> None:
         self._exp = exp
-        self._source = source
+        self._source = source.name
+        self._chosen = exp.settings.capture_arguments if source.arguments else True
         self._facts: dict[str, Any] | None = facts
         self._waiting: list[Callable[[], object]] | None = []
         self._pid: int | None = os.getpid()
@@ -66,7 +71,7 @@ class RunRecorder:
         hidden: Collection[str] = (),
     ) -> None:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
-        left = wanted(values, self.settings.capture_arguments)
+        left = wanted(values, self._chosen)
         for name in left.keys() & set(hidden):
             left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own
         if left:
