@@ -38,6 +38,10 @@ CORE: dict[str, Known] = {
     "hydra": Known("tracelet.capture.hydra", watches=("hydra.compose",)),
     "absl": Known("tracelet.capture.absl", watches=("absl.flags",)),
     "environment": Known("tracelet.capture.environment", setting="log_environment"),
+    "git": Known("tracelet.capture.git"),
+    "machine": Known("tracelet.capture.machine"),
+    "packages": Known("tracelet.capture.packages"),
+    "console": Known("tracelet.capture.console", setting="capture_console"),
 }
 
 _ALSO = {"typer": "click"}

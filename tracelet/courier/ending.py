@@ -16,6 +16,7 @@ from tracelet.journal.process import is_alive
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Finished, Status
 
+_CONSOLE_SECONDS = 5.0
 _SIGNALS = {130: "SIGINT", 137: "SIGKILL", 143: "SIGTERM"}
 """Exit codes with which shells and Python report a signal."""
 
@@ -61,12 +62,21 @@ def settle(run_dir: RunDir, life: Lifecycle) -> Status:
     ended = life.update().status  # perhaps by the process itself, between the two looks
     if ended != "running":
         return ended
+    _let_console_finish(run_dir)
     status, reason = _ending(run_dir.exit / str(life.launch.process["pid"]))
     with run_dir.ending():
         writer = run_dir.writer()
         writer.append(Finished(life.now(), status, reason))
         writer.close()
     return life.update().status
+
+
+def _let_console_finish(run_dir: RunDir) -> None:
+    """Wait until the last words of the process are in the journal, if somebody records them."""
+    if run_dir.console.exists():
+        lock = run_dir.console_lock()
+        lock.wait(_CONSOLE_SECONDS)
+        lock.release()
 
 
 def _ending(exit_file: Path) -> tuple[Status, str]:

@@ -1,0 +1,113 @@
+"""The way of what is printed from the program's descriptors to whoever reads it, and back again.
+
+A pipe or, where a program prints on a terminal, a terminal of its own: what it asks about colours
+and width it is answered as before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import NamedTuple
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
+_BYTES = 1 << 20
+"""What a pipe holds until it is read, where the system allows it."""
+
+
+class Channel(NamedTuple):
+    """One way.
+
+    Attributes:
+        numbers: the descriptors, of 1 and 2, that print into it.
+        source: where what is printed can be read.
+        target: where it went before, and still has to go.
+        is_terminal: whether that is a terminal.
+    """
+
+    numbers: tuple[int, ...]
+    source: int
+    target: int
+    is_terminal: bool
+
+    def restore(self) -> None:
+        """Let the program print as before."""
+        for number in self.numbers:
+            os.dup2(self.target, number)
+
+
+def divert() -> list[Channel]:
+    """Have what is printed go into channels; one, if both descriptors print to the same place.
+
+    Raises:
+        OSError: there is no descriptor more.
+    """
+    places: dict[tuple[int, int], list[int]] = {}
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # closed, as in a daemon: nobody prints there
+            place = os.fstat(number)
+            places.setdefault((place.st_dev, place.st_ino), []).append(number)
+    return [_diverted(tuple(numbers)) for numbers in places.values()]
+
+
+def _diverted(numbers: tuple[int, ...]) -> Channel:
+    first = numbers[0]
+    # Above the standard streams: one of those that is closed must not become ours.
+    target = fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, 3)
+    is_terminal = os.isatty(first)
+    source, inlet = _terminal(first) if is_terminal else _pipe()
+    for number in numbers:
+        os.dup2(inlet, number)
+    os.close(inlet)
+    return Channel(numbers, source, target, is_terminal)
+
+
+def _pipe() -> tuple[int, int]:
+    source, inlet = (_above(end) for end in os.pipe())
+    with contextlib.suppress(AttributeError, OSError):  # not on this system, or not so much
+        fcntl.fcntl(inlet, fcntl.F_SETPIPE_SZ, _BYTES)
+    return source, inlet
+
+
+def _terminal(like: int) -> tuple[int, int]:
+    """Return the ends of a terminal with the settings of another, that changes no byte."""
+    source, inlet = (_above(end) for end in os.openpty())
+    settings = termios.tcgetattr(like)
+    settings[1] &= ~termios.OPOST  # the real one makes "\\r\\n" of "\\n"; twice would be wrong
+    settings[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(inlet, termios.TCSANOW, settings)
+    copy_size(like, source)
+    return source, inlet
+
+
+def copy_size(terminal: int, other: int) -> None:
+    """Give a terminal the width and height of another."""
+    with contextlib.suppress(OSError):
+        size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8))
+        if size != fcntl.ioctl(other, termios.TIOCGWINSZ, bytes(8)):
+            fcntl.ioctl(other, termios.TIOCSWINSZ, size)
+
+
+def _above(fd: int) -> int:
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
+
+
+def forward(content: bytes, target: int) -> bool:
+    """Write all of what was printed to where it belongs; return whether somebody takes it."""
+    while content:
+        try:
+            content = content[os.write(target, content) :]
+        except BlockingIOError:  # somebody else has made the terminal so
+            import select
+
+            select.select([], [target], [])
+        except OSError:  # whoever read it, such as "head", has left
+            return False
+    return True

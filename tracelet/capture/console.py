@@ -1,0 +1,220 @@
+"""What the program prints, at the level of descriptors: that of its libraries and children, too.
+
+Promises:
+
+- All of it goes on to where it went before, in its order, byte for byte.
+- A process of its own reads it: what was printed before the program was killed is not lost.
+- Should that process die, another takes over, and in the end a thread that only passes it on: the
+  program neither waits nor hears of it.
+- When the run ends, everything is as before; a child that lives on is still passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from typing import ClassVar
+
+from tracelet.capture.base import CaptureSource, Recorder
+from tracelet.capture.channels import Channel, divert, forward
+from tracelet.hookspecs import hookimpl
+from tracelet.journal.process import this_process
+from tracelet.journal.rundir import RunDir
+
+log = logging.getLogger(__name__)
+
+STARTS = 3
+"""How often the process is started, before a thread takes its place."""
+STOP_SECONDS = 10.0
+"""How long the end of a run waits for what was printed to be read."""
+
+LOOK_SECONDS = 0.2
+_PAUSE_SECONDS = 0.01
+_READER = "tracelet.core.console_reader"
+_of_process: list[Console] = []
+
+
+class Console(CaptureSource):
+    """Records what is printed, as lines of the run's log and in ``console.log``."""
+
+    name: ClassVar[str] = "console"
+
+    def __init__(self) -> None:
+        self._channels: list[Channel] = []
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._command: list[str] = []
+        self._run_dir: RunDir | None = None
+        self._marker = b""
+        self._watcher = threading.Thread(target=self._watch, name="tracelet-console", daemon=True)
+        self._ends = False
+
+    def start(self, recorder: Recorder) -> None:
+        if sys.platform == "win32" or not sys.executable:
+            raise RuntimeError("it needs a system with fork, and sys.executable")
+        if _of_process:
+            raise RuntimeError("what this process prints is recorded in another run already")
+        self._run_dir = RunDir(recorder.dir)
+        # Unlike anything that is printed, and nothing to see should it ever reach a terminal.
+        self._marker = b"\x1b]tracelet %s\x07" % os.urandom(16).hex().encode()
+        _flush()
+        self._channels = divert()
+        if not self._channels:
+            return
+        _of_process.append(self)
+        redact = recorder.settings.redact
+        orders = {
+            "channels": [[one.source, one.target, one.is_terminal] for one in self._channels],
+            "process": this_process(),
+            "redact": redact if isinstance(redact, bool) else list(redact),
+            "marker": self._marker.decode(),
+        }
+        self._command = [sys.executable, "-P", "-m", _READER, str(recorder.dir), json.dumps(orders)]
+        try:
+            self._launch()
+        except OSError:
+            self._let_go()
+            raise
+        self._watcher.start()
+
+    def stop(self) -> None:
+        if self not in _of_process:
+            return
+        _flush()
+        marked = all(self._reader is not None and self._mark(one) for one in self._channels)
+        for channel in self._channels:
+            channel.restore()
+        read = marked and self._is_read()
+        self._ends = True
+        if not read and self._reader is None:
+            self._watcher.join(STOP_SECONDS)
+            self._pass_on()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the channels; the reader has its own copies, and ends with the last printer."""
+        for channel in self._channels:
+            channel.restore()
+            os.close(channel.source)
+            os.close(channel.target)
+        self._channels = []
+        _close(self._reader)
+        if self in _of_process:
+            _of_process.remove(self)
+
+    def _is_read(self) -> bool:
+        """Wait until everything before the marks is recorded, by whichever reader lives then."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            reader = self._reader
+            if reader is None or reader.stdout is None:
+                return False
+            if select.select([reader.stdout], [], [], left)[0] and os.read(
+                reader.stdout.fileno(), 1
+            ):
+                return True
+            while self._reader is reader and time.monotonic() < deadline:  # it has died
+                time.sleep(_PAUSE_SECONDS)
+        return False
+
+    def _mark(self, channel: Channel) -> bool:
+        """Print the mark behind all that was printed; False if nobody takes it."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while not select.select([], [channel.numbers[0]], [], 0.05)[1]:
+            if time.monotonic() > deadline:
+                return False
+        with contextlib.suppress(OSError):
+            return os.write(channel.numbers[0], self._marker) == len(self._marker)
+        return False
+
+    def _launch(self) -> None:
+        assert self._run_dir is not None
+        passed = [fd for one in self._channels for fd in (one.source, one.target)]
+        given: list[object] = [*sys.path]
+        path = [entry for entry in given if isinstance(entry, str) and entry]
+        before = self._reader
+        with self._run_dir.courier_log.open("ab") as errors:
+            self._reader = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=passed,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+                start_new_session=True,  # Ctrl-C at the terminal is for the program
+            )
+        _close(before)
+
+    def _watch(self) -> None:
+        """Start the reader again if it dies; the channels hold meanwhile what is printed."""
+        for left in reversed(range(STARTS)):
+            assert self._reader is not None
+            if self._reader.wait() == 0 or self._ends:
+                return
+            if left:
+                try:
+                    self._launch()
+                except OSError:
+                    break
+        _close(self._reader)
+        self._reader = None
+        for channel in self._channels:
+            channel.restore()
+        log.warning(
+            "what is printed is not recorded any more: the process that reads it keeps dying"
+        )
+        while not self._ends and self._pass_on(LOOK_SECONDS):
+            pass
+
+    def _pass_on(self, seconds: float = 0.0) -> bool:
+        """Pass on what is left, and what children print; return whether more can come."""
+        sources = {channel.source: channel.target for channel in self._channels}
+        while sources:
+            ready = select.select(list(sources), [], [], seconds)[0]
+            if not ready:
+                return True
+            for source in ready:
+                try:
+                    content = os.read(source, 1 << 16)
+                except OSError:  # how a terminal tells that nobody prints any more
+                    content = b""
+                content = content.replace(self._marker, b"")
+                if not content or not forward(content, sources[source]):
+                    del sources[source]
+        return False
+
+
+def _close(reader: subprocess.Popen[bytes] | None) -> None:
+    if reader is not None and reader.stdout is not None:
+        reader.stdout.close()
+
+
+def _flush() -> None:
+    """Have what Python and the C library hold back printed now: to where it was meant to go."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken or closed
+            stream.flush()
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)
+
+
+def _in_child() -> None:
+    """A forked child prints on as its parent, but the capture is not its to end."""
+    _of_process.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+@hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    return Console
