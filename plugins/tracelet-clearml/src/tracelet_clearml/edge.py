@@ -37,10 +37,10 @@ class _Settings:
     def __init__(self, found: Any) -> None:
         self._found = found
 
-    def get(self, key: str, *default: Any) -> Any:
+    def get(self, key: str, *default: Any, **named: Any) -> Any:
         if key == "api.http.wait_on_maintenance_forever":
             return False
-        return self._found.get(key, *default)
+        return self._found.get(key, *default, **named)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._found, name)
@@ -123,7 +123,6 @@ def _session() -> Any:
     from clearml.config import config_obj
 
     class BoundedSession(Session):  # type: ignore[misc]
-        _session_initial_timeout = (CONNECT_SECONDS, ANSWER_SECONDS)
         _session_timeout = (CONNECT_SECONDS, ANSWER_SECONDS)
         _write_session_timeout = (CONNECT_SECONDS, ANSWER_SECONDS)
         _offline_mode = False
