@@ -190,6 +190,38 @@ def test_a_run_goes_on_without_a_backend_that_still_delivers(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("courier", ["process", "thread"])
+def test_what_a_backend_lacks_that_is_left_out_when_a_run_goes_on_is_reported_and_synced(
+    tmp_path: Path, courier: str
+) -> None:
+    gate = tmp_path / "gate"
+    options = {"down": {"store": str(tmp_path), "gate": str(gate)}}
+    exp = tracelet.start_logging(
+        run_id="r", backend=["local", target(bad.Down)], backends=options, courier="thread"
+    )
+    exp.log_metric("loss", 0.5, 0)
+    exp.stop(timeout=0)
+
+    exp = tracelet.start_logging(resume="r", courier=courier, strict=True)
+    exp.log_metric("loss", 0.5, 1)
+    assert exp.flush(60)
+    assert exp.backend("down") is None
+    report = exp.stop()
+    assert report["local"].complete
+    assert (report["down"].pending, report["down"].accepted) == (2, 2)
+    assert not report.complete
+    assert tracelet.load_run("r").report["down"].pending == 2
+    assert stored_points(tmp_path, "down") == []
+
+    gate.touch()
+    run_script(
+        tmp_path,
+        "import sys\nfrom tracelet.__main__ import main\nsys.argv[1:] = ['sync']\nsys.exit(main())",
+    )
+    assert stored_points(tmp_path, "down") == [0, 1]
+    assert tracelet.load_run("r").report.complete
+
+
+@pytest.mark.parametrize("courier", ["process", "thread"])
 def test_a_clock_that_is_set_back_makes_no_run_endless_and_ends_none_too_early(
     tmp_path: Path, courier: str
 ) -> None:

@@ -122,7 +122,7 @@ class LateRecords:
         launch = self._life.update().launch
         if launch is None:
             return []
-        names = [entry["name"] for entry in launch.backends]
+        names = launch.names
         return names if self._lives() else list(reachable(launch, names, log.debug))
 
     def _lives(self) -> bool:

@@ -140,7 +140,7 @@ class Session:
         Raises:
             UnknownBackendError: the run has no backend of that name.
         """
-        names = self.names or [entry["name"] for entry in self._launch().backends]
+        names = [entry["name"] for entry in self._launch().backends]
         if name not in names:
             raise UnknownBackendError(
                 str(name), f"the run has no backend {name!r}{nearest(str(name), names)}"
@@ -156,7 +156,7 @@ class Session:
         timeout = seconds_value("flush: timeout", timeout)
         self.writer.sync()
         upto = self.writer.position()
-        names = self.names or [entry["name"] for entry in self._launch().backends]
+        names = self.names or self._launch().names
         complete = self._wait_for(names, upto, timeout)
         for name in names:
             if is_delivered(self.run_dir, name, upto):
@@ -242,9 +242,11 @@ class Session:
             left_running = process is not None and process.exit_code is None
             self._courier.release()
         life = Lifecycle(self.run_dir).update()
+        # Those of earlier starts, and those added since, may lack something, too.
+        names = [entry["name"] for entry in life.launch.backends] if life.launch else self.names
         report = make_report(
             self.run_dir,
-            self.names,
+            names if self.owner else [],
             lost=max(self.writer.lost, life.lost),
             redacted=max(redacted, life.redacted),
         )

@@ -251,7 +251,7 @@ def choose(
     chosen = []
     for entry in life.backends:
         name, target = entry["name"], entry["target"]
-        if target is None or (orders.only is not None and name not in orders.only):
+        if target is None or name not in (life.names if orders.only is None else orders.only):
             continue
         try:
             chosen.append((resolve(target), life.options(name, orders.options.get(name))))

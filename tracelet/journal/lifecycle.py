@@ -47,12 +47,20 @@ class Launch(msgspec.Struct, kw_only=True):
         run: who the run is.
         process: the process whose death is the end of the run.
         backends: ``{"name", "target", "options"}`` of each backend, those among them that were
-            added to the run later; secrets are redacted.
+            added to the run later, or that only an earlier start has; secrets are redacted.
+        left: the names of those that only an earlier start has: what they lack is reported, and
+            ``tracelet sync`` delivers it.
     """
 
     run: RunInfo
     process: ProcessId
     backends: list[dict[str, Any]]
+    left: list[str] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the backends that the run is delivered to as it goes on."""
+        return [entry["name"] for entry in self.backends if entry["name"] not in self.left]
 
     def options(self, name: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the options of a backend.
@@ -121,10 +129,12 @@ class Lifecycle:
         self.tags = {}
         self.starts = self.lost = self.redacted = 0
         added: dict[str, dict[str, Any]] = {}
+        started: dict[str, dict[str, Any]] = {}
         # Merged by time as everywhere; each process keeps its order even if its clock went back.
         for record in heapq.merge(*self._records.values(), key=lambda record: record.time):
             if type(record) is Started:
                 self.launch = msgspec.convert(record.info, Launch)
+                started.update((entry["name"], entry) for entry in self.launch.backends)
                 self.starts += 1
                 self.status, self.ended, self.reason = "running", None, None
                 self.pending_exit = False
@@ -140,7 +150,9 @@ class Lifecycle:
                 added[record.backend["name"]] = record.backend
         if self.launch is not None:
             known = {entry["name"] for entry in self.launch.backends}
-            self.launch.backends += [entry for name, entry in added.items() if name not in known]
+            self.launch.left = [name for name in started if name not in {*known, *added}]
+            more = {**{name: started[name] for name in self.launch.left}, **added}
+            self.launch.backends += [entry for name, entry in more.items() if name not in known]
 
     def _fresh(self) -> Iterator[tuple[str, AnyRecord]]:
         directory = self._run_dir.journal
