@@ -41,6 +41,7 @@ CORE: dict[str, Known] = {
     "git": Known("tracelet.capture.git"),
     "machine": Known("tracelet.capture.machine"),
     "packages": Known("tracelet.capture.packages"),
+    "console": Known("tracelet.capture.console", setting="capture_console"),
 }
 
 _ALSO = {"typer": "click"}
