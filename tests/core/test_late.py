@@ -45,7 +45,8 @@ def shown(run_dir: Path, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("courier", ["thread", "process"])
 def test_a_finished_run_takes_parameters_and_properties(courier: str) -> None:
     run_dir = finished(params={"lr": 0.1, "model": {"depth": 18}}, courier=courier)
-    assert [path.suffix for path in (run_dir / "journal").iterdir()] != [".jsonl"], "compacted"
+    kinds = {path.suffix for path in (run_dir / "journal").iterdir()}
+    assert kinds == {".gz", ".life"}, "the journal is compressed"
 
     run = tracelet.load_run("r")
     assert run.params.set(lr=0.2) is run.params is run.parameters()
