@@ -42,6 +42,10 @@ CORE: dict[str, Known] = {
     "machine": Known("tracelet.capture.machine"),
     "packages": Known("tracelet.capture.packages"),
     "console": Known("tracelet.capture.console", setting="capture_console"),
+    "tensorboard": Known(
+        "tracelet.capture.tensorboard",
+        watches=("tensorboard.summary.writer.event_file_writer", "tensorboardX.event_file_writer"),
+    ),
 }
 
 _ALSO = {"typer": "click"}
