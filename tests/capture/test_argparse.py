@@ -177,3 +177,22 @@ def test_two():
     script = "import pytest, sys; sys.exit(pytest.main(['-q', 'test_program.py']))"
     said = run_script(tmp_path, script)
     assert "2 passed" in said
+
+
+def test_an_installed_package_that_is_started_is_the_program(tmp_path: Path) -> None:
+    package = tmp_path / "site-packages/trainer"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text("from trainer.command import main\nmain()\n")
+    (package / "command.py").write_text(
+        "import argparse, tracelet\ndef main():\n"
+        "  parser = argparse.ArgumentParser()\n"
+        "  parser.add_argument('--lr', type=float)\n"
+        "  parser.parse_known_args(['--lr', '2'])\n"
+        "  with tracelet.start_logging(capture=['argparse']) as exp: print(exp.params.flat())\n"
+    )
+    script = """
+import subprocess, sys
+subprocess.run([sys.executable, "-m", "trainer"], check=True, cwd="site-packages")
+"""
+    assert "{'Args/lr': 2.0}" in run_script(tmp_path, script).splitlines()
