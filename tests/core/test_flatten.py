@@ -9,7 +9,6 @@ import datetime as dt
 import enum
 import functools
 import math
-import sys
 import types
 import uuid
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ids import stable
+from omegaconf import OmegaConf
 
 from tracelet.core.flatten import Flat, flatten, unflatten
 from tracelet.errors import (
@@ -618,24 +618,44 @@ def test_what_has_no_fields_is_a_type_error(value: object) -> None:
         flatten(value)
 
 
-def test_omegaconf_is_resolved_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("omegaconf")
+def test_omegaconf_is_resolved_where_it_can_be() -> None:
+    config = OmegaConf.create(
+        {
+            "lr": 0.1,
+            "same": "${lr}",
+            "missing": "???",
+            "broken": "${oc.env:NO_SUCH_VARIABLE}",
+            "nothing": None,
+            "optimizer": {"lr": "${lr}", "broken": "${nowhere}", "empty": {}},
+            "layers": [1, "${lr}", {"size": "${nowhere}"}],
+        }
+    )
+    expected = {
+        "lr": 0.1,
+        "same": 0.1,
+        "missing": "???",
+        "broken": "${oc.env:NO_SUCH_VARIABLE}",
+        "nothing": None,
+        "optimizer": {"lr": 0.1, "broken": "${nowhere}", "empty": {}},
+        "layers": [1, 0.1, {"size": "${nowhere}"}],
+    }
+    assert unflatten(*flatten(config)) == expected
+    assert unflatten(*flatten({"inside": config})) == {"inside": expected}
+    assert unflatten(*flatten(config.optimizer)) == expected["optimizer"]
+    assert flatten({"list": config.layers}).values == {"list": expected["layers"]}
 
-    class OmegaConfBaseException(Exception):  # noqa: N818
-        pass
 
-    class DictConfig(dict[str, Any]):
-        __module__ = "omegaconf.dictconfig"
+class Color(enum.Enum):
+    RED = "red"
 
-    class OmegaConf:
-        @staticmethod
-        def to_container(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
-            if resolve and "missing" in config:
-                raise OmegaConfBaseException
-            return {key: "resolved" if resolve else item for key, item in config.items()}
 
-    module.OmegaConf = OmegaConf  # type: ignore[attr-defined]
-    module.errors = types.SimpleNamespace(OmegaConfBaseException=OmegaConfBaseException)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "omegaconf", module)
-    assert flatten(DictConfig(a="${b}")).values == {"a": "resolved"}
-    assert flatten({"x": DictConfig(missing="${b}")}).values == {"x.missing": "${b}"}
+@dataclasses.dataclass
+class Structured:
+    color: Color = Color.RED
+    path: Path = Path("x")
+    lr: float = 0.1
+
+
+def test_a_structured_omegaconf_has_plain_values() -> None:
+    found = flatten(OmegaConf.structured(Structured)).values
+    assert found == {"color": "red", "path": "x", "lr": 0.1}

@@ -164,9 +164,18 @@ def text(value: Any) -> str:
 
 
 def _omegaconf(value: Any) -> Any:
-    """Resolve a configuration; if that fails, what it refers to stays as ``${...}``."""
+    """Resolve a configuration; what refers to something that is not there stays as ``${...}``."""
     omegaconf = sys.modules["omegaconf"]
     try:
         return omegaconf.OmegaConf.to_container(value, resolve=True)
     except omegaconf.errors.OmegaConfBaseException:
-        return omegaconf.OmegaConf.to_container(value, resolve=False)
+        raw = omegaconf.OmegaConf.to_container(value, resolve=False)
+    if not isinstance(raw, dict | list):
+        return raw
+    made = {}
+    for key in raw if isinstance(raw, dict) else range(len(raw)):
+        try:
+            made[key] = unwrap(value[key])
+        except omegaconf.errors.OmegaConfBaseException:
+            made[key] = raw[key]
+    return made if isinstance(raw, dict) else list(made.values())
