@@ -129,9 +129,7 @@ def fresh(value: Any) -> Any:
     if type(value) is list:
         return [item if type(item) in ATOMS else fresh(item) for item in value]
     if type(value) is dict:
-        return {
-            key: item if type(item) in ATOMS else fresh(item) for key, item in value.items()
-        }
+        return {key: item if type(item) in ATOMS else fresh(item) for key, item in value.items()}
     if type(value) is tuple:
         return tuple(fresh(item) for item in value)
     try:
