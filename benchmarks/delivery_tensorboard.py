@@ -7,87 +7,32 @@ and stores each value twice, as float32 and exactly.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-import tracelet
-from benchmarks.tools import directory, row
-from tracelet.backends.registry import resolve
-from tracelet.courier.delivery import Delivery
-from tracelet.journal.lifecycle import Lifecycle
-from tracelet.journal.rundir import RunDir
+from benchmarks.delivering import METRICS, compared, deliver, prepare
+from benchmarks.tools import directory
 
 POINTS = 20_000
 ROUNDS = 5
-BUDGET = 0.8
-"""The part of the loop's speed that delivery must reach."""
-METRICS = ["train/loss", "train/accuracy", "val/loss", "val/accuracy"]
 QUEUES = (10, 10_000)
 
 
 def main() -> dict[str, Any]:
     with directory() as root:
-        run_dir = prepare(root)
+        run_dir = prepare(root, POINTS)
         by_hand: dict[int, list[float]] = {queue: [] for queue in QUEUES}
         delivered: list[float] = []
-        for number in range(ROUNDS + 1):  # the first of each warms up, and does not count
+        for number in range(ROUNDS + 1):
             for queue in QUEUES:
                 by_hand[queue].append(write_by_hand(root / f"hand-{queue}-{number}", queue))
-            delivered.append(deliver(run_dir, root / f"tracelet-{number}"))
-    seconds_by_hand = min(statistics.median(seconds[1:]) for seconds in by_hand.values())
-    seconds = statistics.median(delivered[1:])
-    ratio = seconds_by_hand / seconds
-    by_hand_speed, speed = round(POINTS / seconds_by_hand), round(POINTS / seconds)
-    return {
-        "points": POINTS,
-        "by_hand_points_per_second": by_hand_speed,
-        "tracelet_points_per_second": speed,
-        "ratio": round(ratio, 2),
-        "rows": [
-            row("EventFileWriter in a loop, by hand", f"{by_hand_speed:,}/s"),
-            row(
-                "delivery to TensorBoard, from the journal",
-                f"{speed:,}/s, {ratio:.2f} x",
-                f">= {BUDGET} x",
-                ratio >= BUDGET,
-            ),
-        ],
-    }
-
-
-def prepare(root: Path) -> RunDir:
-    """Log the points to no backend, and return the run."""
-    config = {"dir": root / "runs", "capture": False, "system_metrics": False}
-    exp = tracelet.start_logging("delivery", backend="null", config=config)
-    for index in range(POINTS):
-        name = METRICS[index % len(METRICS)]
-        exp.log_metric(name, 1 / (index + 1), iteration=index // len(METRICS))
-    exp.stop()
-    assert exp.dir is not None
-    return RunDir(exp.dir)
-
-
-def deliver(run_dir: RunDir, log_dir: Path) -> float:
-    """Deliver the run from its journal; return the seconds that took."""
-    launch = Lifecycle(run_dir).update().launch
-    assert launch is not None
-    (run_dir.cursors / "tensorboard.json").unlink(missing_ok=True)
-    delivery = Delivery(
-        run_dir,
-        resolve("tensorboard"),
-        launch.run,
-        {"log_dir": str(log_dir)},
-        wait=lambda _: True,
-    )
-    start = time.perf_counter()
-    delivery.run()
-    seconds = time.perf_counter() - start
-    assert delivery.finished
-    assert delivery.cursor.delivered == POINTS, delivery.cursor
-    return seconds
+            options = {"log_dir": str(root / f"tracelet-{number}")}
+            delivered.append(deliver(run_dir, "tensorboard", options, POINTS))
+    quickest = min(by_hand.values(), key=lambda seconds: statistics.median(seconds[1:]))
+    directly = "EventFileWriter in a loop, by hand"
+    return compared(POINTS, quickest, delivered, directly, "TensorBoard")
 
 
 def write_by_hand(log_dir: Path, queue: int) -> float:
@@ -110,12 +55,3 @@ def write_by_hand(log_dir: Path, queue: int) -> float:
         )
     writer.close()
     return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    result = main()
-    print(json.dumps(result))
-    print(
-        f"TensorBoard: {result['tracelet_points_per_second']:,} points/s delivered, "
-        f"{result['by_hand_points_per_second']:,} by hand: {result['ratio']:.2f} x, of {BUDGET}"
-    )

@@ -8,92 +8,30 @@ journal, where the points were logged one by one, and makes the rows itself.
 
 from __future__ import annotations
 
-import json
 import os
-import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-import tracelet
-from benchmarks.tools import directory, row
-from tracelet.backends.registry import resolve
-from tracelet.courier.delivery import Delivery
-from tracelet.journal.lifecycle import Lifecycle
-from tracelet.journal.rundir import RunDir
+from benchmarks.delivering import METRICS, compared, deliver, prepare
+from benchmarks.tools import directory
 
 POINTS = 5_000
 ROUNDS = 20
-BUDGET = 0.8
-"""The part of the SDK's speed that delivery must reach."""
-METRICS = ["train/loss", "train/accuracy", "val/loss", "val/accuracy"]
 
 
 def main() -> dict[str, Any]:
     os.environ["WANDB_ERROR_REPORTING"] = "false"
     with directory() as root:
-        run_dir = prepare(root)
+        run_dir = prepare(root, POINTS)
         direct: list[float] = []
         delivered: list[float] = []
-        for number in range(ROUNDS + 1):  # the first of each warms up, and does not count
+        for number in range(ROUNDS + 1):
             direct.append(log_directly(root / f"direct-{number}"))
-            delivered.append(deliver(run_dir, root / f"tracelet-{number}"))
-    seconds_directly, seconds = statistics.median(direct[1:]), statistics.median(delivered[1:])
-    # Of pairs, one right after the other: what else the machine does disturbs both.
-    ratio = statistics.median(by / of for by, of in zip(direct[1:], delivered[1:], strict=True))
-    direct_speed, speed = round(POINTS / seconds_directly), round(POINTS / seconds)
-    return {
-        "points": POINTS,
-        "sdk_points_per_second": direct_speed,
-        "tracelet_points_per_second": speed,
-        "ratio": round(ratio, 2),
-        "rows": [
-            row("wandb, one log call an iteration, directly", f"{direct_speed:,}/s"),
-            row(
-                "delivery to W&B, from the journal",
-                f"{speed:,}/s, {ratio:.2f} x",
-                f">= {BUDGET} x",
-                ratio >= BUDGET,
-            ),
-        ],
-    }
-
-
-def prepare(root: Path) -> RunDir:
-    """Log the points to no backend, and return the run."""
-    config = {"dir": root / "runs", "capture": False, "system_metrics": False}
-    exp = tracelet.start_logging("delivery", backend="null", config=config)
-    for index in range(POINTS):
-        name = METRICS[index % len(METRICS)]
-        exp.log_metric(name, 1 / (index + 1), iteration=index // len(METRICS))
-    exp.stop()
-    assert exp.dir is not None
-    return RunDir(exp.dir)
-
-
-def deliver(run_dir: RunDir, folder: Path) -> float:
-    """Deliver the run from its journal; return the seconds from ``open`` to the end."""
-    launch = Lifecycle(run_dir).update().launch
-    assert launch is not None
-    (run_dir.cursors / "wandb.json").unlink(missing_ok=True)
-    found = resolve("wandb")
-    backend = found.cls(mode="offline", dir=folder)
-    opened = [0.0]
-    real_open = backend.open
-
-    def timed_open(run: tracelet.RunInfo) -> tracelet.RunLink:
-        link = real_open(run)
-        opened[0] = time.perf_counter()
-        return link
-
-    setattr(backend, "open", timed_open)  # noqa: B010 - to leave the start of the SDK out
-    given = type(found)(found.name, found.cls, None, backend)
-    delivery = Delivery(run_dir, given, launch.run, {}, wait=lambda _: True)
-    delivery.run()
-    seconds = time.perf_counter() - opened[0]
-    assert delivery.finished
-    assert delivery.cursor.delivered == POINTS, delivery.cursor
-    return seconds
+            options = {"mode": "offline", "dir": str(root / f"tracelet-{number}")}
+            delivered.append(deliver(run_dir, "wandb", options, POINTS))
+    directly = "wandb, one log call an iteration, directly"
+    return compared(POINTS, direct, delivered, directly, "W&B")
 
 
 def log_directly(folder: Path) -> float:
@@ -121,12 +59,3 @@ def log_directly(folder: Path) -> float:
         run.log({"iteration": first // len(METRICS), **values})
     run.finish(exit_code=0)
     return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    result = main()
-    print(json.dumps(result))
-    print(
-        f"W&B: {result['tracelet_points_per_second']:,} points/s delivered, "
-        f"{result['sdk_points_per_second']:,} directly: {result['ratio']:.2f} x, of {BUDGET}"
-    )
