@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 
 from benchmarks.delivering import METRICS, compared, deliver, prepare
-from benchmarks.tools import directory
+from benchmarks.tools import directory, row
 
 POINTS = 200_000
 ROUNDS = 5
+BUDGET = 200_000
+"""Points in a second: there is no SDK whose speed could be the measure."""
 
 
 def main() -> dict[str, Any]:
@@ -27,7 +29,15 @@ def main() -> dict[str, Any]:
         for number in range(ROUNDS + 1):
             by_hand.append(write_by_hand(root / f"{number}.jsonl"))
             delivered.append(deliver(run_dir, "local", {}, POINTS))
-    return compared(POINTS, by_hand, delivered, "a loop of write(), by hand", "local files")
+    found = compared(POINTS, by_hand, delivered, "a loop of write(), by hand", "local files")
+    speed, ratio = found["tracelet_points_per_second"], found["ratio"]
+    found["rows"][1] = row(
+        "delivery to local files, from the journal",
+        f"{speed:,}/s, {ratio:.2f} x",
+        f">= {BUDGET:,}/s",
+        speed >= BUDGET,
+    )
+    return found
 
 
 def write_by_hand(file: Path) -> float:
