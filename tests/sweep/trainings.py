@@ -125,3 +125,25 @@ def large(lr: int) -> bytes:
 def starts_its_own(lr: float) -> str:
     with tracelet.start_logging("own", "demo") as exp:
         return str(exp.run_id)
+
+
+def descend(x: float, kind: str = "good", epochs: int = 5) -> str:
+    """Come nearer to (x - 2)², and stop when it is not worth going on."""
+    exp = tracelet.get_active_experiment()
+    assert exp is not None
+    for epoch in range(epochs):
+        loss = (x - 2) ** 2 + (kind == "bad") + 1 / (epoch + 1)
+        exp.log_metric("val_loss", loss, iteration=epoch)
+        if exp.should_stop():
+            return f"stopped at {epoch}"
+    return "to the end"
+
+
+def negative(x: int) -> dict[str, int]:
+    if x == 3:
+        raise ValueError("no 3")
+    return {"score": -x}
+
+
+def gives_nothing(x: int) -> None:
+    pass

@@ -12,7 +12,7 @@ Promises:
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -86,6 +86,7 @@ class Experiment(MetricCalls, ContentCalls):
             foreign=foreign_params,
         )
         self._append: Any = self._not_running
+        self._stops: Callable[[], bool] | None = None
 
     def start(self) -> Self:
         """Start the run; harmless if it runs. A run that was stopped is resumed.
@@ -125,6 +126,18 @@ class Experiment(MetricCalls, ContentCalls):
         """
         self._check_running()
         return self._stop(status, timeout=timeout, wait=wait)
+
+    def should_stop(self) -> bool:
+        """Whether the run is not worth going on with: then end the training.
+
+        A search asks its pruner, with the metrics that were logged so far; a run that is no trial
+        of one is never stopped.
+        """
+        return self._stops is not None and self._stops()
+
+    def stop_when(self, asked: Callable[[], bool] | None) -> None:
+        """Set what :meth:`should_stop` asks; None: nothing."""
+        self._stops = asked
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Sync the journal to the disk and wait for the backends; connected objects are read again.

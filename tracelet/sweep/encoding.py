@@ -29,8 +29,10 @@ _TO: dict[type, tuple[str, Callable[[Any], Any]]] = {
     dt.timedelta: ("$seconds", lambda value: [value.days, value.seconds, value.microseconds]),
     Decimal: ("$decimal", str),
 }
+_INT64 = 2**63
 _FROM: dict[str, Callable[[Any], Any]] = {
     "$float": float,
+    "$int": int,
     "$range": lambda value: range(*value),
     "$bytes": lambda value: base64.b64decode(value, validate=True),
     "$complex": lambda value: complex(*map(decoded, value)),
@@ -63,6 +65,8 @@ def encoded(value: Any, path: str) -> Any:
     """
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": float_token(value)}
+    if type(value) is int and not -_INT64 <= value < _INT64:
+        return {"$int": str(value)}
     if type(value) in ATOMS:
         return value
     if is_array(value) and getattr(value, "shape", None) == ():

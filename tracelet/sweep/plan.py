@@ -106,8 +106,20 @@ class Plan:
 
     def task(self, place: int, attempt: int) -> Task:
         """Return what a worker needs to run one configuration."""
-        config = self.configurations[place]
-        digits = len(str(len(self.configurations) - 1))
+        return self.task_of(
+            self.configurations[place], self.keys[place], attempt, count=len(self.configurations)
+        )
+
+    def task_of(
+        self,
+        config: Configuration,
+        key: str,
+        attempt: int = 1,
+        *,
+        count: int,
+        stops: Callable[[Experiment], Callable[[], bool]] | None = None,
+    ) -> Task:
+        """Return what a worker needs to run a configuration that is, or is not, one of these."""
         tags = {
             **self.tags,
             "sweep": self.name,
@@ -120,20 +132,19 @@ class Plan:
             train=self.train,
             bound=self.target.value if self.target.is_class else None,
             config=fresh(dict(config)),
-            key=self.keys[place],
+            key=key,
             index=config.index,
             attempt=attempt,
-            name=f"{self.name}-{config.index:0{digits}}",
+            name=f"{self.name}-{config.index:0{len(str(count - 1))}}",
             settings=as_config(self.settings, self.group),
             tags=tags,
             directory=str(self.directory.path),
+            stops=stops,
         )
 
     def pending(self, place: int, attempt: int) -> Entry:
         """Return the line that a configuration begins with in the ledger."""
-        config = self.configurations[place]
-        shown: dict[str, Any] = Redactor().value("config", _shown(config))
-        return Entry(self.keys[place], "pending", attempt, now(), config.index, shown)
+        return pending(self.configurations[place], self.keys[place], attempt)
 
     def about(self, workers: int | None) -> About:
         """Return what ``sweep.json`` says."""
@@ -158,6 +169,12 @@ class Plan:
             process=dict(this_process()),
             workers=workers,
         )
+
+
+def pending(config: Configuration, key: str, attempt: int) -> Entry:
+    """Return the line that a configuration begins with in the ledger."""
+    shown: dict[str, Any] = Redactor().value("config", _shown(config))
+    return Entry(key, "pending", attempt, now(), config.index, shown)
 
 
 def as_config(settings: Settings, group: str) -> dict[str, Any]:

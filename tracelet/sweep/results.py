@@ -116,7 +116,7 @@ class Result:
     @property
     def metrics(self) -> Mapping[str, MetricValue]:
         """The last value of each metric of its run."""
-        return MappingProxyType({name: self._metric(name, "last") for name in self._summaries})
+        return MappingProxyType({name: self.metric(name) for name in self._summaries})
 
     @functools.cached_property
     def _summaries(self) -> dict[str, list[Any]]:
@@ -125,7 +125,7 @@ class Result:
             {} if entry is None else {name: from_wire(one) for name, one in entry.metrics.items()}
         )
 
-    def _metric(self, name: str, of: str) -> Any:
+    def metric(self, name: str, of: str = "last") -> Any:
         """Return a metric's last or best value; also one that the training returned by name."""
         if name in self._summaries:
             return self._summaries[name][_OF[of]]
@@ -212,7 +212,7 @@ class Results(Sequence[Result]):
         if of not in ("last", "best"):
             raise InvalidValueError(f"of is 'last' or 'best', not {of!r}")
         which = mode if of == "best" else "last"
-        found = [(one._metric(metric, which), one) for one in self if one.ok]  # noqa: SLF001
+        found = [(one.metric(metric, which), one) for one in self if one.ok]
         numbers = [(value, one) for value, one in found if value is not None and not _is_nan(value)]
         if not numbers:
             known = sorted({name for one in self for name in one.metrics})

@@ -51,6 +51,7 @@ class Task:
         tags: of the run.
         directory: that of the sweep, as the process that runs the sweep sees it.
         submission: how often it was submitted before; a scheduler may take equal tasks for one.
+        stops: makes what ``exp.should_stop()`` asks, if anything can stop the run.
     """
 
     train: Callable[..., Any]
@@ -64,6 +65,7 @@ class Task:
     tags: dict[str, str]
     directory: str
     submission: int = 0
+    stops: Callable[[Experiment], Callable[[], bool]] | None = None
 
 
 class Outcome:
@@ -110,6 +112,8 @@ def work(task: Task) -> Outcome:
     failure: Failure | None = None
     try:
         exp.start()
+        if task.stops is not None and exp.dir is not None:
+            exp.stop_when(task.stops(exp))
         _note(sweep_dir, task, exp, shares=shares)
         value = call(task.train, task.config, task.bound)
     except BaseException as error:

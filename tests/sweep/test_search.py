@@ -1,0 +1,163 @@
+"""A search with Optuna: each trial is a run, the pruner is obeyed, and it goes on where it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import trainings
+from user_scripts import view
+
+import tracelet
+from tracelet import TraceletError, TraceletWarning
+from tracelet.sweep import optimize
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@pytest.fixture
+def thread() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+def test_a_search_finds_the_best_and_each_trial_is_a_run(thread: Executor) -> None:
+    space = {"x": (0.0, 4.0), "kind": ["good", "bad"], "epochs": 2}
+
+    results = optimize(
+        trainings.descend,
+        space,
+        metric="val_loss",
+        n_trials=12,
+        project="demo",
+        executor=thread,
+        max_workers=1,
+        sampler=optuna.samplers.TPESampler(seed=3),
+        pruner=optuna.pruners.NopPruner(),
+    )
+
+    assert len(results) == len(results.study.trials) == 12
+    best = results.best("val_loss")
+    assert results.study.best_params == {name: best.config[name] for name in ("x", "kind")}
+    assert results.study.best_value == best.metrics["val_loss"] < 1.5
+    for result in results:
+        assert result.run.params.flat() == result.config
+        assert result.config["epochs"] == 2
+        assert view(result.dir)["group"] == "descend"
+        assert result.value == "to the end"
+
+
+def test_a_trial_that_the_pruner_gives_up_stops_in_its_worker_process() -> None:
+    optuna.create_study(
+        study_name="descend",
+        storage=(url := f"sqlite:///{Path.cwd()}/study.db"),
+        direction="minimize",
+    ).enqueue_trial({"x": 2.0})
+
+    results = optimize(
+        trainings.descend,
+        {"x": (10.0, 20.0)} | {"x": optuna.distributions.FloatDistribution(2, 20)},
+        metric="val_loss",
+        n_trials=4,
+        max_workers=1,
+        storage=url,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=1),
+    )
+
+    assert results[0].value == "to the end"
+    assert [result.value for result in results][1:] == ["stopped at 0"] * 3
+    states = [trial.state.name for trial in results.study.trials]
+    assert states == ["COMPLETE", *["PRUNED"] * 3]
+    assert [result.run.status for result in results] == ["finished"] * 4
+
+
+def test_a_search_goes_on_until_it_has_its_trials(thread: Executor) -> None:
+    def search(count: int) -> Any:
+        return optimize(
+            trainings.negative, {"x": (0, 2)}, metric="score", n_trials=count, executor=thread
+        )
+
+    first = search(2)
+    optuna.load_study(study_name="negative", storage=first.study._storage).ask()  # was killed
+    again = search(3)
+
+    assert [result.state for result in again] == ["done", "done", "pending", "done"]
+    assert [trial.state.name for trial in again.study.trials] == [
+        *("COMPLETE", "COMPLETE", "FAIL", "COMPLETE")
+    ]
+    assert len(search(3)) == 4
+    assert len(tracelet.runs()) == 3
+
+
+def test_a_trial_that_fails_leaves_the_others(thread: Executor) -> None:
+    results = optimize(
+        trainings.negative,
+        {"x": range(1, 4)},
+        metric="score",
+        mode="min",
+        n_trials=3,
+        executor=thread,
+        max_workers=1,
+        sampler=optuna.samplers.GridSampler({"x": [1, 2, 3]}, seed=0),
+    )
+
+    assert sorted((result.config["x"], result.state) for result in results) == [
+        (1, "done"),
+        (2, "done"),
+        (3, "failed"),
+    ]
+    assert results.study.best_value == -2
+
+
+def test_a_training_without_the_metric_is_told(thread: Executor) -> None:
+    with pytest.warns(TraceletWarning, match="trial 0 .* has no value of 'score'"):
+        optimize(
+            trainings.gives_nothing, {"x": (0, 1)}, metric="score", n_trials=1, executor=thread
+        )
+
+
+def test_a_run_that_is_no_trial_is_never_stopped() -> None:
+    with tracelet.start_logging("alone") as exp:
+        assert exp.should_stop() is False
+        exp.stop_when(lambda: True)
+        assert exp.should_stop() is True
+
+
+@pytest.mark.parametrize(
+    ("space", "more", "error", "message"),
+    [
+        ({}, {}, ValueError, "nothing to search"),
+        ({"x": 1}, {}, ValueError, "nothing to search"),
+        ([], {}, TypeError, "a mapping"),
+        ({"x": []}, {}, ValueError, "'x' has no values"),
+        ({"x": (2, 1)}, {}, ValueError, "'x'"),
+        ({"x": (0.0, 1.0, "log")}, {}, ValueError, "'x'"),
+        ({"x": [[1], [2]]}, {}, TypeError, "'x'.*names"),
+        ({"x": (0, 1)}, {"n_trials": 0}, ValueError, "from 1"),
+        ({"x": (0, 1)}, {"mode": "least"}, ValueError, "'min' or 'max'"),
+        ({"x": (0, 1)}, {"backend": "locl"}, LookupError, "locl"),
+        ({"x": (0, 1)}, {"max_workers": 0}, ValueError, "from 1"),
+    ],
+)
+def test_a_mistake_is_told_at_the_call(
+    space: Any, more: dict[str, Any], error: type, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        optimize(trainings.negative, space, metric="score", **more)
+    assert isinstance(caught.value, TraceletError)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_optuna_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+
+    with pytest.raises(ImportError, match=r"pip install 'tracelet\[optuna\]'"):
+        optimize(trainings.negative, {"x": (0, 1)}, metric="score")
