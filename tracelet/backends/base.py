@@ -128,6 +128,7 @@ class Backend(ABC):
         self.settings: dict[str, Any] = options
         self.adjustments = 0
         self.scratch: Path | None = None
+        self.ended: float | None = None
         self._changed: set[Path] = set()
         self._stored: set[Path] = set()
 
@@ -182,7 +183,11 @@ class Backend(ABC):
 
     @abstractmethod
     def close(self, status: Status) -> None:
-        """End the run with its true status. ``open`` can follow, if the run is resumed."""
+        """End the run with its true status.
+
+        ``self.ended`` is when it ended, seconds since the epoch: that may be long ago. ``open`` can
+        follow, if the run is resumed, or something is set on it later.
+        """
 
     def remove_params(self, keys: Sequence[str]) -> None:
         """Forget parameters that ceased to exist; trackers that cannot keep the old value."""

@@ -264,6 +264,7 @@ class Delivery:
         self._finish_with(partial(log_run_files, self._run_dir, backend, self._run_files))
         self._finish_with(backend.log_leftovers)
         self._commit()
+        backend.ended = self._life.update().ended
         self._finish_with(partial(backend.close, status))
         self._cursor.closed = status
         self._cursor.kept = self._kept.sizes()

@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from mlflow_live import PATIENCE, report_of, wait_for
 
 from tracelet.core.experiment import Experiment
+from tracelet.core.loading import load_run
 from tracelet.errors import SettingsError
 from tracelet.records import MetricPoint
 from tracelet_mlflow.reader import artifacts, read, runs_of
@@ -299,7 +300,7 @@ def test_the_ending_is_the_status(start: Start, uri: str, status: Any, expected:
 
     info = MlflowClient(uri).get_run(run_id(exp)).info
     assert info.status == expected
-    assert info.end_time >= info.start_time
+    assert info.end_time == int(load_run(exp.dir).ended * 1000) >= info.start_time
 
 
 def test_a_resumed_run_goes_on_in_the_same_run_of_mlflow(start: Start, uri: str) -> None:

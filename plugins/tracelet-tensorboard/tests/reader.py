@@ -74,8 +74,13 @@ def hparam_values(folder: Path) -> dict[str, Any]:
 
 def outcome(folder: Path) -> int:
     """Return the status on the hparams page: 1 is success, 2 is failure."""
+    return int(session_end(folder).status)
+
+
+def session_end(folder: Path) -> Any:
+    """Return what the hparams page is told of the end of the run."""
     content = accumulated(folder).PluginTagToContent("hparams")["_hparams_/session_end_info"]
-    return int(HParamsPluginData.FromString(content).session_end_info.status)
+    return HParamsPluginData.FromString(content).session_end_info
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

@@ -235,6 +235,7 @@ def test_the_ending_is_success_or_failure_for_hparams_and_exact_as_text(
     exp.stop(status)
 
     assert reader.outcome(folder_of(exp)) == outcome
+    assert reader.session_end(folder_of(exp)).end_time_secs == tracelet.load_run(exp.dir).ended
     assert reader.texts(folder_of(exp), "tracelet/status") == ["running", status]
 
 

@@ -183,8 +183,9 @@ class MlflowBackend(Backend):
         parent = self._runs.parent(self._experiment_id, self._run)
         if parent is not None and parent != self._parent:  # it came later, or from elsewhere
             self._send_tags({PARENT: parent})
+        ended = None if self.ended is None else int(self.ended * 1000)
         with translated():
-            self._client.set_terminated(self._run_id, status.upper())
+            self._client.set_terminated(self._run_id, status.upper(), ended)
 
     @property
     def native(self) -> Any:

@@ -184,6 +184,7 @@ class TensorboardBackend(Backend):
                     self._take_steps(STATUS, 1),
                     run_id=self._run.run_id,
                     started=self._run.started,
+                    ended=self.ended,
                 )
             ]
         )

@@ -66,13 +66,15 @@ def ending_record(
     *,
     run_id: str,
     started: float,
+    ended: float | None,
 ) -> bytes:
     """Return the one record of an ending: hparams, whether it succeeded, and the status as text."""
     now = time.time()
+    at = now if ended is None else ended
     outcome = api_pb2.STATUS_SUCCESS if status == "finished" else api_pb2.STATUS_FAILURE
     shown = {key: _hparam(value) for key, value in params.items()}
     # The package's own function for the end of a session needs TensorFlow.
-    end = plugin_data_pb2.SessionEndInfo(status=outcome, end_time_secs=now)
+    end = plugin_data_pb2.SessionEndInfo(status=outcome, end_time_secs=at)
     end_value = Summary.Value(
         tag=metadata.SESSION_END_INFO_TAG,
         tensor=metadata.NULL_TENSOR,
