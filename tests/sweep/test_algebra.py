@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ids import stable
 from pydantic import BaseModel
 
 import tracelet
@@ -50,7 +51,7 @@ class Optimizer(enum.Enum):
         (np.float64(0.5), [0.5]),
         (print, [print]),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_many_values_and_single_ones(values: Any, expected: list[Any]) -> None:
     assert [config["a"] for config in Sweep().product(a=values)] == expected
@@ -71,7 +72,7 @@ def test_a_generator_is_read_once_at_the_call() -> None:
     assert len(list(sweep)) == len(list(sweep)) == 3
 
 
-@pytest.mark.parametrize("single", ["abc", 5, b"abc", None, {"a": 1}, 0.5, True], ids=repr)
+@pytest.mark.parametrize("single", ["abc", 5, b"abc", None, {"a": 1}, 0.5, True], ids=stable)
 def test_a_dynamic_value_of_a_single_value_is_a_type_error(single: Any) -> None:
     with pytest.raises(TypeError, match="values to choose from") as caught:
         DynamicValue(single)
@@ -92,7 +93,7 @@ def test_zip_of_unequal_lengths_names_each() -> None:
         Sweep().zip(a=[1, 2], b=[1, 2, 3], c=[1])
 
 
-@pytest.mark.parametrize("empty", [[], (), range(0), iter([]), set(), np.array([])], ids=repr)
+@pytest.mark.parametrize("empty", [[], (), range(0), iter([]), set(), np.array([])], ids=stable)
 def test_an_empty_axis_is_named(empty: Any) -> None:
     with pytest.raises(ValueError, match="'lr' has no values"):
         Sweep().product(lr=empty)

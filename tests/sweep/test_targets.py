@@ -13,6 +13,7 @@ import click
 import msgspec
 import pydantic
 import pytest
+from ids import stable
 
 from tracelet import DynamicValue, Sweep, TraceletError, TraceletWarning
 
@@ -104,7 +105,7 @@ def a_mapping(config: Mapping[str, Any]) -> None: ...
 class Open(pydantic.BaseModel, extra="allow"): ...  # fmt: skip
 
 
-@pytest.mark.parametrize("target", [anything, a_dict, a_mapping, Open, None], ids=repr)
+@pytest.mark.parametrize("target", [anything, a_dict, a_mapping, Open, None], ids=stable)
 def test_some_take_any_name(target: Any) -> None:
     assert list(Sweep(target, strict=True).product(anything=[1])) == [{"anything": 1}]
 
@@ -114,7 +115,7 @@ def test_attributes_of_a_class_can_be_written_with_its_name(key: str) -> None:
     assert list(Sweep(Attributes, strict=True).product(**{key: [1]})) == [{key: 1}]
 
 
-@pytest.mark.parametrize("wrong", ["train", 5, {"lr": [1]}, [{"lr": 1}]], ids=repr)
+@pytest.mark.parametrize("wrong", ["train", 5, {"lr": [1]}, [{"lr": 1}]], ids=stable)
 def test_something_else_is_a_type_error(wrong: Any) -> None:
     with pytest.raises(TypeError, match="a sweep is for a function"):
         Sweep(wrong)
