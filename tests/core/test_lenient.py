@@ -14,7 +14,7 @@ from tracelet.core import lenient
 from tracelet.errors import TraceletWarning
 
 NOT_LOGGING = {
-    *("start", "stop", "backend"),  # begin and end the run, and say where it is
+    *("start", "stop", "backend", "should_stop"),  # begin and end the run, and ask about it
     *("parameters", "get_parameters", "get_parameters_as_dict", "get_configuration"),
 }
 """The methods of an experiment that only read, or whose result is what they are called for."""
