@@ -14,6 +14,7 @@ from clearml_server import ClearmlServer
 
 import tracelet
 from tracelet.core.experiment import Experiment
+from tracelet.courier.cursor import CursorFile
 
 Start = Callable[..., Experiment]
 
@@ -83,6 +84,12 @@ def wait_for(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
         assert time.monotonic() < deadline, f"waited in vain, last {found!r}"
         time.sleep(0.005)
     return found
+
+
+def last_error(exp: Experiment) -> str | None:
+    """Return what the worker says is wrong; without a reader that might be taken for a courier."""
+    assert exp.dir is not None
+    return CursorFile(exp.dir / "cursors", "clearml").load().last_error
 
 
 def end_processes(directory: Path) -> list[psutil.Process]:

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 from clearml_server import ClearmlServer
-from conftest import Start, use_server, wait_for, worker_of
+from conftest import Start, last_error, use_server, wait_for, worker_of
 
 import tracelet
 from tracelet.core.experiment import Experiment
-from tracelet.records import MetricPoint
-from tracelet_clearml.reader import point_of
+from tracelet_clearml.reader import point_of, sessions
 
 ONLINE: dict[str, Any] = {"offline": False}
 
@@ -155,6 +154,25 @@ def test_a_task_that_was_deleted_meanwhile_is_made_anew(
     assert [point[1] for point in points(server, tracelet.load_run(exp.dir))] == [1.0]
 
 
+def test_a_run_on_a_server_that_goes_on_offline_is_whole_there_and_back(
+    server: ClearmlServer, start: Start, tmp_path: Path
+) -> None:
+    exp = start("run", ONLINE, params={"lr": 1}, courier="thread")
+    exp.log_metric("loss", 1.0, 0)
+    finished(exp)
+    again = start("run", {"offline": True}, resume=exp.run_id, courier="thread")
+    again.log_metric("loss", 0.5, 1)
+    finished(again)
+    (folder,) = sessions(tmp_path)
+    assert folder.params() == {"lr": 1}
+    assert [point.value for point in folder.points()] == [1.0, 0.5]
+    back = start("run", ONLINE, resume=exp.run_id, courier="thread")
+    back.log("the third line")
+    finished(back)
+    assert len(server.tasks) == 1
+    assert [point[1] for point in points(server, back)] == [1.0, 0.5]
+
+
 def test_without_a_configuration_the_data_waits_and_the_line_that_makes_one_is_said(
     start: Start,
 ) -> None:
@@ -165,7 +183,7 @@ def test_without_a_configuration_the_data_waits_and_the_line_that_makes_one_is_s
     assert (report.pending, report.delivered) == (1, 0)
 
 
-def test_credentials_that_are_refused_are_told_from_a_server_that_is_not_there(
+def test_a_server_that_is_not_there_is_said_and_the_data_waits(
     server: ClearmlServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_server(monkeypatch, "http://127.0.0.1:9")
@@ -174,14 +192,3 @@ def test_credentials_that_are_refused_are_told_from_a_server_that_is_not_there(
     wait_for(lambda: last_error(exp))
     assert "127.0.0.1" in str(last_error(exp))
     assert exp.stop(timeout=0.1)["clearml"].pending == 1
-
-
-def last_error(exp: Experiment) -> str | None:
-    assert exp.dir is not None
-    return tracelet.load_run(exp.dir).report["clearml"].last_error
-
-
-def test_the_points_are_those_that_were_logged() -> None:
-    point = MetricPoint("a/b", 1.0, 2, "iteration", 3.0)
-    event = {"metric": "a", "variant": "b", "value": 1.0, "iter": 2, "timestamp": 3000}
-    assert point_of(event) == point
