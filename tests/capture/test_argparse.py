@@ -152,7 +152,15 @@ def test_what_was_parsed_before_tracelet_was_imported_is_one_warning(
 
 def test_under_pytest_a_test_has_the_arguments_of_its_program_alone(tmp_path: Path) -> None:
     """Neither pytest's, nor those of the program in another test."""
-    (tmp_path / "conftest.py").write_text("import tracelet\n")
+    (tmp_path / "conftest.py").write_text(
+        """
+import tracelet
+session = tracelet.Experiment("session", capture=["argparse"]).start()
+def pytest_configure():  # after pytest has parsed its arguments
+    assert session.params == {}, session.params
+    session.stop()
+"""
+    )
     (tmp_path / "test_program.py").write_text(
         """
 import argparse, tracelet
@@ -174,7 +182,10 @@ def test_two():
         assert exp.params.flat() == {"Args/epochs": "2"}
 """
     )
-    script = "import pytest, sys; sys.exit(pytest.main(['-q', 'test_program.py']))"
+    script = """
+import subprocess, sys
+subprocess.run([sys.executable, "-m", "pytest", "-q", "test_program.py"], check=True)
+"""
     said = run_script(tmp_path, script)
     assert "2 passed" in said
 
