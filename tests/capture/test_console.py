@@ -11,13 +11,16 @@ import subprocess
 import sys
 import termios
 import textwrap
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from user_scripts import TESTS, Script, ended_view, journaled, run_script
 from waiting import eventually
 
 import tracelet
+from tracelet.courier import ending
 from tracelet.records import Finished, Text
 
 PRINTS = """
@@ -46,6 +49,10 @@ exp = tracelet.start_logging(run_id="r", capture_console=True, capture=["console
 """
 
 
+PATHS = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
+
+
 def run_dir(directory: Path) -> Path:
     return directory / ".tracelet" / "default" / "r"
 
@@ -72,7 +79,7 @@ def run(directory: Path, text: str) -> tuple[bytes, bytes]:
         cwd=directory,
         capture_output=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env=ENVIRONMENT,
     )
     return done.stdout, without_report(done.stderr)
 
@@ -120,6 +127,36 @@ def test_the_last_words_of_a_program_that_is_killed_are_kept(
     eventually(lambda: ended_view(run_dir(tmp_path)))
     assert recorded(tmp_path) == [*LINES[:-1], "no newline é!"]
     assert tracelet.load_run(run_dir(tmp_path)).report["local"].delivered == len(LINES)
+
+
+def test_whoever_finds_a_program_killed_waits_for_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "_CONSOLE_SECONDS", 60.0)
+    script = Script(
+        tmp_path,
+        f"""{PRINTS}{START}
+print("begun", flush=True)
+while not os.path.exists("go"): time.sleep(0.01)
+everything()
+os.kill(os.getpid(), 9)
+""".replace("import ctypes", "import time, ctypes"),
+    )
+    eventually(lambda: "begun" in script.output)
+    (reader,) = [
+        child
+        for child in psutil.Process(script.pid).children()
+        if any("console_reader" in word for word in child.cmdline())
+    ]
+    reader.suspend()
+    (tmp_path / "go").touch()
+    assert script.wait() == -9
+    finder = threading.Thread(target=tracelet.load_run, args=(run_dir(tmp_path),))
+    finder.start()
+    finder.join(0.3)
+    reader.resume()
+    finder.join()
+    assert recorded(tmp_path) == ["begun", *LINES]
 
 
 def test_forked_children_print_into_the_run_and_do_not_end_its_capture(tmp_path: Path) -> None:
@@ -267,7 +304,7 @@ def on_a_terminal(directory: Path, text: str) -> bytes:
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env=ENVIRONMENT,
     )
     os.close(terminal)
     seen = b""
