@@ -49,6 +49,8 @@ def start(tmp_path: Path, folder: Path) -> Callable[..., Experiment]:
         config = {
             "dir": tmp_path / "runs",
             "courier": "process",
+            "capture": False,
+            "system_metrics": False,
             "backends": {
                 "wandb": {key: value for key, value in wandb.items() if value is not None}
             },
@@ -58,6 +60,12 @@ def start(tmp_path: Path, folder: Path) -> Callable[..., Experiment]:
         )
 
     return start
+
+
+def finished(exp: Experiment, **how: Any) -> None:
+    """Stop a run, all of which must be delivered."""
+    report = exp.stop(**how)["wandb"]
+    assert (report.pending, report.rejected) == (0, 0), report
 
 
 def run_below(folder: Path) -> OfflineRun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_below
+from conftest import finished, run_below
 
-import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet.errors import SettingsError
-from tracelet_wandb.backend import WandbBackend
-from tracelet_wandb.reader import records, runs_below
 
 Start = Callable[..., Experiment]
 
@@ -27,11 +24,6 @@ Start = Callable[..., Experiment]
 def start(start: Start) -> Start:
     """Start a run that a thread delivers: a process would import the SDK anew each time."""
     return partial(start, courier="thread")
-
-
-def finished(exp: Experiment, **how: Any) -> None:
-    report = exp.stop(**how)["wandb"]
-    assert (report.pending, report.rejected) == (0, 0), report
 
 
 def test_a_run_has_its_name_id_project_group_job_type_and_notes(start: Start, folder: Path) -> None:
@@ -73,6 +65,22 @@ def test_history_has_the_axis_of_each_row_and_config_of_each_metric(
     assert run.hidden == {"iteration", "epoch", "_times"}
     assert [point.name for point in run.points()][-1] == "epoch"
     assert not {"_times", "_wandb.runtime"} & run.summary.keys()
+
+
+def test_w_and_b_s_own_tool_reads_the_same(start: Start, folder: Path) -> None:
+    exp = start(params={"model": {"depth": 18}})
+    for number, value in enumerate([0.5, math.nan, math.inf, -math.inf, 2**53 + 1]):
+        exp.log_metric("loss", value, iteration=-number)
+    finished(exp, status="failed")
+    run = run_below(folder)
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run.file)]
+    done = subprocess.run(command, check=True, capture_output=True)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [one["history"]["item"] for one in said if one["type"] == "history"]
+    assert [(row["iteration"], float(row["loss"])) for row in rows] == [
+        (row["iteration"], pytest.approx(row["loss"], rel=0, nan_ok=True)) for row in run.rows
+    ]
+    assert [one["exit"]["exit_code"] for one in said if one["type"] == "exit"] == [1]
 
 
 def test_names_of_w_and_b_are_kept_apart_from_metrics(start: Start, folder: Path) -> None:
@@ -151,102 +159,12 @@ def test_tags_and_properties_are_where_people_look(start: Start, folder: Path) -
     assert run.run.notes == "first\nscore: 0.9\nbackbone: great (the net)"
 
 
-def test_artifacts_are_files_of_the_run_and_one_artifact(
-    start: Start, folder: Path, tmp_path: Path
-) -> None:
-    exp = start()
-    paths = ["models/a.pt", "odd/[x]*?.txt", "config.yaml", "media/x", "artifacts/config.yaml"]
-    for path in [*paths, "models/a.pt"]:
-        (tmp_path / "content").write_text(f"{path} {len(list(tmp_path.glob('*')))}")
-        exp.log_artifact(tmp_path / "content", path)
-    finished(exp)
-    run = run_below(folder)
-    assert run.artifacts == 1
-    assert set(run.contents()) == set(paths)
-    assert (run.file.parent / "files/models/a.pt").read_bytes() == run.contents()["models/a.pt"]
-    assert run.manifest["config.yaml"][0] == run.file.parent / "files/artifacts/config.yaml"
-    copies = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
-    assert not [path for path in copies if b"models/a.pt" in path.read_bytes()]
-
-
-def test_an_artifact_and_a_configuration_object_can_have_one_name(
-    start: Start, folder: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "net.json").write_text("mine")
-    exp = start()
-    exp.log_artifact(tmp_path / "net.json", "configs/net.json")
-    exp.connect_configuration({"depth": 18}, name="net")
-    exp.log_artifact(tmp_path / "net.json", "tags.json")  # W&B has a place for tags
-    assert exp.stop()["wandb"].adjusted == 1
-    contents = run_below(folder).contents()
-    assert contents["artifacts/configs/net.json"] == contents["tags.json"] == b"mine"
-    assert json.loads(contents["configs/net.json"]) == {"depth": 18}
-
-
-def test_the_later_content_of_a_destination_wins(
-    start: Start, folder: Path, tmp_path: Path
-) -> None:
-    exp = start()
-    for content in ("first", "second"):
-        (tmp_path / "file").write_text(content)
-        exp.log_artifact(tmp_path / "file", "out.txt")
-    finished(exp)
-    assert run_below(folder).contents() == {"out.txt": b"second"}
-
-
-def test_the_sdk_adds_nothing_of_the_process_that_delivers(start: Start, folder: Path) -> None:
-    exp = start(courier="process")
-    exp.log_metric("loss", 1.0, 0)
-    finished(exp)
-    run = run_below(folder)
-    kinds = {record.WhichOneof("record_type") for record in records(run.file)}
-    assert kinds <= {
-        "header", "run", "telemetry", "metric", "config", "history", "summary", "files", "exit"
-    }  # fmt: skip
-    files = {path.name for path in (run.file.parent / "files").rglob("*") if path.is_file()}
-    assert files == {"wandb-metadata.json"}
-    metadata = json.loads((run.file.parent / "files/wandb-metadata.json").read_text())
-    assert metadata["program"] == sys.argv[0]
-    assert metadata["pid"] == os.getpid()
-    assert "courier" not in json.dumps(metadata)
-    assert run.run.host == metadata["host"]
-    assert not run.run.git.commit
-
-
-def test_program_git_and_process_are_those_of_the_training(tmp_path: Path, folder: Path) -> None:
-    git = {"commit": "c0ffee", "remote": "https://host/repo", "branch": "main"}
-    facts = {"argv": ["train.py", "--lr", "1"], "pid": 4711, "host": "node-7", "git": git}
-    run = tracelet.RunInfo(
-        run_id="r", name="r", project="p", dir=str(tmp_path), started=1.7e9, facts=facts
-    )
-    backend = WandbBackend(mode="offline", dir=folder)
-    backend.open(run)
-    assert backend.native.settings.program == "train.py"
-    assert backend.native.settings.x_stats_pid == 4711
-    backend.close("finished")
-    read = run_below(folder)
-    assert (read.run.git.commit, read.run.git.remote_url) == ("c0ffee", "https://host/repo")
-    assert read.run.host == "node-7"
-    shown = json.loads((read.file.parent / "files/wandb-metadata.json").read_text())
-    assert (shown["program"], shown["args"], shown["pid"]) == ("train.py", ["--lr", "1"], 4711)
-    assert shown["git"] == {"commit": "c0ffee", "remote": "https://host/repo"}
-
-
 @pytest.mark.parametrize("status", ["finished", "failed", "killed"])
 def test_the_exit_code_and_config_say_how_it_ended(start: Start, folder: Path, status: Any) -> None:
     finished(start(), status=status)
     run = run_below(folder)
     assert run.exit_code == {"finished": 0, "failed": 1, "killed": 255}[status]
     assert run.config["tracelet"]["status"] == status
-
-
-def test_a_run_is_in_its_own_directory_unless_told(start: Start, tmp_path: Path) -> None:
-    exp = start(options={"dir": None})
-    finished(exp)
-    (run,) = runs_below(tmp_path)
-    assert exp.dir in run.file.parents
-    assert run.file.parents[1].name == "wandb"
-    assert not list((tmp_path / "home").glob("wandb*"))
 
 
 def test_the_variables_of_the_sdk_hold_where_no_option_is_given(
@@ -266,40 +184,11 @@ def test_the_variables_of_the_sdk_hold_where_no_option_is_given(
     assert (run.run.run_group, run.run.run_id) == ("by-variable", exp.run_id)
 
 
-def test_disabled_writes_nothing_anywhere(
-    start: Start, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    exp = start(courier="process", options={"mode": "disabled"}, params={"lr": 1})
-    exp.log_metric("loss", 1.0, 0)
-    (tmp_path / "file").write_text("x")
-    exp.log_artifact(tmp_path / "file", "x")
-    finished(exp)
-    found = [path for path in [*folder.rglob("*"), *temporary.rglob("*")] if path.is_file()]
-    assert not found
-
-
 def test_an_unknown_mode_or_option_is_refused_at_the_start(start: Start) -> None:
     with pytest.raises(SettingsError, match="online, offline, disabled"):
         start(options={"mode": "shared"})
     with pytest.raises(SettingsError, match=r"backends\.wandb\.nope"):
         start(options={"nope": 1})
-
-
-def test_other_runs_in_the_folder_are_left_alone(start: Start, folder: Path) -> None:
-    finished(start(run_id="same", project="one", params={"of": "one"}))
-    finished(start(run_id="same", project="two", params={"of": "two"}))
-    foreign = folder / "wandb/offline-run-20200101_000000-same/run-same.wandb"
-    foreign.parent.mkdir(parents=True)
-    foreign.write_bytes(b"of somebody else")
-    finished(start(run_id="same", project="two", resume="same", params={"of": "again"}))
-    assert foreign.read_bytes() == b"of somebody else"
-    foreign.unlink()
-    found = {run.own["project"]: run.params() for run in runs_below(folder)}
-    assert found == {"one": {"of": "one"}, "two": {"of": "again"}}
-    assert len(runs_below(folder)) == 2
 
 
 def test_what_comes_after_the_end_is_in_the_same_run(start: Start, folder: Path) -> None:
