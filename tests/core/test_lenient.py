@@ -14,7 +14,13 @@ from tracelet.core import lenient
 from tracelet.errors import TraceletWarning
 
 NOT_LOGGING = {
-    *("start", "stop", "backend", "should_stop"),  # begin and end the run, and ask about it
+    *(
+        "start",
+        "stop",
+        "backend",
+        "should_stop",
+        "stop_when",
+    ),  # begin and end the run, and ask about it
     *("parameters", "get_parameters", "get_parameters_as_dict", "get_configuration"),
 }
 """The methods of an experiment that only read, or whose result is what they are called for."""
