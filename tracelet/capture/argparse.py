@@ -107,8 +107,7 @@ def _take(
     rest. Then it is taken even if a library has called it, as some do on behalf of the program.
     """
     try:
-        frame = _caller(caller, parser)
-        rank = rank_of_frame(frame)
+        frame, rank = _caller(caller, parser)
         if rank == NOBODY or (rank == LIBRARY and not whole):
             return
         values = taken(_values(parser, namespace))
@@ -125,15 +124,15 @@ def _take(
         failed(ArgparseCapture.name, error)
 
 
-def _caller(frame: FrameType, parser: argparse.ArgumentParser) -> FrameType:
-    """Return the frame that wanted the result: not one of the parser's own methods."""
-    while rank_of_frame(frame) >= LIBRARY and frame.f_back is not None:
+def _caller(frame: FrameType, parser: argparse.ArgumentParser) -> tuple[FrameType, int]:
+    """Return the frame that wanted the result, not a method of the parser's own; and its rank."""
+    while (rank := rank_of_frame(frame)) >= LIBRARY and frame.f_back is not None:
         code = frame.f_code
         first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
         if first is not parser:
             break
         frame = frame.f_back
-    return frame
+    return frame, rank
 
 
 def _values(parser: argparse.ArgumentParser, namespace: Any) -> Mapping[str, Any]:

@@ -56,8 +56,10 @@ class Arguments:
         """
         self._forget_other_tests()
         group = self._groups.setdefault((parsed.rank, parsed.qualifier), {})
-        group.pop(parser, None)
+        before = group.pop(parser, None)
         group[parser] = parsed
+        if before is not None and len(group) == 1 and same(before.values, parsed.values):
+            return
         for capture in list(self._captures):
             capture.report()
 
@@ -79,16 +81,17 @@ class Arguments:
     def owners(self) -> dict[str, tuple[Parsed, str]]:
         """Return, for each name to record, whose it is and its name there."""
         owners: dict[str, tuple[Parsed, str]] = {}
-        for (_, qualifier), group in sorted(self._groups.items(), key=lambda item: item[0][0]):
-            own = {name: parsed for parsed in list(group.values()) for name in parsed.values}
-            for name, parsed in own.items():
-                key = name
-                if key in owners:
-                    first, other = owners[key]
-                    if same(first.values[other], parsed.values[name]):
-                        continue
-                    key = f"{qualifier}.{name}"
-                owners[key] = parsed, name
+        for (_, qualifier), group in sorted(self._groups.items(), key=_rank):
+            own = {name: (one, name) for one in list(group.values()) for name in one.values}
+            if not owners:
+                owners = own
+                continue
+            for name, owner in own.items():
+                first, other = owners.get(name, (None, name))
+                if first is None:
+                    owners[name] = owner
+                elif not same(first.values[other], owner[0].values[name]):
+                    owners[f"{qualifier}.{name}"] = owner
         return owners
 
     def _forget_other_tests(self) -> None:
@@ -116,19 +119,25 @@ class ArgumentsCapture(CaptureSource):
     def report(self) -> None:
         """Report what has changed."""
         try:
+            reported = self._reported
             owners = {
-                key: (parsed, name)
-                for key, (parsed, name) in self.parsed.owners().items()
-                if not same(self._reported.get(key, _ABSENT), parsed.values[name])
+                key: owner
+                for key, owner in self.parsed.owners().items()
+                if not same(reported.get(key, _ABSENT), owner[0].values[owner[1]])
             }
             if owners:
                 values = {key: parsed.values[name] for key, (parsed, name) in owners.items()}
                 hidden = {key for key, (parsed, name) in owners.items() if name in parsed.hidden}
-                texts = _descriptions(owners)
+                new = {key: owner for key, owner in owners.items() if key not in self._reported}
+                texts = _descriptions(new)
                 self._recorder.params(SECTION, values, descriptions=texts, hidden=hidden)
                 self._reported |= values
         except Exception as error:  # noqa: BLE001 - values and help texts are foreign code
             failed(self.name, error)
+
+
+def _rank(item: tuple[tuple[int, str], object]) -> int:
+    return item[0][0]
 
 
 def _descriptions(owners: Mapping[str, tuple[Parsed, str]]) -> dict[str, str]:

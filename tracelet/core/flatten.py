@@ -253,6 +253,8 @@ class _Walk:
 
 def _name(key: Any) -> str:
     """Return a key as text; ``0``, ``None`` and ``True`` are keys like any other."""
+    if type(key) is str:
+        return clean_text(key)
     key = unwrap(key)
     if isinstance(key, type) or callable(key):
         return text(key)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from tracelet.capture.base import CaptureSource, Level, failed
 from tracelet.capture.names import wanted
 from tracelet.core.artifacts import safe_destination
+from tracelet.core.flatten import flatten
 from tracelet.core.parameter_calls import foreign_params
-from tracelet.core.sections import taken
+from tracelet.core.sections import plain_key, section_prefix
 from tracelet.errors import NotRunningError
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
@@ -124,9 +125,10 @@ class RunRecorder:
     def _params(
         self, section: str, values: dict[str, Any], descriptions: Mapping[str, str]
     ) -> None:
-        flat = taken(None, values, section, foreign=foreign_params)
-        texts = {f"{section}/{name}": text for name, text in descriptions.items()}
-        self._exp.params.merge(flat, texts)
+        prefix = section_prefix(section)
+        keyed = {plain_key(prefix + name): value for name, value in values.items()}
+        texts = {plain_key(prefix + name): text for name, text in descriptions.items()}
+        self._exp.params.merge(flatten(keyed, foreign=foreign_params), texts)
 
     def _file(self, path: str, content: bytes) -> None:
         session, redactor = self._exp._session, self._exp._redactor  # noqa: SLF001 - the run's own
