@@ -23,7 +23,7 @@ NOT_LOGGING = {
     ),  # begin and end the run, and ask about it
     *("parameters", "get_parameters", "get_parameters_as_dict", "get_configuration"),
 }
-"""The methods of an experiment that only read, or whose result is what they are called for."""
+"""The methods of an experiment that begin and end the run, ask about it, or only read."""
 
 MISTAKES: dict[str, Any] = {
     "log_metric": lambda exp: exp.log_metric("", 1),
