@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -164,7 +165,8 @@ def test_the_exit_code_and_config_say_how_it_ended(start: Start, folder: Path, s
     finished(start(), status=status)
     run = run_below(folder)
     assert run.exit_code == {"finished": 0, "failed": 1, "killed": 255}[status]
-    assert run.config["tracelet"]["status"] == status
+    assert run.own["status"] == status
+    assert run.own["started"] <= run.own["ended"] <= time.time()
 
 
 def test_the_variables_of_the_sdk_hold_where_no_option_is_given(

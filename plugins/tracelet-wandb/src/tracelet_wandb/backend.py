@@ -165,7 +165,7 @@ class WandbBackend(Backend):
     def close(self, status: Status) -> None:
         with sdk.edge():
             self._files.log()
-            self._config.set_status(status)
+            self._config.set_ending(status, self.ended)
         folder = Path(self._live.settings.sync_dir)
         sdk.finish(self._wandb, self._run, self._live, EXIT_CODES[status])
         self._live = None

@@ -80,9 +80,11 @@ class Config:
         self._live.notes = "\n".join(self._note_lines())
         self._write({})
 
-    def set_status(self, status: Status) -> None:
-        """Write how the run ended."""
+    def set_ending(self, status: Status, ended: float | None) -> None:
+        """Write how the run ended, and when."""
         self._own["status"] = status
+        if ended is not None:
+            self._own["ended"] = ended
         self._write({})
 
     def _note_lines(self) -> list[str]:
