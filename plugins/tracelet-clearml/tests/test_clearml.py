@@ -137,26 +137,67 @@ def test_the_task_says_how_the_run_ended(start: Start, status: Any, shown: str) 
     assert found.own["status"] == status
 
 
+def script_of(*argv: str, cwd: Path, **git: Any) -> dict[str, Any]:
+    facts = {"argv": list(argv), "cwd": str(cwd), "python": "3.12.1", "git": git or None}
+    run = tracelet.RunInfo(run_id="r", name="r", project="p", dir="/", started=0.0, facts=facts)
+    return task.script(run)
+
+
 def test_script_and_repository_are_those_of_the_training(tmp_path: Path) -> None:
-    (tmp_path / ".git").mkdir()
-    (tmp_path / "jobs").mkdir()
-    run = tracelet.RunInfo(run_id="r", name="r", project="p", dir="/", started=0.0)
-    run.facts = {
-        "argv": [str(tmp_path / "jobs/train.py"), "--lr=1"],
-        "cwd": str(tmp_path / "jobs"),
-        "python": "3.12.1",
-        "git": {"commit": "c0ffee", "branch": "main", "remote": "https://host/repo", "diff": "+x"},
-    }
-    assert task.script(run) == {
+    jobs = tmp_path / "jobs"
+    git = {"commit": "c0ffee", "branch": "main", "remote": "https://host/repo"}
+    shown = script_of("train.py", "--lr=1", cwd=jobs, root=str(tmp_path), **git)
+    assert shown == {
         "binary": "python",
         "repository": "https://host/repo",
         "branch": "main",
         "version_num": "c0ffee",
         "entry_point": "train.py",
         "working_dir": "jobs",
-        "diff": "+x",
+        "diff": "",
         "requirements": {"pip": "# Python 3.12.1\n"},
     }
+
+
+def test_a_script_is_found_from_the_working_directory(tmp_path: Path) -> None:
+    root = tmp_path / "repo"
+    places = {
+        tmp_path: ("jobs/train.py", "."),
+        root: ("jobs/train.py", "."),
+        root / "data": ("../jobs/train.py", "data"),
+    }
+    for cwd, (entry_point, working_dir) in places.items():
+        shown = script_of(str(root / "jobs/train.py"), cwd=cwd, root=str(root), commit=None)
+        assert (shown["entry_point"], shown["working_dir"]) == (entry_point, working_dir)
+    shown = script_of("train.py", cwd=tmp_path)
+    assert (shown["entry_point"], shown["working_dir"]) == ("train.py", str(tmp_path))
+
+
+TRAINING = """
+import tracelet
+options = {"backends": {"clearml": {"offline": True}}, "capture": ["git", "packages"]}
+tracelet.start_logging("run", "vision", "clearml", config=options).stop()
+"""
+
+
+def test_what_is_not_committed_and_the_packages_are_shown_with_the_script() -> None:
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True)
+
+    git = ("git", "-c", "user.name=n", "-c", "user.email=n@host")
+    Path("train.py").write_text("depth = 1\n")
+    run(*git, "init", "--initial-branch=main")
+    run(*git, "add", "train.py")
+    run(*git, "commit", "--message=first")
+    Path("train.py").write_text(f"depth = 2\n{TRAINING}")
+    run(sys.executable, "train.py")
+    (found,) = sessions(Path.cwd())
+    script = found.task["script"]
+    assert (script["entry_point"], script["working_dir"]) == ("train.py", ".")
+    assert (script["branch"], len(script["version_num"])) == ("main", 40)
+    assert "-depth = 1\n+depth = 2\n" in script["diff"]
+    assert script["requirements"]["pip"].startswith("# Python 3.")
+    assert "\nclearml==" in script["requirements"]["pip"]
 
 
 def test_nothing_in_the_task_is_of_the_process_that_delivers(start: Start) -> None:

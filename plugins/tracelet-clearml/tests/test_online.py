@@ -139,19 +139,24 @@ def test_a_busy_server_is_asked_again_and_nothing_is_there_twice(
     assert [line["msg"] for line in server.log[exp.links["clearml"].id]] == ["once"]
 
 
+@pytest.mark.parametrize("then", ["points", "parameters"])
 def test_a_task_that_was_deleted_meanwhile_is_made_anew(
-    server: ClearmlServer, start: Start
+    server: ClearmlServer, start: Start, then: str
 ) -> None:
     exp = start("run", ONLINE, params={"lr": 1})
     exp.log_metric("loss", 1.0, 0)
     assert exp.flush(60)
     server.tasks.clear()
     server.events.clear()
-    exp.log_params({"lr": 2})
+    if then == "points":
+        exp.log_metric("loss", 0.5, 1)
+    else:
+        exp.log_params({"lr": 2})
     finished(exp)
     (task,) = server.tasks.values()
-    assert task["hyperparams"]["General"]["lr"]["value"] == "2"
-    assert [point[1] for point in points(server, tracelet.load_run(exp.dir))] == [1.0]
+    assert task["hyperparams"]["General"]["lr"]["value"] == {"points": "1", "parameters": "2"}[then]
+    assert [point[1] for point in points(server, tracelet.load_run(exp.dir))][0] == 1.0
+    assert len(server.scalars(task["id"])) == {"points": 2, "parameters": 1}[then]
 
 
 def test_a_run_on_a_server_that_goes_on_offline_is_whole_there_and_back(

@@ -127,6 +127,9 @@ class ClearmlBackend(Backend):
 
     def log_artifact(self, artifact: ArtifactFile) -> None:
         self._open.add_artifact(artifact)
+        script = task.script_with(self._open.script, artifact)
+        if script is not None:
+            self._open.set_script(script)
 
     def log_config(self, config: ConfigObject) -> None:
         item = task.config_item(config)

@@ -20,7 +20,7 @@ CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 20.0
 LOGIN = "make credentials in ClearML's settings and run: clearml-init"
 _PASSING = {401, 403, 408, 425, 429}
 _GONE = {(400, 101), (400, 130)}
-"""The server's codes for a task that is not there."""
+"""The server's codes for a task that is not there; events for one are refused by words alone."""
 _NO_RETRIES = {"total": 0, "connect": 0, "read": 0, "redirect": 5, "backoff_factor": 0}
 
 
@@ -106,15 +106,21 @@ class Server:
         Raises:
             TransientError: the storage does not take it now.
         """
-        from clearml.storage.helper import StorageHelper
-
         try:
-            storage = StorageHelper.get(uri, retries=1)  # None, with a line in its log: no access
-            return str(storage.upload(str(file), uri, retries=1))
-        except FileNotFoundError:
+            return str(_storage(uri).upload(str(file), uri, retries=1))
+        except (TraceletError, FileNotFoundError):
             raise
         except Exception as error:
             raise TransientError(f"not uploaded to {uri}: {_text(error)}") from error
+
+
+def _storage(uri: str) -> Any:
+    from clearml.storage.helper import StorageHelper
+
+    found = StorageHelper.get(uri, retries=1)
+    if found is None:
+        raise TransientError(f"ClearML's SDK has no access to {uri}; courier.log has its reason")
+    return found
 
 
 def _session() -> Any:
@@ -164,7 +170,7 @@ def _data(what: str, answer: Any) -> dict[str, Any]:
         return dict(content.get("data") or {})
     meta = content.get("meta") or {}
     message = f"{what}: {meta.get('result_msg') or answer.reason} ({status})"
-    if (status, meta.get("result_subcode")) in _GONE:
+    if (status, meta.get("result_subcode")) in _GONE or "invalid task id" in message.lower():
         raise CheckpointLostError(message)
     if status >= 500 or status in _PASSING:
         raise TransientError(message)

@@ -73,6 +73,16 @@ class OfflineTask:
         found: str | None = self._data["configuration"].get(names.OWN, {}).get("value")
         return found
 
+    @property
+    def script(self) -> dict[str, Any]:
+        """The script, as it is stored."""
+        return dict(self._data["script"])
+
+    def set_script(self, script: dict[str, Any]) -> None:
+        """Set the script."""
+        self._data["script"] = script
+        self._changed = True
+
     def set_params(self, items: Sequence[dict[str, Any]]) -> None:
         """Set hyperparameters."""
         for item in items:
@@ -164,6 +174,7 @@ class OfflineTask:
             raise CheckpointLostError(f"{self._folder} is not as it was left: {error}") from error
         self._data.setdefault("hyperparams", {})
         self._data.setdefault("configuration", {})
+        self._data.setdefault("script", {})
         self._data.setdefault("execution", {}).setdefault("artifacts", [])
 
     @staticmethod

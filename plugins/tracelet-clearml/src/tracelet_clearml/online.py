@@ -23,7 +23,7 @@ _ENDINGS: dict[Status, tuple[str, str]] = {
     "failed": ("failed", "the run failed"),
     "killed": ("stopped", "the run was killed"),
 }
-_FIELDS = ["id", "status", "project", "parent", "configuration.tracelet"]
+_FIELDS = ["id", "status", "project", "parent", "script", "configuration.tracelet"]
 
 
 class OnlineTask:
@@ -39,6 +39,7 @@ class OnlineTask:
         self._output_uri = output_uri
         self.id = ""
         self.own: str | None = None
+        self.script: dict[str, Any] = {}
         self._run: RunInfo
         self._server: Server
         self._project = ""
@@ -56,16 +57,18 @@ class OnlineTask:
         if found is None:
             found = self._create(run)
         elif run.checkpoint is None:
-            # Everything comes again: what an earlier attempt has left would be there twice.
+            # Everything comes again: what an earlier attempt has left would be there twice. Files
+            # come under the same names, so none may be deleted in the background.
             if found.get("status") != "created":
-                self._call("tasks", "reset", task=found["id"], force=True)
-            found.pop("configuration", None)
+                self._edit(str(found["id"]), "reset", delete_external_artifacts=False)
+            found = {**found, "configuration": None, "script": task.script(run)}
+            self._edit(str(found["id"]), "edit", script=found["script"])
         self.id, self._project = str(found["id"]), str(found["project"])
         self._parent = found.get("parent")
         own = (found.get("configuration") or {}).get(names.OWN) or {}
-        self.own = own.get("value")
+        self.own, self.script = own.get("value"), dict(found.get("script") or {})
         if found.get("status") != "in_progress":
-            self._call("tasks", "started", task=self.id, force=True)
+            self._edit(self.id, "started")
         return RunLink(self.id, self._server.page(self._project, self.id))
 
     @property
@@ -75,22 +78,29 @@ class OnlineTask:
 
         return Task.get_task(task_id=self.id)
 
+    def set_script(self, script: dict[str, Any]) -> None:
+        """Set the script."""
+        self._edit(self.id, "edit", script=script)
+        self.script = script
+
     def set_params(self, items: Sequence[dict[str, Any]]) -> None:
         """Set hyperparameters."""
-        self._edit("edit_hyper_params", hyperparams=list(items), replace_hyperparams="none")
+        self._edit(
+            self.id, "edit_hyper_params", hyperparams=list(items), replace_hyperparams="none"
+        )
 
     def remove_params(self, places: Sequence[tuple[str, str]]) -> None:
         """Delete hyperparameters."""
         keys = [{"section": section, "name": name} for section, name in places]
-        self._edit("delete_hyper_params", hyperparams=keys)
+        self._edit(self.id, "delete_hyper_params", hyperparams=keys)
 
     def set_config(self, item: dict[str, Any]) -> None:
         """Set a configuration object."""
-        self._edit("edit_configuration", configuration=[item], replace_configuration=False)
+        self._edit(self.id, "edit_configuration", configuration=[item], replace_configuration=False)
 
     def set_tags(self, tags: Sequence[str]) -> None:
         """Set the list of tags."""
-        self._edit("edit", tags=list(tags))
+        self._edit(self.id, "edit", tags=list(tags))
 
     def add_scalars(self, events: Sequence[dict[str, Any]]) -> None:
         """Send scalars."""
@@ -106,7 +116,7 @@ class OnlineTask:
         place = names.artifact_place(project, name, self.id, file.path)
         uri = self._server.upload(file.source, f"{self._storage()}/{place}")
         item = task.artifact_item(file, uri, time.time())
-        self._edit("add_or_update_artifacts", artifacts=[item])
+        self._edit(self.id, "add_or_update_artifacts", artifacts=[item])
 
     def flush(self) -> dict[str, Any]:
         """Return the checkpoint; every call has had its answer."""
@@ -116,15 +126,15 @@ class OnlineTask:
         """End the task."""
         parent = self._parent_of(self._run)
         if parent is not None and parent != self._parent:  # it came later than this run
-            self._edit("edit", parent=parent)
+            self._edit(self.id, "edit", parent=parent)
         action, reason = _ENDINGS[status]
-        self._edit(action, status_reason=reason)
+        self._edit(self.id, action, status_reason=reason)
 
     def _call(self, service: str, action: str, **content: Any) -> dict[str, Any]:
         return self._server.call(service, action, **content)
 
-    def _edit(self, action: str, **content: Any) -> None:
-        self._call("tasks", action, task=self.id, force=True, **content)
+    def _edit(self, task_id: str, action: str, **content: Any) -> None:
+        self._call("tasks", action, task=task_id, force=True, **content)
 
     def _storage(self) -> str:
         root = self._output_uri or self._server.files
@@ -164,6 +174,7 @@ class OnlineTask:
             mark=names.mark(run),
             script=task.script(run),
             **({} if parent is None else {"parent": parent}),
+            **({"output_dest": self._storage()} if self._output_uri else {}),
         )
 
     def _parent_of(self, run: RunInfo) -> str | None:
@@ -178,7 +189,7 @@ class OnlineTask:
         if group is None:
             group = self._new(run, name=run.group, type="custom", mark=mark)
             # It stands for its runs, and does nothing itself that could end.
-            self._call("tasks", "completed", task=group["id"], force=True)
+            self._edit(str(group["id"]), "completed")
         return str(group["id"])
 
     def _new(self, run: RunInfo, *, name: str, mark: str, **fields: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ directory and repository are not the training's.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from tracelet_clearml.values import text_and_type
 LONGEST_CONFIG = 1_000_000
 """Bytes of a configuration object beyond which the text refers to a file: the server's database has
 16 MB for a whole task."""
+UNCOMMITTED, PACKAGES = "tracelet/uncommitted.diff", "tracelet/packages.txt"
+"""Files that tracelet logs of a run, which ClearML shows with its script."""
 REFERENCE = "tracelet/file"
 """The type of a configuration object whose text is the key of an artifact."""
 
@@ -148,37 +151,42 @@ def script(run: RunInfo) -> dict[str, Any]:
     facts = run.facts
     found = facts.get("git")
     git = found if isinstance(found, dict) else {}
-    directory = facts.get("cwd") or "."
-    program = str((facts.get("argv") or [""])[0]) or "python"
-    root = _repository(Path(directory)) if git else None
+    directory = Path(facts.get("cwd") or "/")
+    program = directory / str((facts.get("argv") or [""])[0])
+    root = Path(git["root"]) if git.get("root") else None
+    if root is not None and directory.is_relative_to(root):
+        place = directory.relative_to(root).as_posix()
+    elif root is not None and program.is_relative_to(root):
+        directory, place = root, "."
+    else:
+        place = directory.as_posix()
     known = {
         "binary": "python",
-        "repository": git.get("remote") or "",
-        "branch": git.get("branch") or "",
-        "version_num": git.get("commit") or "",
-        "entry_point": _relative(program, directory),
-        "working_dir": _relative(directory, root) if root is not None else directory,
-        "diff": str(git.get("diff") or ""),
+        "repository": git.get("remote"),
+        "branch": git.get("branch"),
+        "version_num": git.get("commit"),
+        "entry_point": os.path.relpath(program, directory),
+        "working_dir": place,
+        "diff": "",
         "requirements": {"pip": f"# Python {facts.get('python') or ''}\n"},
     }
-    return {name: value for name, value in known.items() if value}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def script_with(script: Mapping[str, Any], file: ArtifactFile) -> dict[str, Any] | None:
+    """Return the script with what a file of tracelet's says of it; None if that is nothing."""
+    if file.path == UNCOMMITTED:
+        return {**script, "diff": _text(file)}
+    if file.path == PACKAGES:
+        head = str((script.get("requirements") or {}).get("pip") or "").partition("\n")[0]
+        return {**script, "requirements": {"pip": f"{head}\n\n{_text(file)}"}}
+    return None
+
+
+def _text(file: ArtifactFile) -> str:
+    return file.source.read_bytes().decode(errors="replace")
 
 
 def comment(run: RunInfo) -> str:
     """Return the comment of a new task."""
     return f"Logged with tracelet on {run.facts.get('host') or 'an unknown host'}"
-
-
-def _repository(directory: Path) -> Path | None:
-    for parent in (directory, *directory.parents):
-        if (parent / ".git").exists():
-            return parent
-    return None
-
-
-def _relative(path: str, root: str | Path) -> str:
-    whole = Path(root, path)
-    try:
-        return whole.relative_to(root).as_posix()
-    except ValueError:
-        return whole.as_posix()
