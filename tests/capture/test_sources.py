@@ -175,6 +175,21 @@ def test_a_source_that_is_off_by_default_has_to_be_named(install: Callable[..., 
             assert ("Rack/row" in exp.params) == there
 
 
+def test_a_plugin_that_has_no_source_is_left_out(
+    install: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Wrong:
+        """It has no name."""
+
+    install(Wrong)
+    install(Everything)
+    with tracelet.start_logging(capture=["everything"]) as exp:
+        assert exp.params["Rack/row"] == 7
+    assert [record.message for record in caplog.records if "Wrong" in record.message] == [
+        "test-Wrong has no source: it is left out"
+    ]
+
+
 def test_a_package_can_bring_a_source(tmp_path: Path) -> None:
     info = tmp_path / "tracelet_rack-1.0.dist-info"
     info.mkdir()

@@ -8,6 +8,7 @@ that it watches: a program without ``argparse`` pays nothing for its capture.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from tracelet.capture.base import CaptureSource
     from tracelet.settings import Settings
+
+
+log = logging.getLogger(__name__)
 
 
 class Known(NamedTuple):
@@ -50,26 +54,31 @@ CORE: dict[str, Known] = {
 
 _ALSO = {"typer": "click"}
 """What a source is called, too."""
+_left_out: set[str] = set()
 _broken: dict[str, Exception] = {}
 _listeners: list[Callable[[str], None]] = []
 """Those who want to know of a source that a watched module has made needed."""
 
 
-def chosen(settings: Settings) -> list[str]:
-    """Return the names of the sources that a run may have, in the order in which they start.
+def check(settings: Settings) -> None:
+    """Refuse the name of a source that there is not.
 
     Raises:
-        SettingsError: the setting ``capture`` names a source that there is not.
+        SettingsError: the setting ``capture`` has one.
     """
+    for name in _named(settings):
+        if name not in CORE and name not in _of_plugins():
+            raise _unknown(name, settings)
+
+
+def chosen(settings: Settings) -> list[str]:
+    """Return the names of the sources that a run may have, in the order in which they start."""
     if settings.capture is False:
         return []
     if settings.capture is True:
         plugins = [name for name, cls in _of_plugins().items() if cls.default]
         return [*(name for name in CORE if _is_on(name, settings)), *plugins]
-    named = list(dict.fromkeys(_ALSO.get(name, name) for name in settings.capture))
-    for name in named:
-        if name not in CORE and name not in _of_plugins():
-            raise _unknown(name, settings)
+    named = _named(settings)
     return [*named, *(name for name in CORE if name not in named and _is_asked(name, settings))]
 
 
@@ -118,6 +127,11 @@ def module_imported(module: str) -> None:
                 listener(name)
 
 
+def _named(settings: Settings) -> list[str]:
+    names = () if isinstance(settings.capture, bool) else settings.capture
+    return list(dict.fromkeys(_ALSO.get(name, name) for name in names))
+
+
 def _is_on(name: str, settings: Settings) -> bool:
     setting = CORE[name].setting
     return setting is None or bool(getattr(settings, setting))
@@ -133,8 +147,17 @@ def _is_asked(name: str, settings: Settings) -> bool:
 def _of_plugins() -> dict[str, type[CaptureSource]]:
     from tracelet.backends.registry import plugins
 
-    found: list[Any] = plugins().hook.tracelet_capture()
-    return {cls.name: cls for cls in found if cls.name not in CORE}
+    found: dict[str, type[CaptureSource]] = {}
+    for hook in plugins().hook.tracelet_capture.get_hookimpls():
+        try:
+            cls: Any = hook.function()
+            if cls.name not in CORE:  # nobody takes the core's names
+                found.setdefault(cls.name, cls)
+        except Exception:  # a plugin's mistake is not the program's
+            if hook.plugin_name not in _left_out:
+                _left_out.add(hook.plugin_name)
+                log.warning("%s has no source: it is left out", hook.plugin_name, exc_info=True)
+    return found
 
 
 def _unknown(name: str, settings: Settings) -> Exception:

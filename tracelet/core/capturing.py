@@ -28,9 +28,6 @@ class Capture:
     Args:
         exp: the experiment.
         directory: the run's directory.
-
-    Raises:
-        SettingsError: the setting ``capture`` names a source that there is not.
     """
 
     def __init__(self, exp: Experiment, directory: Path) -> None:

@@ -13,7 +13,7 @@ from time import time as clock
 from typing import TYPE_CHECKING, Any
 
 from tracelet.backends.registry import ResolvedBackend, plugins, resolve
-from tracelet.capture.registry import chosen
+from tracelet.capture import registry
 from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
 from tracelet.core.capturing import Capture
@@ -110,7 +110,7 @@ def start(exp: Experiment) -> None:
 
 def _check_first(exp: Experiment) -> None:
     """Raise for what cannot be captured or logged, while nothing is begun yet."""
-    chosen(exp.settings)
+    registry.check(exp.settings)
     if exp.settings.on_error == "warn":
         return
     tag_values(exp._first_tags)
