@@ -8,7 +8,6 @@ that it watches: a program without ``argparse`` pays nothing for its capture.
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,9 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from tracelet.capture.base import CaptureSource
     from tracelet.settings import Settings
-
-
-log = logging.getLogger(__name__)
 
 
 class Known(NamedTuple):
@@ -155,8 +151,12 @@ def _of_plugins() -> dict[str, type[CaptureSource]]:
                 found.setdefault(cls.name, cls)
         except Exception:  # a plugin's mistake is not the program's
             if hook.plugin_name not in _left_out:
+                import logging  # not at the start of every program
+
                 _left_out.add(hook.plugin_name)
-                log.warning("%s has no source: it is left out", hook.plugin_name, exc_info=True)
+                logging.getLogger(__name__).warning(
+                    "%s has no source: it is left out", hook.plugin_name, exc_info=True
+                )
     return found
 
 
