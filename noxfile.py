@@ -76,6 +76,7 @@ def tests(session: nox.Session) -> None:
             session.notify(f"plugin({name})")
         session.notify("together")
     install(session, "-e", ".[dataframe,yaml]", groups=("test",))
+    install_browser(session)
     session.run(*PYTEST, IN_TWO, *session.posargs)
 
 

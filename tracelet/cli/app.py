@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tracelet.cli import backends, check, config, courier, replay, runs, show, sync
+from tracelet.cli import backends, check, compare, config, courier, replay, runs, show, sweep, sync
 from tracelet.cli.output import messages
 from tracelet.cli.words import clean
 from tracelet.errors import TraceletError
@@ -31,6 +31,7 @@ app = typer.Typer(
 for command in (
     runs.runs,
     show.show,
+    compare.compare,
     sync.sync,
     replay.replay,
     backends.backends,
@@ -39,6 +40,7 @@ for command in (
     courier.courier,
 ):
     app.command()(command)
+app.add_typer(sweep.app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -367,6 +367,11 @@ class Sweep:
         return f"<Sweep{target}: {self.size:,} {many_or_one}>"
 
     @classmethod
+    def of_product(cls, product: Product) -> Sweep:
+        """Return the sweep of factors that are there already, for nothing in particular."""
+        return cls._of(Target(None), product)
+
+    @classmethod
     def _of(cls, target: Target, product: Product, *, strict: bool = False) -> Sweep:
         self = cls.__new__(cls)
         self._target, self._product, self._strict = target, product, strict

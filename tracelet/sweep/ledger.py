@@ -84,7 +84,8 @@ class About(msgspec.Struct, kw_only=True):
         factors: the sweep as it is saved; None if no file can hold it, or it holds secrets.
         train: ``module:name`` of the function, if another process can find it.
         command: the command line of a sweep over the arguments of a script.
-        settings: the settings that were given, without secrets.
+        directory: where the script of such a command line runs.
+        backends: the names of the runs' backends; None if one of them has none.
         argv: the command line of the process that ran it.
         process: that process.
         workers: how many configurations ran at once, if that is known.
@@ -98,7 +99,8 @@ class About(msgspec.Struct, kw_only=True):
     factors: list[Any] | None = None
     train: str | None = None
     command: list[str] | None = None
-    settings: dict[str, Any] = {}
+    directory: str | None = None
+    backends: list[str] | None = None
     argv: list[str] = []
     process: dict[str, Any] = {}
     workers: int | None = None

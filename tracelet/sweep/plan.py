@@ -18,6 +18,7 @@ from tracelet.sweep.carrying import carried
 from tracelet.sweep.configuration import Configuration
 from tracelet.sweep.encoding import encoded
 from tracelet.sweep.ledger import About, Entry, SweepDir, now
+from tracelet.sweep.script import Script
 from tracelet.sweep.targets import Target
 from tracelet.sweep.template import fresh
 from tracelet.sweep.validation import check_configuration
@@ -153,6 +154,8 @@ class Plan:
             getattr(self.train, "__qualname__", ""),
         )
         importable = module not in (None, "__main__", "__mp_main__") and "<" not in name
+        script = self.train if isinstance(self.train, Script) else None
+        backends = self.settings.backend
         redactor = Redactor()
         factors = self.factors
         if factors is not None and redactor.value("factors", factors) != factors:
@@ -165,6 +168,9 @@ class Plan:
             started=now(),
             factors=factors,
             train=f"{module}:{name}" if importable else None,
+            command=None if script is None else [script.path, *script.arguments],
+            directory=None if script is None else script.directory,
+            backends=list(backends) if all(isinstance(one, str) for one in backends) else None,
             argv=redactor.argv(list(map(str, sys.argv))),
             process=dict(this_process()),
             workers=workers,

@@ -5,6 +5,7 @@ The standard library's pool ends all of its processes when one dies; so here eac
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import multiprocessing
@@ -149,5 +150,12 @@ def _end_with_parent() -> None:
 
 
 def _wait_and_end(parent: Any) -> None:
+    import psutil
+
     parent.join()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(OSError, psutil.Error):
+            # Couriers have a session of their own: they are there to outlive whoever logs.
+            if os.getsid(child.pid) == os.getsid(0):
+                child.kill()
     os._exit(1)

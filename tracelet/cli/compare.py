@@ -1,0 +1,218 @@
+"""``tracelet compare``: what differs between runs, and what they came to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+
+import tracelet
+from tracelet.cli import find
+from tracelet.cli.metrics import MetricSummary, summaries
+from tracelet.cli.options import Directory, Json, Project
+from tracelet.cli.output import columns, print_json, results, say, status_text
+from tracelet.cli.words import clean, many, number, value_text
+from tracelet.core.run import Run
+from tracelet.errors import InvalidValueError, RunNotFoundError
+from tracelet.records import DEFAULT_AXIS
+
+_ABSENT: Any = object()
+
+
+class Compared(msgspec.Struct):
+    """Runs, side by side.
+
+    Attributes:
+        runs: the runs.
+        differing: the parameters that are not the same in all, in order of appearance.
+        metrics: the names of all metrics, in order of appearance.
+        summaries: of each run, its metrics by name.
+    """
+
+    runs: list[Run]
+    differing: list[str]
+    metrics: list[str]
+    summaries: list[dict[str, MetricSummary]]
+
+
+def compare(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Run ids, or directories.")
+    ] = None,
+    *,
+    group: Annotated[
+        str | None, typer.Option("--group", "-g", metavar="G", help="All runs of a group.")
+    ] = None,
+    project: Project = None,
+    directory: Directory = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", "-m", metavar="M", help="Only this metric; can be repeated."),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    as_json: Json = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with the curves (needs plotly)."),
+    ] = None,
+) -> None:
+    """Compare runs: the parameters that differ, and the last, least and largest metric values."""
+    if as_csv and as_json:
+        raise InvalidValueError("--csv and --json exclude each other")
+    compared = _compared(_chosen(runs or [], group, project, directory), metric)
+    if html is not None:
+        from tracelet.cli.compare_page import write_page
+
+        write_page(html, compared)
+        say(f"written: {html}")
+    if as_json:
+        print_json(_as_json(compared))
+    elif as_csv:
+        sys.stdout.write(_as_csv(compared))
+    elif html is None:
+        _print(compared)
+
+
+def _chosen(
+    names: list[str], group: str | None, project: str | None, directory: Path | None
+) -> list[Run]:
+    """Return the runs that were asked for, those of a group oldest first, each once."""
+    found = [find.one(name, directory, project) for name in names]
+    if group is not None:
+        views = find.views(directory, project)
+        of_group = [run_dir for run_dir, view in reversed(views) if view.group == group]
+        if not of_group:
+            known = sorted({view.group for _, view in views if view.group is not None})
+            raise RunNotFoundError(
+                f"no runs of the group {group!r} in {find.root(directory)}; "
+                f"there are the groups {', '.join(map(repr, known)) or 'none'}"
+            )
+        found += [tracelet.load_run(run_dir.path) for run_dir in of_group]
+    if not found:
+        raise InvalidValueError("compare takes runs, or a group: tracelet compare --group NAME")
+    return list({run.dir: run for run in found}.values())
+
+
+def _compared(runs: list[Run], wanted: list[str] | None) -> Compared:
+    params = [run.params.flat() for run in runs]
+    names = dict.fromkeys(name for one in params for name in one)
+    by_name = [_by_name(run) for run in runs]
+    metrics = list(dict.fromkeys(name for one in by_name for name in one))
+    if wanted is not None:
+        if missing := [name for name in wanted if name not in metrics]:
+            known = ", ".join(map(repr, metrics)) or "none"
+            raise InvalidValueError(f"no run has the metric {missing[0]!r}; there are {known}")
+        metrics = wanted
+    return Compared(runs, [name for name in names if _differs(name, params)], metrics, by_name)
+
+
+def _by_name(run: Run) -> dict[str, MetricSummary]:
+    """Return the summary of each metric; where it has several axes, on its main one."""
+    found: dict[str, MetricSummary] = {}
+    for one in summaries(run.metrics):
+        if one.name not in found or one.axis == DEFAULT_AXIS:
+            found[one.name] = one
+    return found
+
+
+def _differs(name: str, params: list[dict[str, Any]]) -> bool:
+    values = [one.get(name, _ABSENT) for one in params]
+    return any(_other(value, values[0]) for value in values)
+
+
+def _other(value: Any, first: Any) -> bool:
+    if isinstance(value, float) and isinstance(first, float) and math.isnan(value):
+        return not math.isnan(first)
+    return type(value) is not type(first) or bool(value != first)
+
+
+def _print(compared: Compared) -> None:
+    console = results()
+    params = compared.differing
+    values = [
+        (name, what)
+        for name in compared.metrics
+        for what in ("last", "min", "max")
+        if what == "last" or _adds(compared, name, what)
+    ]
+    titles = [clean(name if what == "last" else f"{name} {what}") for name, what in values]
+    table = columns("run", "status", *map(clean, params), *titles, right=titles)
+    for column in table.columns[:3]:
+        column.no_wrap = True
+    names = [run.name for run in compared.runs]
+    for run, found in zip(compared.runs, compared.summaries, strict=True):
+        flat = run.params.flat()
+        cells = [value_text(flat[name]) if name in flat else "-" for name in params]
+        for name, what in values:
+            value = getattr(found[name], what) if name in found else None
+            cells.append("-" if value is None else number(value))
+        shown = run.name if len(set(names)) == len(names) else run.run_id
+        table.add_row("", clean(shown), status_text(run.status), *cells)
+    console.print(table)
+    if len(compared.runs) > 1:
+        same = len({name for run in compared.runs for name in run.params}) - len(params)
+        if same:
+            console.print(Text(f"{many(same, 'parameter')} the same in all", style="dim"))
+
+
+def _adds(compared: Compared, name: str, what: str) -> bool:
+    """Whether the least or largest value of a metric is another than its last one in any run."""
+    found = [one[name] for one in compared.summaries if name in one]
+    return any(getattr(one, what) != one.last for one in found)
+
+
+def _rows(compared: Compared) -> list[dict[str, Any]]:
+    rows = []
+    for run, found in zip(compared.runs, compared.summaries, strict=True):
+        flat = run.params.flat()
+        row: dict[str, Any] = {"run_id": run.run_id, "status": run.status}
+        row |= {f"params.{name}": flat.get(name) for name in compared.differing}
+        for name in compared.metrics:
+            one = found.get(name)
+            for what in ("last", "min", "max"):
+                row[f"metrics.{name}.{what}"] = None if one is None else getattr(one, what)
+        rows.append(row)
+    return rows
+
+
+def _as_csv(compared: Compared) -> str:
+    rows = _rows(compared)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _as_json(compared: Compared) -> dict[str, Any]:
+    return {
+        "differing": compared.differing,
+        "metrics": compared.metrics,
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "name": run.name,
+                "project": run.project,
+                "dir": run.dir,
+                "status": run.status,
+                "params": {
+                    name: value
+                    for name, value in run.params.flat().items()
+                    if name in compared.differing
+                },
+                "metrics": {
+                    name: {"last": found[name].last, "min": found[name].min, "max": found[name].max}
+                    for name in compared.metrics
+                    if name in found
+                },
+            }
+            for run, found in zip(compared.runs, compared.summaries, strict=True)
+        ],
+    }
