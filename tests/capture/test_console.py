@@ -49,8 +49,9 @@ exp = tracelet.start_logging(run_id="r", capture_console=True, capture=["console
 """
 
 
-PATHS = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
+def environment() -> dict[str, str]:
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def run_dir(directory: Path) -> Path:
@@ -79,7 +80,7 @@ def run(directory: Path, text: str) -> tuple[bytes, bytes]:
         cwd=directory,
         capture_output=True,
         check=True,
-        env=ENVIRONMENT,
+        env=environment(),
     )
     return done.stdout, without_report(done.stderr)
 
@@ -304,7 +305,7 @@ def on_a_terminal(directory: Path, text: str) -> bytes:
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
-        env=ENVIRONMENT,
+        env=environment(),
     )
     os.close(terminal)
     seen = b""

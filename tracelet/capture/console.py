@@ -12,7 +12,6 @@ Promises:
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import select
@@ -22,10 +21,13 @@ import threading
 import time
 from typing import ClassVar
 
+import msgspec
+
 from tracelet.capture.base import CaptureSource, Recorder
 from tracelet.capture.channels import Channel, divert, forward
 from tracelet.hookspecs import hookimpl
-from tracelet.journal.process import this_process
+from tracelet.journal.files import replace_file
+from tracelet.journal.process import process_of, this_process
 from tracelet.journal.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,8 @@ class Console(CaptureSource):
             "redact": redact if isinstance(redact, bool) else list(redact),
             "marker": self._marker.decode(),
         }
-        self._command = [sys.executable, "-P", "-m", _READER, str(recorder.dir), json.dumps(orders)]
+        words = msgspec.json.encode(orders).decode()
+        self._command = [sys.executable, "-P", "-m", _READER, str(recorder.dir), words]
         try:
             self._launch()
         except OSError:
@@ -150,6 +153,9 @@ class Console(CaptureSource):
                 start_new_session=True,  # Ctrl-C at the terminal is for the program
             )
         _close(before)
+        # Whoever finds the program killed waits for the last words, as long as this one lives.
+        reader = msgspec.json.encode(process_of(self._reader.pid))
+        replace_file(self._run_dir.console_reader, reader)
 
     def _watch(self) -> None:
         """Start the reader again if it dies; the channels hold meanwhile what is printed."""
@@ -164,6 +170,8 @@ class Console(CaptureSource):
                     break
         _close(self._reader)
         self._reader = None
+        assert self._run_dir is not None
+        self._run_dir.console_reader.unlink(missing_ok=True)
         for channel in self._channels:
             channel.restore()
         log.warning(

@@ -147,8 +147,6 @@ def work(run_dir: RunDir, orders: Orders) -> None:
     record = Record(
         run_dir, Redactor(() if isinstance(redact, bool) else redact, enabled=redact is not False)
     )
-    lock = run_dir.console_lock()
-    lock.acquire()
     recording = True
     looked = 0.0
     last = math.inf  # when the words of a program that was killed are the last ones
@@ -171,7 +169,7 @@ def work(run_dir: RunDir, orders: Orders) -> None:
         if recording and not any(stream.recorded for stream in streams):
             recording = False
             record.close()
-            lock.release()
+            run_dir.console_reader.unlink(missing_ok=True)
             tell(b".")
 
 

@@ -9,14 +9,18 @@ the courier, or the next reader, looks at it. A process that is gone and left no
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import msgspec
+
 from tracelet.journal.lifecycle import Lifecycle
-from tracelet.journal.process import is_alive
+from tracelet.journal.process import ProcessId, is_alive
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Finished, Status
 
-_CONSOLE_SECONDS = 5.0
+_CONSOLE_SECONDS = 30.0
+_PAUSE_SECONDS = 0.01
 _SIGNALS = {130: "SIGINT", 137: "SIGKILL", 143: "SIGTERM"}
 """Exit codes with which shells and Python report a signal."""
 
@@ -73,10 +77,15 @@ def settle(run_dir: RunDir, life: Lifecycle) -> Status:
 
 def _let_console_finish(run_dir: RunDir) -> None:
     """Wait until the last words of the process are in the journal, if somebody records them."""
-    if run_dir.console.exists():
-        lock = run_dir.console_lock()
-        lock.wait(_CONSOLE_SECONDS)
-        lock.release()
+    deadline = time.monotonic() + _CONSOLE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            reader = msgspec.json.decode(run_dir.console_reader.read_bytes(), type=ProcessId)
+        except (OSError, msgspec.DecodeError):  # it is done, or there was none
+            return
+        if is_alive(reader) is not True:
+            return
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _ending(exit_file: Path) -> tuple[Status, str]:

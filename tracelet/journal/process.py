@@ -22,7 +22,11 @@ class ProcessId(TypedDict):
 
 def this_process() -> ProcessId:
     """Describe the calling process."""
-    pid = os.getpid()
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> ProcessId:
+    """Describe a process of this host, while it lives or was not waited for yet."""
     return {"host": socket.gethostname(), "pid": pid, "token": _token(pid) or ""}
 
 

@@ -40,6 +40,7 @@ class RunDir:
         self.exit = path / "exit"
         self.courier_log = path / "courier.log"
         self.console = path / "console.log"
+        self.console_reader = path / "console.reader"
         self.about = path / ABOUT
         self._journal = path / "journal"
         self._journal_link = path / "journal.path"
@@ -82,10 +83,6 @@ class RunDir:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
-
-    def console_lock(self) -> FileLock:
-        """Return the lock of the process that records what the program prints."""
-        return FileLock(self.path / "console.lock")
 
     @contextlib.contextmanager
     def ending(self) -> Iterator[None]:
