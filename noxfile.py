@@ -86,6 +86,7 @@ def lowest(session: nox.Session) -> None:
     install(session, "-e", ".[dataframe,yaml]", groups=("test",))
     lowest_versions = [line.replace(">=", "==") for line in PROJECT["project"]["dependencies"]]
     session.install(*lowest_versions)
+    install_browser(session)
     session.run(*PYTEST, IN_TWO, *session.posargs)
 
 
