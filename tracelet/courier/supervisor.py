@@ -276,7 +276,7 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         return 2
     lock = run_dir.lock()
     life = Lifecycle(run_dir)
-    ends: dict[str, int] = {}
+    late = False
     while True:
         if not lock.acquire():
             log.info("another courier delivers %s", run_dir.path)
@@ -295,9 +295,9 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         seen = life.starts
         lock.release()
         # The courier of a run that goes on since then has found the lock taken, and has left. So
-        # has whoever added a record to the run when its delivery was over.
-        before, ends = ends, segment_ends(run_dir.journal)
-        late = ends != before and not supervisor.has_delivered(ends)
+        # has whoever added a record to the run when its delivery was over. Once more is enough: the
+        # training may wait for us, and whoever goes on adding finds the lock free then.
+        late = not late and not supervisor.has_delivered(segment_ends(run_dir.journal))
         if life.update().starts == seen and not late:
             return 0
 
