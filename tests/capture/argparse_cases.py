@@ -62,11 +62,27 @@ USE = "sys.path.append('lib/site-packages')\nimport library, beside\n"
 OWN = "add('--lr', type=float)\n"
 
 CASES: dict[str, tuple[Program, dict[str, Any]]] = {
+    "the example of another library's manual": (
+        Program(
+            """
+            import tracelet
+            import argparse
+
+            parser = argparse.ArgumentParser(description="Script Argparser")
+            parser.add_argument("-lr", default=0.001, help="Initial learning rate")
+            parser.add_argument("-epochs", default=10, help="Total number of epochs")
+            args = parser.parse_args()
+
+
+            exp = tracelet.start_logging(project="examples", exp_name="argparser logging")
+            """
+        ),
+        {"lr": 0.001, "epochs": 10},
+    ),
     "the types that the program sees": (
         program(
             "add('data', type=pathlib.Path)\n"
-            "add('-lr', default=0.001, help='Initial learning rate')\n"
-            "add('-epochs', default=10)\n"
+            "add('-lr', default=0.001)\nadd('-epochs', default=10)\n"
             "add('--ratio', type=float)\n"
             "add('--amp', action='store_true')\n"
             "add('--shuffle', action=argparse.BooleanOptionalAction)\n"
