@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 SECTION = "system"
 AXIS = "seconds"
 """The x-axis of system metrics: whole seconds since the run was started first."""
-_UNTOUCHED_SECONDS = 1.0
-"""A run that is shorter does not even import what reads them."""
+_FIRST_SECONDS = 1.0
+"""The seconds of the first reading. In a thread of the training process nothing is imported before:
+psutil makes its tuples with ``eval``, and Python forgets in it that Ctrl-C ends the process."""
 
 
 class SystemMetrics:
@@ -64,13 +65,12 @@ class SystemMetrics:
     def _run(self) -> None:
         writer = self._given
         try:
-            first = min(_UNTOUCHED_SECONDS, self._interval / 2)
-            if self._over.wait(first):
+            pause = min(_FIRST_SECONDS, self._interval / 2)
+            if self._over.wait(self._interval - pause):
                 return
             from tracelet.courier.readings import Readings  # psutil, for which no start waits
 
             readings = Readings(self._process["pid"], self._run_dir.path)
-            pause = self._interval - first
             while not self._over.wait(pause):
                 pause = self._interval
                 found = readings.take()
