@@ -154,7 +154,8 @@ def plugin(session: nox.Session, plugin: str) -> None:
 def together(session: nox.Session) -> None:
     """Test that all trackers get the same of one script, in an environment with all SDKs."""
     adapters = [part for name in PLUGINS for part in ("-e", f"plugins/tracelet-{name}")]
-    install(session, "-e", ".", *adapters, groups=("plugin-test",))
+    # Most of what five SDKs bring is never imported: compiling it takes longer than the tests.
+    install(session, "--no-compile", "-e", ".", *adapters, groups=("plugin-test",))
     session.run(*PYTEST, IN_TWO, "--dist=loadscope", "plugins/tests", *session.posargs)
 
 
