@@ -17,6 +17,9 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "imports", "tests"]
 
+# The tests start hundreds of processes: each of them would compile all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = str(ROOT / "constraints.txt")
@@ -171,10 +174,11 @@ def install_browser(session: nox.Session) -> None:
     if (shutil.which("chromium") and shutil.which("chromedriver")) or not shutil.which("apt-get"):
         return
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    patient = ("--quiet", "--option", "DPkg::Lock::Timeout=300")  # another session may do the same
     packages = ("chromium", "chromium-driver")
     for command in (("update",), ("install", "--yes", "--no-install-recommends", *packages)):
         session.run(
-            "apt-get", "--quiet", *command, external=True, env=environment, success_codes=range(256)
+            "apt-get", *patient, *command, external=True, env=environment, success_codes=range(256)
         )
 
 
