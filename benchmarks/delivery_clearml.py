@@ -8,12 +8,11 @@ of the folder when it closes the task does not count.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import Any
 
-from benchmarks.delivering import BUDGET, METRICS, compared, deliver, prepare
+from benchmarks.delivering import METRICS, compared, deliver, prepare
 from benchmarks.tools import directory
 
 POINTS = 5_000
@@ -57,12 +56,3 @@ def log_directly(number: int) -> float:
     seconds = time.perf_counter() - start
     task.close()
     return seconds
-
-
-if __name__ == "__main__":
-    result = main()
-    print(json.dumps(result))
-    print(
-        f"ClearML: {result['tracelet_points_per_second']:,} points/s delivered, "
-        f"{result['sdk_points_per_second']:,} directly: {result['ratio']:.2f} x, of {BUDGET}"
-    )

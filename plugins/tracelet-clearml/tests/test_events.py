@@ -76,17 +76,32 @@ def test_no_non_finite_number_is_a_point_of_its_chart(value: float, mark: str) -
     json.dumps(plan.events, allow_nan=False)
 
 
-def test_what_float64_and_64_bits_cannot_hold_is_adjusted() -> None:
-    values = [2**53, 2**53 + 1, 2**60, 10**400, -(10**400), True]
-    points = [point("x", number, value) for number, value in enumerate(values)]
-    plan = Scalars("task").plan([*points, point("x", 2**63), point("x", -(2**70))])
-    assert [one for one, _ in plan.adjusted] == [points[1], *points[3:5], *plan_tail(plan)]
-    assert [one["value"] for one in plan.events][:3] == [2**53, 2.0**53, 2.0**60]
-    assert [one["iter"] for one in plan.events][-2:] == [2**63 - 1, -(2**63) + 1]
+def test_what_the_server_cannot_hold_is_adjusted() -> None:
+    largest = 3.4028234663852886e38
+    shown = {
+        2**53: 2**53,
+        2**53 + 1: 2.0**53,
+        2**60: 2.0**60,
+        True: 1,
+        5e-324: 5e-324,
+        largest: largest,
+        1e39: largest,
+        -1e300: -largest,
+        10**400: largest,
+        -(10**400): -largest,
+    }
+    points = [point("x", number, value) for number, value in enumerate(shown)]
+    plan = Scalars("task").plan(points)
+    assert [event["value"] for event in plan.events] == list(shown.values())
+    exact = {2**53, 2**60, True, 5e-324, largest}
+    assert [one for one, _ in plan.adjusted] == [one for one in points if one.value not in exact]
 
 
-def plan_tail(plan: Any) -> list[MetricPoint]:
-    return [one for one, _ in plan.adjusted][-2:]
+def test_iterations_beyond_64_bits_are_the_last_there_are_and_adjusted() -> None:
+    points = [point("x", 2**63 - 1), point("x", 2**63), point("x", -(2**70))]
+    plan = Scalars("task").plan(points)
+    assert [event["iter"] for event in plan.events] == [2**63 - 1, 2**63 - 1, -(2**63) + 1]
+    assert [one for one, _ in plan.adjusted] == points[1:]
 
 
 def test_the_server_keeps_every_point_once_however_often_it_is_sent() -> None:

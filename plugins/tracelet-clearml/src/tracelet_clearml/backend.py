@@ -61,6 +61,7 @@ class ClearmlBackend(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities.everything(
         nan=Support.EMULATED,  # marked in a chart of its own
         infinity=Support.EMULATED,  # the same
+        float64=Support.EMULATED,  # numbers beyond those of float32 are its largest
         integers=Support.EMULATED,  # beyond 2**53 they are rounded
         axes=Support.EMULATED,  # charts of their own, whose titles say so
         configs=Support.EMULATED,  # what is no text, or a very long one, is an artifact

@@ -22,6 +22,8 @@ from tracelet.wire import float_token
 from tracelet_clearml.names import Scalar, title_and_series
 
 LARGEST_EXACT = 2**53
+LARGEST = 2.0**128 - 2.0**104
+"""The largest float32: the server's index has no larger numbers, and refuses the whole batch."""
 MOST_ITERATIONS = 2**63 - 1
 _LEVELS = {"notset", "debug", "verbose", "info", "warn", "warning", "error", "fatal", "critical"}
 
@@ -75,7 +77,7 @@ class Scalars:
         task = self._task
         for point in points:
             value, mark, reason, iteration = point.value, "", "", point.iteration
-            if value.__class__ is not float or not math.isfinite(value):
+            if value.__class__ is not float or not -LARGEST <= value <= LARGEST:
                 value, mark, reason = _shown(value)
             if not -MOST_ITERATIONS <= iteration <= MOST_ITERATIONS:
                 iteration = MOST_ITERATIONS if iteration > 0 else -MOST_ITERATIONS
@@ -126,17 +128,16 @@ class Scalars:
 
 def _shown(value: float) -> tuple[float, str, str]:
     """Return what stands for a number in an event, the mark it is, and why it is not itself."""
-    if isinstance(value, int):
-        if -LARGEST_EXACT <= value <= LARGEST_EXACT:
-            return value, "", ""
-        reason = "ClearML keeps float64"
-        try:
-            return float(value), "", reason if int(float(value)) != value else ""
-        except OverflowError:
-            return 1.0, "Infinity" if value > 0 else "-Infinity", reason
-    if math.isfinite(value):  # of a subclass of float
-        return float(value), "", ""
-    return 1.0, float_token(value), "ClearML has no such number; it is marked in a chart of its own"
+    if not isinstance(value, int) and not math.isfinite(value):
+        reason = "ClearML has no such number; it is marked in a chart of its own"
+        return 1.0, float_token(value), reason
+    if not -LARGEST <= value <= LARGEST:
+        reason = "ClearML's server takes no larger numbers than those of float32"
+        return LARGEST if value > 0 else -LARGEST, "", reason
+    if isinstance(value, int) and -LARGEST_EXACT <= value <= LARGEST_EXACT:
+        return value, "", ""
+    rounded = float(value)
+    return rounded, "", "" if rounded == value else "ClearML keeps float64"
 
 
 def log_events(task: str, lines: Sequence[TextLine], worker: str) -> list[dict[str, Any]]:
