@@ -215,3 +215,24 @@ def test_a_worker_without_the_directory_of_the_sweep_has_runs_of_its_own(tmp_pat
         first.run.run_id,
         second.run.run_id,
     }
+
+
+@pytest.mark.parametrize("has_cloudpickle", [True, False])
+def test_functions_of_a_console_need_cloudpickle(has_cloudpickle: bool, tmp_path: Path) -> None:
+    """As of ``python -c``: there is no file that a worker could import."""
+    text = (
+        ("" if has_cloudpickle else "import sys; sys.modules['cloudpickle'] = None\n")
+        + "import tracelet\n"
+        + "def train(lr):\n    return lr\n\n"
+        + "results = tracelet.Sweep(train).product(lr=[1, 2]).run(max_workers=1)\n"
+        + "print([result.value for result in results])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, encoding="utf-8", check=False
+    )
+
+    if has_cloudpickle:
+        assert done.stdout.splitlines()[-1] == "[1, 2]", done.stderr
+    else:
+        assert "train cannot be sent to a worker process" in done.stderr.splitlines()[-1]

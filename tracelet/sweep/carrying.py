@@ -15,16 +15,25 @@ def carried(what: Any) -> bytes:
     Raises:
         AttributeError, TypeError, pickle.PicklingError: it cannot be pickled.
     """
-    main = sys.modules.get("__main__")
-    if getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None:
+    if _has_file(sys.modules.get("__main__")):
         try:
             return pickle.dumps(what)
         except (AttributeError, TypeError, pickle.PicklingError):
             if (content := _by_value(what)) is None:
                 raise
             return content
-    # What is defined in a notebook or a console has no file that a worker could import.
-    return _by_value(what) or pickle.dumps(what)
+    if (content := _by_value(what)) is not None:
+        return content
+    if getattr(what, "__module__", None) == "__main__":
+        raise pickle.PicklingError("it is defined in a console or a notebook")
+    return pickle.dumps(what)
+
+
+def _has_file(main: Any) -> bool:
+    """Whether a worker can import the main module again, as a script or as a package."""
+    return (
+        getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None
+    )
 
 
 def _by_value(what: Any) -> bytes | None:

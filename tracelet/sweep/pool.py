@@ -25,6 +25,13 @@ log = logging.getLogger(__name__)
 _Call = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class WorkerPool(Executor):
     """An executor of processes that are started anew (spawned), and again if one dies.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Future
@@ -26,7 +25,7 @@ from tracelet.sweep.carrying import carried, run_carried
 from tracelet.sweep.completion import Jobs
 from tracelet.sweep.ledger import Entry, Failure, now
 from tracelet.sweep.plan import Plan
-from tracelet.sweep.pool import WorkerPool
+from tracelet.sweep.pool import WorkerPool, processors
 from tracelet.sweep.progress import progress
 from tracelet.sweep.results import Result, Results
 from tracelet.sweep.work import NOT_HERE, Outcome, Task, summary, work
@@ -96,7 +95,7 @@ class _Execution:
 
     def run(self) -> Results:
         """Run what is to be done, and return what has become of all."""
-        workers = self._max_workers or os.cpu_count() or 1
+        workers = self._max_workers or processors()
         workers = max(1, min(workers, len(self._todo)))
         self._dir.write_about(self._plan.about(workers if self._executor is None else None))
         attempts = {place: self._attempt(place) for place in self._todo}
@@ -230,8 +229,8 @@ class _Execution:
             return None
         if isinstance(error, WorkerDiedError):
             raise ConfigurationFailedError(
-                f"the worker processes cannot start ({error}): the call of run() in a script "
-                f"stands under  if __name__ == '__main__':"
+                f"the worker processes cannot start ({error}): a script is a file, and its call "
+                f"of run() stands under  if __name__ == '__main__':"
             ) from error
         # It may only have waited in a worker that another configuration has brought down.
         self._submitted[place] += 1

@@ -7,7 +7,6 @@ storage: a search that was interrupted goes on there.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +17,7 @@ from tracelet.sweep.configuration import Configuration
 from tracelet.sweep.given import whole_number
 from tracelet.sweep.ledger import Entry, Failure, now
 from tracelet.sweep.plan import Plan, pending
-from tracelet.sweep.pool import WorkerPool
+from tracelet.sweep.pool import WorkerPool, processors
 from tracelet.sweep.progress import progress
 from tracelet.sweep.pruning import PRUNED, Pruning, opened
 from tracelet.sweep.results import Result, Results
@@ -129,7 +128,7 @@ def optimize(
         )
         space_of = (distributions, fixed)
         search = _Search(plan, study, storage=place, metric=metric, space=space_of, count=count)
-        search.run(executor, max_workers or os.cpu_count() or 1)
+        search.run(executor, max_workers or processors())
         return search.results()
     finally:
         lock.release()
