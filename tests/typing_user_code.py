@@ -10,6 +10,7 @@ from typing import Any, ClassVar, assert_type
 
 import tracelet
 from tracelet.backends.base import ArtifactFile
+from tracelet.capture.base import CaptureSource, Recorder
 from tracelet.core.experiment import Experiment, ExperimentConfig
 from tracelet.records import ParamValue, Status
 
@@ -155,3 +156,22 @@ class Mine(tracelet.Backend):
 def tracelet_register_backend() -> type[tracelet.Backend]:
     """Register the backend."""
     return Mine
+
+
+class Rack(CaptureSource):
+    """A source of capture of the user's own."""
+
+    name = "rack"
+
+    def start(self, recorder: Recorder) -> None:
+        recorder.params("Rack", {"row": 7}, descriptions={"row": "where"}, hidden={"key"})
+        recorder.metric("rack/doors", 2, 5)
+
+    def stop(self) -> None:
+        pass
+
+
+@tracelet.hookimpl
+def tracelet_capture() -> type[CaptureSource]:
+    """Register the source."""
+    return Rack
