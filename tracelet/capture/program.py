@@ -101,5 +101,6 @@ def current_test() -> str | None:
 
     What was parsed in another test of the process is no argument of this one.
     """
-    current = os.environ.get("PYTEST_CURRENT_TEST")
-    return current.rpartition(" (")[0] if current else None
+    if "pytest" not in sys.modules:
+        return None
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
