@@ -13,6 +13,7 @@ from tracelet.backends.base import ArtifactFile
 from tracelet.capture.base import CaptureSource, Recorder
 from tracelet.core.experiment import Experiment, ExperimentConfig
 from tracelet.records import ParamValue, Status
+from tracelet.sweep import optimize
 
 
 @dataclasses.dataclass
@@ -175,3 +176,26 @@ class Rack(CaptureSource):
 def tracelet_capture() -> type[CaptureSource]:
     """Register the source."""
     return Rack
+
+
+def sweeps() -> None:
+    """Describe a sweep, run it, search, and look at what came of it."""
+
+    def train(lr: float, epochs: int = 1) -> float:
+        exp = tracelet.get_active_experiment()
+        return lr * epochs if exp is None or exp.should_stop() else 0.0
+
+    sweep = tracelet.Sweep(train).product(lr=[0.1, 0.2]).zip(epochs=[1, 2]) ** 2
+    choices = tracelet.Sweep(configs=[{"lr": tracelet.DynamicValue([0.1, 0.2])}])
+    assert_type(sweep[:2] * {"a": [1]} + choices, tracelet.Sweep)
+    for config in sweep:
+        train(**config)
+        print(config.id, config.repeat, config.index)
+    assert_type(len(sweep), int)
+    results = sweep.sample(2, seed=0).run(name="search", backend=["local"], on_error="collect")
+    best = results.best("val_loss", mode="min")
+    print(best.config["lr"], best.value, best.error, best.run)
+    found = optimize(train, {"lr": (0.1, 0.2)}, metric="val_loss", n_trials=3)
+    print(found.study.best_value, results.to_dataframe(), results.main, results.variants)
+    with tracelet.bind(Mine, address="there"):
+        print(Mine.name)

@@ -219,6 +219,11 @@ def test_configs_are_a_list(wrong: Any) -> None:
         Sweep(configs=wrong)
 
 
+def test_configs_are_read_once() -> None:
+    assert list(Sweep(configs=({"lr": lr} for lr in (1, 2)))) == [{"lr": 1}, {"lr": 2}]
+    assert len(Sweep(configs=[Sweep().product(lr=[1, 2]), {"lr": 3}])) == 3
+
+
 def test_no_configurations_are_an_error() -> None:
     with pytest.raises(ValueError, match="no configurations"):
         Sweep(configs=[])

@@ -71,14 +71,13 @@ class Sweep:
         self._strict = strict
         self._product = Product()
         if configs is not None:
-            if isinstance(configs, Mapping | str | os.PathLike) or many(configs) is None:
+            is_one = isinstance(configs, Mapping | str | os.PathLike)
+            if is_one or (given := many(configs)) is None:
                 raise ValueTypeError(
                     f"configs= is a list of configurations, not a {type(configs).__name__}"
                 )
-            factor = concatenated(
-                "configs", [read_entry(_without_sweep(one)) for one in many(configs) or ()]
-            )
-            self._product = self._extended(factor)
+            entries = [read_entry(_without_sweep(one)) for one in given]
+            self._product = self._extended(concatenated("configs", entries))
 
     @property
     def target(self) -> Any:
