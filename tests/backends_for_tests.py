@@ -60,6 +60,9 @@ class Recorder(Backend):
     def log_artifact(self, artifact: ArtifactFile) -> None:
         self.keep("artifact", [artifact.path, artifact.source.read_text()])
 
+    def log_run_file(self, file: ArtifactFile) -> None:
+        """Leave it: here only what a script logs is of interest."""
+
     def log_text(self, lines: Sequence[TextLine]) -> None:
         self.keep("text", [line.text for line in lines])
 

@@ -21,7 +21,7 @@ import pytest
 
 import tracelet
 from tracelet.backends import registry
-from tracelet.backends.base import Backend
+from tracelet.backends.base import ArtifactFile, Backend
 from tracelet.backends.memory import MemoryBackend
 from tracelet.core.experiment import Experiment, ExperimentConfig
 from tracelet.hookspecs import hookimpl
@@ -34,6 +34,9 @@ class StandIn(MemoryBackend):
     def __init__(self, tracking_uri: str | None = None) -> None:
         super().__init__()
         StandIn.latest = self
+
+    def log_run_file(self, file: ArtifactFile) -> None:
+        """Leave it: here only what a script logs is of interest."""
 
 
 @hookimpl
