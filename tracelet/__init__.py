@@ -15,6 +15,7 @@ from tracelet.records import MetricPoint, RunInfo, RunLink
 from tracelet.settings import ExperimentConfig
 
 if TYPE_CHECKING:
+    from tracelet import sweep
     from tracelet.backends.base import Backend, Capabilities, Support
     from tracelet.core.loading import load_run, runs
     from tracelet.core.run import Run
@@ -65,6 +66,7 @@ __all__ = [
     "runs",
     "start_logging",
     "stop_logging",
+    "sweep",
 ]
 
 
@@ -75,6 +77,8 @@ def __getattr__(name: str) -> Any:
         import importlib.metadata
 
         return importlib.metadata.version("tracelet")
+    if name == "sweep":
+        return importlib.import_module("tracelet.sweep")
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'tracelet' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -122,6 +123,12 @@ def test_a_training_without_the_metric_is_told(thread: Executor) -> None:
         optimize(
             trainings.gives_nothing, {"x": (0, 1)}, metric="score", n_trials=1, executor=thread
         )
+
+
+def test_it_is_found_without_an_import_of_its_own() -> None:
+    script = "import tracelet, sys; tracelet.sweep.optimize; assert 'optuna' not in sys.modules"
+
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_run_that_is_no_trial_is_never_stopped() -> None:
