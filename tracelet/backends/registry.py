@@ -13,7 +13,7 @@ import importlib.metadata
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -107,11 +107,21 @@ def installed() -> dict[str, importlib.metadata.EntryPoint]:
 def entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
     """Return the entry points of each name but the core's; more than one if packages disagree."""
     found: dict[str, dict[str, importlib.metadata.EntryPoint]] = {}
-    for entry_point in importlib.metadata.entry_points(group=GROUP):
+    for entry_point in _points():
         if entry_point.name not in CORE:  # nobody takes the core's names
             # One package can be found twice, as it is built and as it is checked out.
             found.setdefault(entry_point.name, {})[entry_point.value] = entry_point
     return {name: list(points.values()) for name, points in found.items()}
+
+
+def _points() -> Iterable[importlib.metadata.EntryPoint]:
+    given: list[object] = [*sys.path]
+    texts = [path for path in given if isinstance(path, str)]
+    if len(texts) == len(given):
+        return importlib.metadata.entry_points(group=GROUP)
+    # What is no text in the path, imports ignore, and the metadata of packages stumble over.
+    found = importlib.metadata.distributions(path=texts)
+    return (point for one in found for point in one.entry_points if point.group == GROUP)
 
 
 def resolve(spec: BackendSpec) -> ResolvedBackend:

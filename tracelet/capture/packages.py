@@ -44,7 +44,8 @@ class Packages(CaptureSource):
     name: ClassVar[str] = "packages"
 
     def start(self, recorder: Recorder) -> None:
-        found = installed(sys.path)
+        given: list[object] = [*sys.path]  # what is no text in it, Python ignores, too
+        found = installed([path for path in given if isinstance(path, str)])
         lines = [f"{name}=={version}\n" for name, version in found.items()]
         recorder.file(FILE, "".join(lines).encode())
 
