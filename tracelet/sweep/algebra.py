@@ -12,9 +12,9 @@ from __future__ import annotations
 import operator
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from tracelet.errors import InvalidValueError, ValueTypeError, warn
 from tracelet.sweep.configuration import Configuration
@@ -30,6 +30,7 @@ from tracelet.sweep.factors import (
 )
 from tracelet.sweep.files import write_factors
 from tracelet.sweep.given import concatenated, entry_of, read_entry, whole_number
+from tracelet.sweep.run_calls import RunCalls
 from tracelet.sweep.saving import checked_entry, read_product, saved
 from tracelet.sweep.targets import Target
 from tracelet.sweep.template import fresh
@@ -39,13 +40,11 @@ from tracelet.sweep.values import axis, many, size_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tracelet.sweep.results import Results
-
 _CHECKED_AT_ONCE = 10_000
 """A factor with more entries is checked against its target when it runs, not when it is made."""
 
 
-class Sweep:
+class Sweep(RunCalls):
     """An ordered list of factors; their Cartesian product, the first the slowest.
 
     ``for config in sweep: train(**config)`` runs through it; :meth:`run` does that in parallel,
@@ -169,90 +168,6 @@ class Sweep:
         for configuration in self:
             check_configuration(self._target, configuration, configuration.index)
         return self
-
-    def run(
-        self,
-        train: Callable[..., Any] | None = None,
-        *,
-        name: str | None = None,
-        project: str | None = None,
-        backend: Any = None,
-        executor: Any = None,
-        max_workers: int | None = None,
-        on_error: Literal["collect", "raise"] = "collect",
-        retry_failed: bool = False,
-        config: Any = None,
-        **settings: Any,
-    ) -> Results:
-        """Call a training with every configuration, each as a run of its own, in parallel.
-
-        The runs share a group, and inside each ``tracelet.get_active_experiment()`` is its run,
-        which has the configuration as its parameters. What becomes of each configuration is kept
-        in the sweep's directory: the same call runs only what is not done yet, however the last
-        one ended.
-
-        Args:
-            train: called as ``train(**configuration)``; or with the configuration as its one
-                argument, if that is typed as a dict, a dataclass or a pydantic model. None: the
-                target. With a class as the target, its attributes are bound meanwhile.
-            name: of the sweep and the group of its runs; None: the training's name.
-            project: of the runs.
-            backend: of the runs, as for ``start_logging``.
-            executor: any ``concurrent.futures.Executor``, or one of submitit's; it is not shut
-                down. None: processes of this machine, started anew.
-            max_workers: how many of these at once; None: as many as there are processors.
-            on_error: ``collect`` keeps a failure with its result; ``raise`` stops at the first
-                and raises it, when those that run have ended.
-            retry_failed: run those again that have failed before.
-            config: settings of the runs, as for ``start_logging``.
-            settings: any other setting of the runs, such as ``dir`` or ``tags``.
-
-        Returns:
-            The results, in the order of the configurations.
-
-        Raises:
-            InvalidValueError: a configuration does not fit, or there are too many.
-            ValueTypeError: the training cannot be sent to another process.
-            SweepBusyError: another process runs a sweep of this name.
-            SettingsError: a setting is unknown or has the wrong type.
-            UnknownBackendError: a backend is not known, or not installed.
-        """
-        from tracelet.sweep.plan import MOST, Plan
-        from tracelet.sweep.runner import execute
-
-        chosen = self.target if train is None else train
-        if not callable(chosen) or (train is None and self._target.is_class):
-            raise ValueTypeError(f"run() needs a training to call, not {chosen!r:.80}")
-        if on_error not in ("collect", "raise"):
-            raise InvalidValueError(f"on_error is 'collect' or 'raise', not {on_error!r}")
-        if max_workers is not None:
-            max_workers = whole_number("max_workers is the number of processes", max_workers)
-        if executor is not None and not callable(getattr(executor, "submit", None)):
-            raise ValueTypeError(f"executor= takes an object with submit(), not {executor!r:.80}")
-        if self.size > MOST:
-            raise InvalidValueError(
-                f"a sweep of {self.size:,} configurations is not run: sample(n) draws some of them"
-            )
-        try:
-            factors = saved(self._product)
-        except ValueTypeError:  # it runs all the same, but only its own script can resume it
-            factors = None
-        given = {"project": project, "backend": backend, "config": config, **settings}
-        plan = Plan(
-            list(self),
-            target=self._target,
-            train=chosen,
-            name=name,
-            factors=factors,
-            settings=given,
-        )
-        return execute(
-            plan,
-            executor,
-            max_workers=max_workers,
-            on_error=on_error,
-            retry_failed=retry_failed,
-        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the sweep to a ``.yaml``, ``.yml``, ``.json`` or ``.jsonl`` file.
