@@ -7,11 +7,15 @@ import random
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Start, end_processes, last_error, wait_for, worker_of
 
+from tracelet.backends.base import TextLine
 from tracelet.core.experiment import Experiment
+from tracelet.records import MetricPoint, RunInfo
+from tracelet_clearml.backend import ClearmlBackend
 from tracelet_clearml.reader import Session, sessions
 
 POINTS = 20_000
@@ -111,3 +115,32 @@ def test_a_run_that_waits_for_a_server_can_go_to_a_session_folder(
     assert again.stop()["clearml"].pending == 0
     (found,) = sessions(tmp_path)
     assert [point.value for point in found.points()] == [1.0]
+
+
+def test_a_batch_that_was_not_counted_comes_again_and_is_there_once(tmp_path: Path) -> None:
+    run = RunInfo(run_id="r", name="run", project="vision", dir=str(tmp_path), started=0.0)
+    points = [MetricPoint("loss", float("nan"), number, "iteration", 1.0) for number in range(3)]
+
+    def opened(checkpoint: Any) -> ClearmlBackend:
+        backend = ClearmlBackend(offline=True)
+        backend.scratch = tmp_path / "scratch"
+        run.checkpoint = checkpoint
+        backend.open(run)
+        return backend
+
+    first = opened(None)
+    first.log_metrics(points[:1])
+    checkpoint = first.flush()
+    first.log_metrics(points[1:])
+    first.log_text([TextLine("once", "info", 1.0)])
+    second = opened(checkpoint)  # the worker of the first died here
+    second.log_metrics(points[1:])
+    second.log_text([TextLine("once", "info", 1.0)])
+    second.log_leftovers()
+    second.flush()
+    second.close("finished")
+    (found,) = sessions(tmp_path)
+    read = found.read_back()
+    assert [point.iteration for point in read.points] == [0, 1, 2]
+    assert [line["iteration"] for line in read.adjusted] == [0, 1, 2]
+    assert read.texts == ["once"]
