@@ -22,7 +22,12 @@ from user_scripts import view
 import tracelet
 from tracelet import Sweep, TraceletError, TraceletWarning
 from tracelet.core.loading import runs
-from tracelet.errors import ConfigurationFailedError, SweepBusyError, WorkerDiedError
+from tracelet.errors import (
+    ConfigurationFailedError,
+    DeliveryError,
+    SweepBusyError,
+    WorkerDiedError,
+)
 from tracelet.sweep.ledger import SweepDir
 
 
@@ -256,6 +261,20 @@ def test_an_exception_that_cannot_be_brought_back_is_told(threads: Executor) -> 
     assert str(result.error) == "OddError: this and that"
 
 
+def test_what_a_backend_has_refused_is_a_failure_with_strict(
+    threads: Executor, tmp_path: Path
+) -> None:
+    options = {"backends": {"refusing": {"store": str(tmp_path)}}, "courier": "thread"}
+    arguments = {"backend": "backends_for_tests:Refusing", "config": options, "executor": threads}
+
+    (lax,) = lrs(1).run(trainings.train, name="lax", **arguments)
+    (strict,) = lrs(1).run(trainings.train, name="strict", strict=True, **arguments)
+
+    assert lax.ok
+    assert lax.run.report["refusing"].rejected == 2
+    assert isinstance(strict.error, DeliveryError)
+
+
 def test_raise_stops_at_the_first_failure(tmp_path: Path) -> None:
     sweep = Sweep().product(lr=[1, 2, *range(3, 20)]).set(at=1)
 
@@ -365,6 +384,7 @@ def nothing_is_begun(tmp_path: Path) -> bool:
         (lambda s: s.run(), TypeError, "needs a training"),
         (lambda s: s.run(5), TypeError, "needs a training"),
         (lambda s: Sweep(trainings.Attributes).run(), TypeError, "needs a training"),
+        (lambda s: Sweep(trainings.Config).run(), TypeError, "needs a training"),
         (lambda s: s.run(trainings.train, on_error="warn"), ValueError, "'collect' or 'raise'"),
         (lambda s: s.run(trainings.train, max_workers=0), ValueError, "from 1"),
         (lambda s: s.run(trainings.train, max_workers=True), TypeError, "from 1"),

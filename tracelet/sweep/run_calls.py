@@ -77,7 +77,7 @@ class RunCalls(ABC):
         from tracelet.sweep.runner import execute
 
         chosen = self._target.value if train is None else train
-        if not callable(chosen) or (train is None and self._target.is_class):
+        if not callable(chosen) or (train is None and isinstance(chosen, type)):
             raise ValueTypeError(f"run() needs a training to call, not {chosen!r:.80}")
         if on_error not in ("collect", "raise"):
             raise InvalidValueError(f"on_error is 'collect' or 'raise', not {on_error!r}")

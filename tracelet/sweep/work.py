@@ -23,7 +23,7 @@ import msgspec
 from tracelet.core import lifetime
 from tracelet.core.experiment import Experiment
 from tracelet.core.redaction import Redactor
-from tracelet.errors import TraceletError, ValueTypeError
+from tracelet.errors import DeliveryError, TraceletError, ValueTypeError
 from tracelet.journal.rundir import RunDir, new_run_id
 from tracelet.records import Metric
 from tracelet.sweep.calling import call
@@ -124,7 +124,10 @@ def work(task: Task) -> Outcome:
         if status == "failed":
             failure = _failure(error)
     else:
-        _stop(exp, "finished", None)
+        try:
+            _stop(exp, "finished", None, raises=True)
+        except DeliveryError as error:  # the setting "strict" asks for it
+            failure = _failure(error)
     return _report(
         sweep_dir, task, exp, value, failure, seconds=time.monotonic() - began, shares=shares
     )
@@ -151,10 +154,10 @@ def _note(sweep_dir: SweepDir, task: Task, exp: Experiment, *, shares: bool) -> 
         sweep_dir.append([_entry(task, "running", run=str(exp.dir) if exp.dir else None)])
 
 
-def _stop(exp: Experiment, status: Any, reason: str | None) -> None:
+def _stop(exp: Experiment, status: Any, reason: str | None, *, raises: bool = False) -> None:
     """End the run, unless the training did, or never got one."""
     if exp.is_running:
-        lifetime.stop(exp, status, reason=reason, raises=False, shows=False)
+        lifetime.stop(exp, status, reason=reason, raises=raises, shows=False)
 
 
 def _report(
