@@ -13,7 +13,10 @@ from clearml_server import ClearmlServer
 from conftest import Start, last_error, use_server, wait_for, worker_of
 
 import tracelet
+from tracelet.backends.base import TextLine
 from tracelet.core.experiment import Experiment
+from tracelet.records import MetricPoint
+from tracelet_clearml.backend import ClearmlBackend
 from tracelet_clearml.reader import point_of, sessions
 
 ONLINE: dict[str, Any] = {"offline": False}
@@ -137,6 +140,23 @@ def test_a_busy_server_is_asked_again_and_nothing_is_there_twice(
     finished(exp)
     assert [point[1] for point in points(server, exp)] == [1.0, 0.5]
     assert [line["msg"] for line in server.log[exp.links["clearml"].id]] == ["once"]
+
+
+def test_a_task_whose_id_was_never_learned_is_begun_again(
+    server: ClearmlServer, tmp_path: Path
+) -> None:
+    run = tracelet.RunInfo(run_id="r", name="run", project="vision", dir=str(tmp_path), started=0.0)
+    point = MetricPoint("loss", 1.0, 0, "iteration", 1.0)
+    links = []
+    for _ in range(2):  # the worker dies, and its cursor was not saved
+        backend = ClearmlBackend(offline=False)
+        links.append(backend.open(run))
+        backend.log_metrics([point])
+        backend.log_text([TextLine("once", "info", 1.0)])
+    assert links[0] == links[1]
+    (task,) = server.tasks.values()
+    assert task["status"] == "in_progress"
+    assert len(server.scalars(task["id"])) == len(server.log[task["id"]]) == 1
 
 
 @pytest.mark.parametrize("then", ["points", "parameters"])

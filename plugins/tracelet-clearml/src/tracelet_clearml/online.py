@@ -61,7 +61,7 @@ class OnlineTask:
             # come under the same names, so none may be deleted in the background.
             if found.get("status") != "created":
                 self._edit(str(found["id"]), "reset", delete_external_artifacts=False)
-            found = {**found, "configuration": None, "script": task.script(run)}
+            found |= {"status": "created", "configuration": None, "script": task.script(run)}
             self._edit(str(found["id"]), "edit", script=found["script"])
         self.id, self._project = str(found["id"]), str(found["project"])
         self._parent = found.get("parent")
