@@ -23,6 +23,7 @@ from tracelet.backends.base import (
 )
 from tracelet.core.run import Run
 from tracelet.errors import CheckpointLostError
+from tracelet.journal.files import replace_file
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet.testing import ReadBack, Subject
 from tracelet.wire import from_wire, to_wire
@@ -48,7 +49,8 @@ class ShelfBackend(Backend):
         if size > kept:
             os.truncate(file, kept)
         who = {"name": run.name, "project": run.project, "group": run.group}
-        (self.place / "run.json").write_bytes(msgspec.json.encode({"id": run.run_id, **who}))
+        # Whole, because the runs beside it look at all that are there.
+        replace_file(self.place / "run.json", msgspec.json.encode({"id": run.run_id, **who}))
         (self.place / "status").unlink(missing_ok=True)
         return RunLink(self.place.name)
 
