@@ -153,8 +153,12 @@ class SweepDir:
         """Append lines, one write each, to the file of this process."""
         host = _UNSAFE.sub("_", socket.gethostname())
         file = self.ledger / f"{host}-{os.getpid()}.jsonl"
-        fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
+            # An earlier process of this number may have been killed, or out of disk, in a line.
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                os.write(fd, b"\n")
             for entry in entries:
                 os.write(fd, msgspec.json.encode(entry) + b"\n")
         finally:
