@@ -278,7 +278,7 @@ def test_artifacts_are_beside_the_event_file_as_they_were_at_the_call(
     start: Start, tmp_path: Path
 ) -> None:
     file = tmp_path / "model.bin"
-    with start() as exp:
+    with start(capture=False) as exp:
         file.write_bytes(b"first")
         exp.log_artifact(file, "models/a.bin")
         file.write_bytes(b"second")
