@@ -14,6 +14,7 @@ retried, counted and reported (see ``tracelet.courier``)::
     ├── ArtifactUnreadableError (PermissionError)  a file that cannot be read
     ├── UnknownBackendError   (LookupError)        no backend of that name
     │   └── MissingPluginError (ImportError)       known, but not installed
+    ├── MissingPackageError   (ImportError)        a package that an extra would install
     ├── BrokenPluginError     (ImportError)        installed, but it cannot be loaded
     ├── RunNotFoundError      (LookupError)        no such run
     ├── RunBusyError          (RuntimeError)       another courier delivers this run
@@ -104,6 +105,10 @@ class UnknownBackendError(TraceletError, LookupError):
 
 class MissingPluginError(UnknownBackendError, ImportError):
     """The backend is known, but the package that provides it is not installed."""
+
+
+class MissingPackageError(TraceletError, ImportError):
+    """A package that is needed for this is not installed; the message has the line that does."""
 
 
 class BrokenPluginError(TraceletError, ImportError):

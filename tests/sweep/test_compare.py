@@ -19,6 +19,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet.cli.app import app
+from tracelet.errors import MissingPackageError
 
 INSTALL = "apt-get update && apt-get install -y chromium chromium-driver"
 FLAGS = (
@@ -143,6 +144,6 @@ def test_without_plotly_the_line_that_installs_it_is_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
 
-    with pytest.raises(ImportError, match=r"pip install 'tracelet\[html\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'tracelet\[html\]'"):
         command("compare", ids[0], "--html", "page.html")
     assert not Path("page.html").exists()

@@ -44,7 +44,7 @@ class Compared(msgspec.Struct):
 
 def compare(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Run ids, or directories.")
+        list[str] | None, typer.Argument(metavar="RUN", help="Run ids, or directories.")
     ] = None,
     *,
     group: Annotated[
@@ -63,7 +63,7 @@ def compare(
         typer.Option("--html", metavar="FILE", help="Write a page with the curves (needs plotly)."),
     ] = None,
 ) -> None:
-    """Compare runs: the parameters that differ, and the last, least and largest metric values."""
+    """Compare runs: parameters that differ, and their metrics."""
     if as_csv and as_json:
         raise InvalidValueError("--csv and --json exclude each other")
     compared = _compared(_chosen(runs or [], group, project, directory), metric)

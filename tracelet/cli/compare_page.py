@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracelet.cli.words import as_float, clean, value_text
+from tracelet.errors import MissingPackageError
 from tracelet.journal.files import replace_file
 from tracelet.records import DEFAULT_AXIS, MetricPoint
 
@@ -24,13 +25,13 @@ def write_page(path: Path, compared: Compared) -> None:
     """Write the page.
 
     Raises:
-        ImportError: plotly is not installed; the message has the install line.
+        MissingPackageError: plotly is not installed; the message has the install line.
     """
     try:
         import plotly.graph_objects as go
         import plotly.io
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             "--html needs plotly; this installs it:  python -m pip install 'tracelet[html]'"
         ) from error
 

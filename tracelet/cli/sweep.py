@@ -45,16 +45,18 @@ OptionalName = Annotated[
 @app.command()
 def run(
     file: Annotated[Path, typer.Argument(metavar="SWEEP", help="A .yaml, .json or .jsonl file.")],
-    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A Python script.")],
+    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="Gets each as options.")],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- ARGUMENTS]", help="Arguments that are the same for all."),
+        typer.Argument(metavar="ARGUMENTS", help="After --: what is the same for all."),
     ] = None,
     *,
     name: Annotated[
         str | None, typer.Option("--name", "-n", metavar="NAME", help="None: the script's name.")
     ] = None,
-    project: Project = None,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", metavar="P", help="The project of the runs.")
+    ] = None,
     directory: Directory = None,
     backend: Annotated[
         str | None, typer.Option("--backend", "-b", metavar="B", help="Names, with commas.")
@@ -62,7 +64,7 @@ def run(
     workers: Workers = None,
     retry_failed: Retry = False,
 ) -> None:
-    """Call a script with every configuration of a file, as options of its command line."""
+    """Call a script with every configuration of a file."""
     sweep = Sweep.load(file)
     training = Script.of(script, tuple(arguments or ()), Path.cwd())
     _finish(
@@ -93,7 +95,7 @@ def show(
     ] = 50,
     as_json: Json = False,
 ) -> None:
-    """Show what has become of a sweep's configurations, the best, and how long it will take."""
+    """Show the states of a sweep, the best, and the time left."""
     if mode not in ("min", "max"):
         raise InvalidValueError(f"--mode is min or max, not {mode!r}")
     sweep_dir, about = _one(name, project, directory)

@@ -204,7 +204,7 @@ class Sweep(RunCalls):
         Integers stay integers, and bools stay bools, in a column that has missing values.
 
         Raises:
-            ImportError: pandas is not installed; the message has the install line.
+            MissingPackageError: pandas is not installed; the message has the install line.
         """
         from tracelet.sweep.frames import rows_to_dataframe
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tracelet.errors import ArtifactNotFoundError, InvalidValueError
+from tracelet.errors import ArtifactNotFoundError, InvalidValueError, MissingPackageError
 from tracelet.journal.files import replace_file
 
 HEADER = "tracelet_sweep"
@@ -136,12 +136,12 @@ def _yaml() -> tuple[Any, Any, Any]:
     """Return PyYAML with a safe loader and dumper that agree about which texts are floats.
 
     Raises:
-        ImportError: it is not installed.
+        MissingPackageError: it is not installed.
     """
     try:
         import yaml
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             "YAML files need a package; this installs it:  python -m pip install 'tracelet[yaml]'"
         ) from error
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tracelet.errors import MissingPackageError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,12 +19,12 @@ def rows_to_dataframe(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row each, the columns in the order in which their names appear first.
 
     Raises:
-        ImportError: pandas is not installed; the message has the install line.
+        MissingPackageError: pandas is not installed; the message has the install line.
     """
     try:
         import pandas as pd
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             "to_dataframe needs pandas; this installs it:  "
             "python -m pip install 'tracelet[dataframe]'"
         ) from error

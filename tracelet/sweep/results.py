@@ -231,7 +231,7 @@ class Results(Sequence[Result]):
         ``_`` behind it.
 
         Raises:
-            ImportError: pandas is not installed; the message has the install line.
+            MissingPackageError: pandas is not installed; the message has the install line.
         """
         from tracelet.sweep.frames import rows_to_dataframe
 

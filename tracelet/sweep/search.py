@@ -10,7 +10,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from tracelet.errors import InvalidValueError, SweepBusyError, ValueTypeError, warn
+from tracelet.errors import (
+    InvalidValueError,
+    MissingPackageError,
+    SweepBusyError,
+    ValueTypeError,
+    warn,
+)
 from tracelet.sweep.carrying import carried, run_carried
 from tracelet.sweep.completion import Jobs
 from tracelet.sweep.configuration import Configuration
@@ -87,14 +93,14 @@ def optimize(
         The results of all trials that were run by this and earlier calls; ``.study`` is Optuna's.
 
     Raises:
-        ImportError: Optuna is not installed; the message has the install line.
+        MissingPackageError: Optuna is not installed; the message has the install line.
         InvalidValueError: the space is empty, or what is given is impossible.
         SweepBusyError: another process runs a sweep or search of this name.
     """
     try:
         import optuna
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             "tracelet.sweep.optimize needs Optuna; this installs it:  "
             "python -m pip install 'tracelet[optuna]'"
         ) from error
