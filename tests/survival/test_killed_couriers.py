@@ -23,6 +23,7 @@ from waiting import eventually
 import tracelet
 from tracelet.backends.base import Backend
 from tracelet.courier.cursor import CursorFile
+from tracelet.journal.rundir import RunDir
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
@@ -63,6 +64,20 @@ def has_died(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def test_a_courier_does_not_leave_because_the_run_is_being_read(tmp_path: Path) -> None:
+    exp = start(tmp_path, bad.Checkpointed)
+    assert exp.dir is not None
+    kill(exp)
+    lock = RunDir(exp.dir).lock()
+    assert lock.wait(60)  # as whoever reads the run does, for a moment
+    log = exp.dir / "courier.log"
+    eventually(lambda: at_work(exp) and "somebody reads or delivers" in log.read_text())
+    lock.release()
+    points = log_points(exp, 0, 300)
+    eventually(lambda: stored_points(tmp_path, "checkpointed") == points)
+    assert exp.stop().complete
 
 
 def test_flush_goes_on_after_the_death_of_the_courier(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 START_SECONDS = 120.0
+READING_SECONDS = 2.0
+"""How long the lock may be somebody's who only reads the run; a courier has it for longer."""
 """How long a worker may take from its start to its first call: SDKs import for many seconds."""
 
 
@@ -279,8 +281,10 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
     late = False
     while True:
         if not lock.acquire():
-            log.info("another courier delivers %s", run_dir.path)
-            return LOCKED
+            log.info("somebody reads or delivers %s", run_dir.path)
+            if not lock.wait(READING_SECONDS):
+                log.info("another courier delivers %s", run_dir.path)
+                return LOCKED
         if life.update().launch is None:
             log.error("%s holds no run", run_dir.path)
             return 2

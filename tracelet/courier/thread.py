@@ -16,6 +16,9 @@ from tracelet.records import RunInfo
 
 log = logging.getLogger(__name__)
 
+_READING_SECONDS = 0.1
+"""How long the lock may be somebody's who only reads the run; the caller waits meanwhile."""
+
 
 class DeliveryThread:
     """One backend's delivery in a daemon thread."""
@@ -88,7 +91,7 @@ class ThreadCourier:
 
     def ensure(self) -> None:
         """Start the threads, unless they run or another process is the run's courier."""
-        if self._threads or not self._lock.acquire():
+        if self._threads or not self._lock.wait(_READING_SECONDS):
             return
         for found, options in self._backends:
             self._threads[found.name] = DeliveryThread(self._run_dir, found, self._run, options)
