@@ -136,6 +136,21 @@ def test_local_files_on_a_full_disk_wait_and_have_everything_once(
     assert local_points(exp.dir) == list(range(5000))
 
 
+def test_a_run_ends_on_a_full_disk_and_is_whole_when_there_is_space(
+    small_disk: SmallDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    exp = tracelet.start_logging(run_id="r", dir=small_disk.path)
+    exp.log_metric("loss", 0.5, 0)
+    assert exp.flush(60)
+    small_disk.fill(10)
+    report = exp.stop(timeout=0)
+    assert any(f"{exp.dir} are not up to date" in entry.getMessage() for entry in caplog.records)
+    assert report["local"].delivered == 1
+    small_disk.free()
+    assert tracelet.load_run(exp.dir).report["local"].delivered == 1
+    assert local_points(exp.dir) == [0]
+
+
 def last_error(exp: tracelet.Experiment) -> str | None:
     """The last error of the local backend; its cursor is on the full disk, too."""
     session = exp._session

@@ -252,10 +252,13 @@ class Session:
         )
         # A courier at work writes run.json at its end: what is known now could come after that.
         if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
-            write_view(self.run_dir, life, report)
-            done = all(one.pending == 0 for one in report.backends.values())
-            if self.delivers_here and done and life.status != "running":
-                compact(self.run_dir.journal)
+            try:
+                write_view(self.run_dir, life, report)
+                done = all(one.pending == 0 for one in report.backends.values())
+                if self.delivers_here and done and life.status != "running":
+                    compact(self.run_dir.journal)
+            except OSError as error:  # the disk is full; whoever reads the run next writes them
+                log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
         return report
 
     def _part(self) -> float:
