@@ -109,6 +109,7 @@ class Everything(CaptureSource):
         )
         recorder.config("rack", {"height": 42, "password": "hunter2"})
         recorder.file("rack/plan.txt", b"password=hunter2\n")
+        recorder.file("rack/latin.txt", b"caf\xe9\npassword=hunter2\n")
         recorder.file("rack/photo.bin", b"\xff\xfe\x00")
         recorder.text("the rack is cold", "warning")
 
@@ -159,6 +160,7 @@ def test_whatever_a_source_reports_is_recorded(install: Callable[..., None]) -> 
     assert run.params.description("Rack/row") == "where it stands"
     assert run.configurations["rack"] == {"height": 42, "password": "[redacted]"}
     assert run.artifacts["rack/plan.txt"].read_text() == "password=[redacted]\n"
+    assert run.artifacts["rack/latin.txt"].read_bytes() == b"caf\xe9\npassword=[redacted]\n"
     assert run.artifacts["rack/photo.bin"].read_bytes() == b"\xff\xfe\x00"
     (point,) = run.metrics["rack/doors"]
     assert (point.value, point.iteration, point.axis, point.time) == (2, 5, "epoch", 12.5)

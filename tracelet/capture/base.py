@@ -80,7 +80,7 @@ class Recorder(Protocol):
             path: its destination in the run, relative, as in ``exp.log_artifact``. Below
                 ``tracelet/`` it is about the run itself: it is kept in that folder of the run's
                 directory, goes to each tracker when the run ends, and counts as no artifact.
-            content: what is in it; in a text in UTF-8 secrets are hidden.
+            content: what is in it; in a text, which has no zero bytes, secrets are hidden.
         """
 
     def text(self, line: str, level: Level = "info") -> None:

@@ -5,7 +5,6 @@ Without it a source's mistake would reach the program, or a child process would 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -134,8 +133,9 @@ class RunRecorder:
         session, redactor = self._exp._session, self._exp._redactor  # noqa: SLF001 - the run's own
         if session is None:
             return
-        with contextlib.suppress(UnicodeDecodeError):  # not a text
-            content = redactor.text(content.decode()).encode()
+        if b"\0" not in content:  # a text; one in another encoding than UTF-8 has secrets, too
+            text = content.decode(errors="surrogateescape")
+            content = redactor.text(text).encode(errors="surrogateescape")
         place = safe_destination(path)
         with self._exp._counting_losses():  # noqa: SLF001 - as a file that the user logs
             if place.startswith(f"{ABOUT}/"):
