@@ -281,3 +281,17 @@ with tracelet.start_logging(capture=["absl"]) as exp: exp.log_metric("loss", 1)
     (tmp_path / "here/flags.py").write_text("mine = 1\n")
     said = run_script(tmp_path, script)
     assert said.count("TraceletWarning: capture of absl has failed, the run goes on") == 1, said
+
+
+def test_a_source_that_fails_at_the_end_keeps_no_run_from_ending(
+    install: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Failing, "where", "stop", raising=False)
+    install(Failing)
+    exp = tracelet.start_logging(capture=["failing"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(tracelet.TraceletWarning, match="failing"):
+            exp.stop()
+    assert not exp.is_running
+    assert tracelet.load_run(exp.dir).status == "finished"

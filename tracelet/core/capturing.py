@@ -39,6 +39,7 @@ class Capture:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._begun = self._stopped = False
+        self._complaints: list[tuple[str, Exception]] = []
 
     def __enter__(self) -> Mapping[str, Any]:
         """Start the sources, and give the facts they know; within the block the run begins.
@@ -72,18 +73,27 @@ class Capture:
                 self._start(name)
 
     def stop(self) -> None:
-        """Stop the sources; the run, if it has begun, takes what they still report."""
+        """Stop the sources; the run, if it has begun, takes what they still report.
+
+        Those that fail are told of by :meth:`complain`, when that can do no harm any more.
+        """
         if os.getpid() != self._pid:
             return
         with self._lock:
             self._stopped = True
-            for name, (source, recorder) in reversed(self._started.items()):
+            while self._started:
+                name, (source, recorder) = self._started.popitem()
                 try:
                     source.stop()
                 except Exception as error:  # noqa: BLE001 - a source's mistake is not the program's
-                    failed(name, error)
+                    self._complaints.append((name, error))
                 recorder.close()
-            self._started.clear()
+
+    def complain(self) -> None:
+        """Warn of the sources that have failed when they were stopped."""
+        complaints, self._complaints = self._complaints, []
+        for name, error in complaints:
+            failed(name, error)
 
     def _start(self, name: str) -> None:
         if name in self._started or os.getpid() != self._pid or not registry.is_needed(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import sys
@@ -34,6 +35,7 @@ from tracelet.errors import (
     InvalidValueError,
     RunBusyError,
     TraceletError,
+    TraceletWarning,
 )
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import is_alive
@@ -183,6 +185,8 @@ def stop(
         if shows or not exp._report.complete:
             drain.show(exp._report)
         _tell_plugins("tracelet_run_finished", run=exp._run, status=status)
+        if exp._capture is not None:
+            exp._capture.complain()
         complete = all(exp._report[name].complete for name in session.names)
         if exp.settings.strict and raises and wait and not (complete and not exp._report.lost):
             raise DeliveryError(f"not everything was delivered as given:\n{exp._report}")
@@ -329,3 +333,6 @@ def _at_exit() -> None:
         if session.delivers_here and exact:
             session.drain(exp.settings.drain_timeout)
         session.release(redacted=exp._redactor.count)
+        if exp._capture is not None:
+            with contextlib.suppress(TraceletWarning):
+                exp._capture.complain()
