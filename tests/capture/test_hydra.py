@@ -124,9 +124,13 @@ def test_what_hydra_compose_returns_is_captured(tmp_path: Path) -> None:
 
 def test_what_cannot_be_resolved_stays_as_it_is(tmp_path: Path) -> None:
     text = script(tmp_path, WHERE["the run begins in the job"])
-    run_script(tmp_path, text, "+missing=${oc.env:NO_SUCH_VARIABLE}")
+    missing = "${oc.env:NO_SUCH_VARIABLE}"
+    run_script(tmp_path, text, f"+missing={missing}", f"+model.missing={missing}")
 
     found: Any = tracelet.load_run().configurations["OmegaConf"]
-    assert found["resolved"] == found["unresolved"]
-    assert found["resolved"]["missing"] == "${oc.env:NO_SUCH_VARIABLE}"
+    model = {"depth": 3, "layers": [1, 2], "nothing": None, "missing": missing}
+    assert found["unresolved"]["model"] == {**model, "lr": "${lr}"}
+    assert found["resolved"]["model"] == {**model, "lr": 0.1}
+    assert found["resolved"]["missing"] == missing
+    assert found["resolved"]["twice"] == 0.2
     assert "hunter2" not in json.dumps(found)

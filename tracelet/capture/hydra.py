@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import logging
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -18,8 +17,7 @@ from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
-
-log = logging.getLogger(__name__)
+from tracelet.interpolation import resolved
 
 CONFIG = "OmegaConf"
 SECTION = "Hydra"
@@ -144,18 +142,13 @@ def _config_of_job() -> Any:
 def _take(cfg: Any) -> None:
     """Note a configuration as it is now, without hydra's own part, as the program is given it."""
     try:
-        omegaconf = sys.modules["omegaconf"]
-        conf = omegaconf.OmegaConf
+        conf = sys.modules["omegaconf"].OmegaConf
         if conf.is_missing(cfg.hydra.runtime, "output_dir") and _config_of_job() is not None:
             return  # the job is being prepared: this comes again, and can be resolved then
         own = conf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
-        unresolved = resolved = conf.to_container(own, resolve=False)
-        try:
-            resolved = conf.to_container(own, resolve=True)
-        except omegaconf.errors.OmegaConfBaseException as error:
-            log.debug("the configuration cannot be resolved: %s", error)
+        unresolved = conf.to_container(own, resolve=False)
         overrides = list(conf.to_container(cfg.hydra.overrides.task))
-        _latest.composed = _Composed(resolved, unresolved, overrides, current_test())
+        _latest.composed = _Composed(resolved(own), unresolved, overrides, current_test())
         for capture in _captures:
             capture.report(_latest.composed)
     except Exception as error:  # noqa: BLE001 - resolvers are the program's

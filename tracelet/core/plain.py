@@ -41,7 +41,9 @@ def unwrap(value: Any) -> Any:
         elif getattr(type(value), "__pydantic_root_model__", False):
             value = value.root
         elif type(value).__name__ in _CONFIGS and type(value).__module__.startswith("omegaconf."):
-            return _omegaconf(value)
+            from tracelet.interpolation import resolved
+
+            return resolved(value)
         else:
             break
     return value
@@ -161,21 +163,3 @@ def text(value: Any) -> str:
         logging.getLogger(__name__).debug("the repr of a %s raises", type(value), exc_info=True)
         shown = f"<{type(value).__module__}.{type(value).__qualname__} object>"
     return clean_text(_ADDRESS.sub("", shown))
-
-
-def _omegaconf(value: Any) -> Any:
-    """Resolve a configuration; what refers to something that is not there stays as ``${...}``."""
-    omegaconf = sys.modules["omegaconf"]
-    try:
-        return omegaconf.OmegaConf.to_container(value, resolve=True)
-    except omegaconf.errors.OmegaConfBaseException:
-        raw = omegaconf.OmegaConf.to_container(value, resolve=False)
-    if not isinstance(raw, dict | list):
-        return raw
-    made = {}
-    for key in raw if isinstance(raw, dict) else range(len(raw)):
-        try:
-            made[key] = unwrap(value[key])
-        except omegaconf.errors.OmegaConfBaseException:
-            made[key] = raw[key]
-    return made if isinstance(raw, dict) else list(made.values())
