@@ -19,6 +19,8 @@ from tracelet.testing.live import live_backend
 from tracelet.testing.subjects import MemorySubject
 from tracelet.testing.verdicts import verdicts
 
+pytestmark = pytest.mark.usefixtures("quick_retries")
+
 
 def subject_of(mutant: type[Mutant]) -> MemorySubject:
     class MutantSubject(MemorySubject):
