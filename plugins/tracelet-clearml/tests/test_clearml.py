@@ -97,6 +97,8 @@ def test_configuration_objects_are_texts_and_what_is_none_is_a_file(
         (tmp_path / name).write_bytes(content)
         exp.connect_configuration(tmp_path / name, name=name)
     exp.connect_configuration(["long " * 300_000], name="long")
+    (tmp_path / "user").write_bytes(b"the user's")
+    exp.log_artifact(tmp_path / "user", "configs/b.bin")
     found = ended(exp)
     assert found.configuration["a.yaml"]["value"] == "x: 1\r\n"
     assert found.configuration["a.yaml"]["type"] == "yaml"
@@ -105,7 +107,9 @@ def test_configuration_objects_are_texts_and_what_is_none_is_a_file(
     assert math.isnan(configs["tracelet"]["nan"])
     assert configs["b.bin"] == b"\xff\x00"
     assert json.loads(configs["long"]) == ["long " * 300_000]
-    assert {line["config"] for line in found.read_back().adjusted} == {"b.bin", "long"}
+    assert found.artifacts()["artifacts/configs/b.bin"] == b"the user's"
+    told = [line.get("config") or line["artifact"] for line in found.read_back().adjusted]
+    assert sorted(told) == ["b.bin", "configs/b.bin", "long"]
 
 
 def test_a_property_has_one_type_and_what_that_loses_is_adjusted(start: Start) -> None:

@@ -56,7 +56,7 @@ class ClearmlBackend(Backend):
     """
 
     name: ClassVar[str] = "clearml"
-    own_files: ClassVar[frozenset[str]] = frozenset({_ADJUSTED})
+    own_files: ClassVar[frozenset[str]] = frozenset({"configs", _ADJUSTED})
     requires: ClassVar[Mapping[str, str]] = {"clearml": "clearml>=2"}
     capabilities: ClassVar[Capabilities] = Capabilities.everything(
         nan=Support.EMULATED,  # marked in a chart of its own
