@@ -20,7 +20,8 @@ import msgspec
 from tracelet.backends.base import ArtifactFile, Backend, Capabilities, Property, TextLine
 from tracelet.courier import retry
 from tracelet.errors import TransientError
-from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
+from tracelet.journal.rundir import RunDir
+from tracelet.records import MetricPoint, Params, ParamValue, RunInfo, RunLink, Status
 
 if os.environ.get("QUICK_RETRIES"):
     retry.FIRST_SECONDS, retry.LONGEST_SECONDS = 0.02, 0.2
@@ -281,6 +282,23 @@ class HangsAtExit(Recorder):
     def close(self, status: Status) -> None:
         super().close(status)
         threading.Thread(target=threading.Event().wait).start()
+
+
+class AddsAtItsClose(Recorder):
+    """Adds a parameter to the run whenever it is closed, as somebody else might just then."""
+
+    name = "addsatitsclose"
+
+    def open(self, run: RunInfo) -> RunLink:
+        self.run_dir = RunDir(Path(run.dir))
+        return super().open(run)
+
+    def close(self, status: Status) -> None:
+        super().close(status)
+        if (number := self.note("closed")) <= self.options["times"]:
+            writer = self.run_dir.writer()
+            writer.append(Params(time.time(), {"number": number}))
+            writer.close()
 
 
 class CannotFlush(Recorder):

@@ -275,6 +275,17 @@ def test_what_is_set_while_a_courier_delivers_is_left_to_it(tmp_path: Path) -> N
     eventually(lambda: not courier_processes(run_dir))
 
 
+def test_whoever_adds_in_the_last_moment_of_every_delivery_is_not_forgotten(tmp_path: Path) -> None:
+    run_dir = finished(
+        backend=target(bad.AddsAtItsClose),
+        backends={"addsatitsclose": {"store": str(tmp_path), "times": 4}},
+    )
+    added = [{"number": number} for number in range(1, 5)]
+    eventually(lambda: stored(tmp_path, "addsatitsclose", "params") == added)
+    eventually(lambda: not courier_processes(run_dir))
+    assert tracelet.load_run(run_dir).report.complete
+
+
 def delivered(run_dir: Path) -> tracelet.Run | None:
     """The run, once every backend has all of it."""
     run = tracelet.load_run(run_dir)

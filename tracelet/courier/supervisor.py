@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 START_SECONDS = 120.0
+"""How long a worker may take from its start to its first call: SDKs import for many seconds."""
 READING_SECONDS = 2.0
 """How long the lock may be somebody's who only reads the run; a courier has it for longer."""
-"""How long a worker may take from its start to its first call: SDKs import for many seconds."""
 
 
 class Worker:
@@ -278,7 +278,7 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         return 2
     lock = run_dir.lock()
     life = Lifecycle(run_dir)
-    late = False
+    ends: dict[str, int] = {}
     while True:
         if not lock.acquire():
             log.info("somebody reads or delivers %s", run_dir.path)
@@ -299,10 +299,13 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         seen = life.starts
         lock.release()
         # The courier of a run that goes on since then has found the lock taken, and has left. So
-        # has whoever added a record to the run when its delivery was over. Once more is enough: the
-        # training may wait for us, and whoever goes on adding finds the lock free then.
-        late = not late and not supervisor.has_delivered(segment_ends(run_dir.journal))
+        # has whoever added a record to the run when its delivery was over.
+        before, ends = ends, segment_ends(run_dir.journal)
+        late = ends != before and not supervisor.has_delivered(ends)
         if life.update().starts == seen and not late:
+            return 0
+        if life.starts == seen and before:  # the training may wait for us: once more is enough
+            launch(run_dir.path, orders, run_dir.courier_log)
             return 0
 
 
