@@ -110,17 +110,51 @@ def test_what_leaves_a_block_decides_the_status(
     assert local_points(run_dir) == [0]
 
 
-def test_the_reason_of_a_failure_is_kept(tmp_path: Path) -> None:
-    script = Script(
-        tmp_path,
-        """
-        import tracelet
-        with tracelet.start_logging(run_id="r") as exp:
-            raise ValueError("the loss is NaN")
-        """,
-    )
+REASONS = {
+    'ValueError("the loss is NaN")': "ValueError: the loss is NaN",
+    'ValueError("at https://u:hunter2@h")': "ValueError: at https://u:[redacted]@h",
+    'SystemExit("password=hunter2")': "exit: password=[redacted]",
+    r'ValueError("no file \udcff")': r"ValueError: no file \udcff",
+    "Mute()": "Mute: <str() of a Mute failed>",
+}
+MUTE = """
+import tracelet
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("nothing to say")
+"""
+
+
+def test_the_reason_of_a_failure_is_kept_without_secrets(tmp_path: Path) -> None:
+    text = MUTE
+    for number, error in enumerate(REASONS):
+        text += f"""
+try:
+    with tracelet.start_logging(run_id="with-{number}"):
+        raise {error}
+except (Mute, SystemExit, ValueError):
+    pass
+try:
+    raise {error}
+except (Mute, SystemExit, ValueError):
+    tracelet.start_logging(run_id="stop-{number}").stop()
+"""
+    script = Script(tmp_path, text + "print('over')")
+    assert script.wait() == 0, script.output
+    for number, reason in enumerate(REASONS.values()):
+        for run_id in (f"with-{number}", f"stop-{number}"):
+            ended = view(tmp_path / ".tracelet/default" / run_id)
+            assert (ended["status"], ended["reason"]) == ("failed", reason)
+
+
+def test_the_reason_of_an_exception_that_nobody_catches_is_kept(tmp_path: Path) -> None:
+    error = r'ValueError("password=hunter2 \udcff")'
+    script = Script(tmp_path, f"{MUTE}tracelet.start_logging(run_id='r')\nraise {error}")
     assert script.wait() == 1
-    assert view(tmp_path / ".tracelet/default/r")["reason"] == "ValueError: the loss is NaN"
+    run_dir = tmp_path / ".tracelet/default/r"
+    eventually(lambda: ended_view(run_dir))
+    assert view(run_dir)["reason"] == r"ValueError: password=[redacted] \udcff"
 
 
 @pytest.mark.parametrize("courier", ["process", "thread"])

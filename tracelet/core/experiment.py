@@ -162,9 +162,9 @@ class Experiment(MetricCalls, ContentCalls):
         trace: types.TracebackType | None,
     ) -> None:
         if self.is_running:
-            from tracelet.core import lifetime
+            from tracelet.core.endings import ending_of
 
-            status, reason = lifetime.ending_of(error)
+            status, reason = ending_of(error, self._redactor)
             self._stop(status, reason=reason, raises=error is None)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
 from tracelet.core.capturing import Capture
 from tracelet.core.content_calls import tag_values
+from tracelet.core.endings import ending_of
 from tracelet.core.facts import process_rank, run_facts
 from tracelet.core.lenient import make_lenient, warn_once
 from tracelet.core.names import name_of
@@ -27,7 +28,7 @@ from tracelet.core.parameters import Parameters
 from tracelet.core.placing import claim, place
 from tracelet.core.scalars import seconds_value
 from tracelet.core.session import Session
-from tracelet.courier.ending import arm_exit_code, ending_of_exit, settle
+from tracelet.courier.ending import arm_exit_code, settle
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView, read_view
 from tracelet.errors import (
@@ -161,7 +162,7 @@ def stop(
         timeout = exp.settings.drain_timeout
     timeout = seconds_value("stop: timeout", timeout)
     if status is None:
-        status, reason = ending_of(sys.exc_info()[1])
+        status, reason = ending_of(sys.exc_info()[1], exp._redactor)
     with _stopping:  # of two threads, one stops the run, and the other is told that it was
         exp._check_running()
         session = exp._session
@@ -191,17 +192,6 @@ def stop(
         if exp.settings.strict and raises and wait and not (complete and not exp._report.lost):
             raise DeliveryError(f"not everything was delivered as given:\n{exp._report}")
     return exp._report
-
-
-def ending_of(error: BaseException | None) -> tuple[Status, str | None]:
-    """Return the ending of a run that an exception leaves, or that none does."""
-    if error is None or isinstance(error, GeneratorExit | StopIteration | StopAsyncIteration):
-        return "finished", None
-    if isinstance(error, SystemExit):
-        return ending_of_exit(error.code)
-    if not isinstance(error, Exception):  # Ctrl-C, also as asyncio tells its tasks
-        return "killed", type(error).__name__
-    return "failed", f"{type(error).__name__}: {error}"[:1000]
 
 
 def attach(path: str | None) -> Experiment:
@@ -322,7 +312,7 @@ def _at_exit() -> None:
         exp._connections.read_at_exit()
         if not session.owner:
             continue
-        status, reason = ending_of(error)
+        status, reason = ending_of(error, exp._redactor)
         if exp._capture is not None:
             exp._capture.stop()
         if session.delivers_here:

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from tracelet.core import lifetime
+from tracelet.core.endings import ending_of, message_of
 from tracelet.core.experiment import Experiment
 from tracelet.core.redaction import Redactor
 from tracelet.errors import DeliveryError, TraceletError, ValueTypeError
@@ -29,7 +30,7 @@ from tracelet.records import Metric
 from tracelet.sweep.calling import call
 from tracelet.sweep.encoding import encoded
 from tracelet.sweep.ledger import Entry, Failure, State, SweepDir
-from tracelet.wire import to_wire
+from tracelet.wire import clean_text, to_wire
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +118,8 @@ def work(task: Task) -> Outcome:
         _note(sweep_dir, task, exp, shares=shares)
         value = call(task.train, task.config, task.bound)
     except BaseException as error:
-        status, reason = lifetime.ending_of(error)
-        _stop(exp, status, None if reason is None else Redactor().text(reason))
+        status, reason = ending_of(error, Redactor())
+        _stop(exp, status, reason)
         if status == "killed":
             raise
         if status == "failed":
@@ -202,7 +203,8 @@ def _stored(value: Any, task: Task) -> tuple[Any, bytes | None]:
 
 def _failure(error: BaseException) -> Failure:
     hide = Redactor().text
-    told, trace = str(error)[:10_000], "".join(traceback.format_exception(error))[-20_000:]
+    told = message_of(error)[:10_000]
+    trace = clean_text("".join(traceback.format_exception(error))[-20_000:])
     message = hide(told)
     pickled = _pickled(error) if message == told else None  # else the secret would be in there
     return Failure(type(error).__name__, message, hide(trace), pickled)

@@ -1,0 +1,38 @@
+"""What an exception says of the ending of a run, in words that can be kept."""
+
+from __future__ import annotations
+
+from tracelet.core.redaction import Redactor
+from tracelet.courier.ending import ending_of_exit
+from tracelet.records import Status
+from tracelet.wire import clean_text
+
+_LONGEST = 1000
+
+
+def ending_of(error: BaseException | None, redactor: Redactor) -> tuple[Status, str | None]:
+    """Return the ending of a run that an exception leaves, or that none does; and why.
+
+    Args:
+        error: the exception.
+        redactor: hides the secrets in what the exception says.
+    """
+    if error is None or isinstance(error, GeneratorExit | StopIteration | StopAsyncIteration):
+        return "finished", None
+    if isinstance(error, SystemExit):
+        code = error.code  # a text, or anything else, is an error that was printed
+        told = code if code is None or isinstance(code, int) else message_of(code)
+        status, reason = ending_of_exit(told)
+    elif not isinstance(error, Exception):  # Ctrl-C, also as asyncio tells its tasks
+        status, reason = "killed", type(error).__name__
+    else:
+        status, reason = "failed", f"{type(error).__name__}: {message_of(error)}"
+    return status, reason and redactor.text(reason)[:_LONGEST]
+
+
+def message_of(error: object) -> str:
+    """Return what an exception says, as UTF-8 can hold it; never raises."""
+    try:
+        return clean_text(str(error))
+    except Exception:  # noqa: BLE001 - __str__ is the user's code, and an ending must not fail
+        return f"<str() of a {type(error).__name__} failed>"
