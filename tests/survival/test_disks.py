@@ -13,10 +13,22 @@ from pathlib import Path
 
 import psutil
 import pytest
-from user_scripts import Script, journaled, journaled_points, local_points, view
+from user_scripts import (
+    Script,
+    courier_processes,
+    journaled,
+    journaled_points,
+    local_points,
+    view,
+)
 from waiting import eventually
 
 import tracelet
+from tracelet.courier.cursor import CursorFile
+from tracelet.courier.ending import settle
+from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.rundir import RunDir
+from tracelet.journal.segments import segment_names
 
 
 class SmallDisk:
@@ -149,6 +161,53 @@ def test_a_run_ends_on_a_full_disk_and_is_whole_when_there_is_space(
     small_disk.free()
     assert tracelet.load_run(exp.dir).report["local"].delivered == 1
     assert local_points(exp.dir) == [0]
+
+
+def test_an_ending_that_cannot_be_written_leaves_nothing_and_is_written_later(
+    tmp_path: Path,
+) -> None:
+    code = Script(
+        tmp_path,
+        """
+        import os, tracelet
+        exp = tracelet.start_logging(run_id="r")
+        os.kill(os.getpid(), 9)
+        """,
+    ).wait()
+    assert code == -9
+    run_dir = RunDir(tmp_path / ".tracelet/default/r")
+    life = Lifecycle(run_dir).update()
+    before = segment_names(run_dir.journal)
+    disk = SmallDisk(tmp_path / "small", real=False)
+    disk.fill(0)
+    try:
+        assert [settle(run_dir, life) for _ in range(3)] == ["running"] * 3
+    finally:
+        disk.close()
+    assert segment_names(run_dir.journal) == before
+    assert settle(run_dir, life) == "killed"
+
+
+def test_a_courier_outlives_a_view_that_it_cannot_write(tmp_path: Path) -> None:
+    with tracelet.start_logging(run_id="r", courier="process") as exp:
+        assert exp.dir is not None
+        assert exp.flush(60)
+        couriers = courier_processes(exp.dir)
+        written = exp.dir / "run.json"
+        kept = written.rename(exp.dir / "kept.json")
+        (written / "in the way").mkdir(parents=True)
+        for number in range(2):  # the second comes a look at the tags later
+            exp.set_tags(number=number)
+            eventually(lambda number=number: delivered_records(exp) == number + 1)
+        assert courier_processes(exp.dir) == couriers
+        shutil.rmtree(written)
+        kept.rename(written)
+        eventually(lambda: view(written.parent)["tags"] == {"number": "1"})
+
+
+def delivered_records(exp: tracelet.Experiment) -> int:
+    assert exp.dir is not None
+    return CursorFile(exp.dir / "cursors", "local").load().delivered
 
 
 def last_error(exp: tracelet.Experiment) -> str | None:

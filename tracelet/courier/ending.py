@@ -58,6 +58,9 @@ def settle(run_dir: RunDir, life: Lifecycle) -> Status:
     """Write the ending of a run whose process is gone; return the run's status.
 
     A run that lives, or that somebody on another host may be running, is left as it is.
+
+    Raises:
+        OSError: the ending cannot be written.
     """
     if life.launch is None or life.status != "running":
         return life.status
@@ -68,11 +71,18 @@ def settle(run_dir: RunDir, life: Lifecycle) -> Status:
         return ended
     _let_console_finish(run_dir)
     status, reason = _ending(run_dir.exit / str(life.launch.process["pid"]))
+    _write_ending(run_dir, Finished(life.now(), status, reason))
+    return life.update().status
+
+
+def _write_ending(run_dir: RunDir, ending: Finished) -> None:
     with run_dir.ending():
         writer = run_dir.writer()
-        writer.append(Finished(life.now(), status, reason))
+        writer.append(ending)
+        ((segment, size),) = writer.position().items()
         writer.close()
-    return life.update().status
+        if not size:  # the disk is full: it is tried again, each time with a segment of its own
+            (run_dir.journal / f"{segment}.jsonl").unlink(missing_ok=True)
 
 
 def _let_console_finish(run_dir: RunDir) -> None:

@@ -170,7 +170,7 @@ class Supervisor:
             # At the end somebody waits for us.
             self._listen(TICK_SECONDS / 10 if over else TICK_SECONDS)
             self._life.update()
-            over = settle(self._run_dir, self._life) != "running"
+            over = self._is_over()
             self._measure(over)
             self._show(over)
             for delivery in self._deliveries.values():
@@ -182,6 +182,13 @@ class Supervisor:
                 self._staff()
             elif over and len(done) == len(self._deliveries):
                 return
+
+    def _is_over(self) -> bool:
+        try:
+            return settle(self._run_dir, self._life) != "running"
+        except OSError as error:  # the disk takes no file more; it is tried again
+            log.debug("the ending of the run cannot be written: %s", error)
+            return False
 
     def has_delivered(self, upto: dict[str, int]) -> bool:
         """Return whether every backend that could be reached has what is before ``upto``."""
@@ -196,12 +203,17 @@ class Supervisor:
         links = {name: CursorFile(self._run_dir.cursors, name).load().link
                  for name in self._deliveries}  # fmt: skip
         now = (over, dict(self._life.tags), links)
-        if now != self._shown:
-            self._shown = now
+        if now == self._shown:
+            return
+        try:
             if over:
                 refresh_view(self._run_dir, self._life)
             else:
                 write_view(self._run_dir, self._life, None)
+        except OSError as error:  # the disk is full; it is tried again
+            log.debug("run.json cannot be written: %s", error)
+        else:
+            self._shown = now
 
     def _measure(self, over: bool) -> None:
         """Have system metrics read while the run lives, however often it is resumed."""
@@ -293,9 +305,12 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         if not run_dir.cursors.is_dir():
             log.error("%s was deleted; there is nothing to deliver any more", run_dir.path)
             return 2
-        report = refresh_view(run_dir, life)
-        if all(one.pending == 0 for one in report.backends.values()):
-            compact(run_dir.journal)
+        try:
+            report = refresh_view(run_dir, life)
+            if all(one.pending == 0 for one in report.backends.values()):
+                compact(run_dir.journal)
+        except OSError as error:  # the disk is full; whoever reads the run next writes them
+            log.warning("the files of the run are not up to date: %s", error)
         seen = life.starts
         lock.release()
         # The courier of a run that goes on since then has found the lock taken, and has left. So
