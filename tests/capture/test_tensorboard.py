@@ -87,6 +87,15 @@ def test_series_of_one_chart_are_metrics_below_its_name(
     }
 
 
+def test_two_runs_at_once_have_the_same(exp: tracelet.Experiment, tmp_path: Path) -> None:
+    other = tracelet.Experiment(config={"dir": tmp_path / "runs", "capture": ["tensorboard"]})
+    with other, tensorboardX.SummaryWriter(str(tmp_path / "tb")) as writer:
+        writer.add_scalar("loss", 0.1, 3)
+        writer.add_scalars("chart", {"p": 0.2, "q": 0.3}, 4)
+    expected = {"loss": [(0.1, 3)], "chart/p": [(0.2, 4)], "chart/q": [(0.3, 4)]}
+    assert points(exp) == points(other) == expected
+
+
 def test_hyperparameters_are_parameters_with_their_types(
     exp: tracelet.Experiment, tmp_path: Path
 ) -> None:

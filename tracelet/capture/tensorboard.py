@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import wrapt
 
@@ -58,6 +58,13 @@ class Call:
         self.series: Iterator[str] | None = None
 
 
+class Point(NamedTuple):
+    """A number of an event: its tag, with the name of its series, and the number."""
+
+    tag: str
+    number: float | int
+
+
 _call: ContextVar[Call | None] = ContextVar("tracelet_tensorboard_call", default=None)
 
 
@@ -83,9 +90,14 @@ class TensorBoard(CaptureSource):
             while _originals:
                 setattr(*_originals.pop())
 
-    def take(self, folder: str, event: Any, call: Call | None) -> None:
-        """Log what is in an event."""
+    def take(self, folder: str, event: Any, call: Call | None, points: list[Point]) -> None:
+        """Log what is in an event, and these points of it."""
         assert self._recorder is not None
+        if call is not None:
+            folder = call.folder
+        for tag, number in points:
+            name = self._named(tag, folder)
+            self._recorder.metric(name, number, event.step, time=event.wall_time)
         for value in event.summary.value:
             plugin = value.metadata.plugin_data.plugin_name
             if plugin == "hparams":
@@ -96,9 +108,6 @@ class TensorBoard(CaptureSource):
                     tag = value.tag.removesuffix(_TEXT_SUFFIX)
                     line = text.decode(errors="replace")
                     self._recorder.text(f"{tag} (step {event.step}): {line}")
-            elif plugin in ("", "scalars") and (number := _number(value, call)) is not None:
-                name = self._named(value.tag, folder, call)
-                self._recorder.metric(name, number, event.step, time=event.wall_time)
 
     def take_hparams(self, values: Mapping[str, Any]) -> None:
         """Log hyperparameters."""
@@ -116,14 +125,23 @@ class TensorBoard(CaptureSource):
         if values:
             self.take_hparams(values)
 
-    def _named(self, tag: str, folder: str, call: Call | None) -> str:
+    def _named(self, tag: str, folder: str) -> str:
         """Return the metric's name; the same tag of another folder is another metric."""
-        if call is not None:
-            folder = call.folder
-            if call.series is not None and (series := next(call.series, None)) is not None:
-                tag = f"{tag}/{series}"
         owner = self._owners.setdefault(tag, folder)
         return tag if owner == folder else f"{PurePath(folder).name}/{tag}"
+
+
+def _points(event: Any, call: Call | None) -> Iterator[Point]:
+    """Yield the points of an event; once an event, as what is known of the call is used up."""
+    for value in event.summary.value:
+        if value.metadata.plugin_data.plugin_name not in ("", "scalars"):
+            continue
+        number = _number(value, call)
+        if number is None:
+            continue
+        several = call.series if call is not None else None
+        series = next(several, None) if several is not None else None
+        yield Point(value.tag if series is None else f"{value.tag}/{series}", number)
 
 
 def _number(value: Any, call: Call | None) -> float | int | None:
@@ -192,11 +210,13 @@ def _opened(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
 def _added(wrapped: Any, writer: Any, args: Any, kwargs: Any) -> Any:
     result = wrapped(*args, **kwargs)
     event = args[0] if args else kwargs.get("event")
-    for capture in _captures:
-        try:
-            capture.take(str(writer.get_logdir()), event, _call.get())
-        except Exception as error:  # noqa: BLE001 - what is written is foreign
-            failed(capture.name, error)
+    call = _call.get()
+    try:
+        folder, points = str(writer.get_logdir()), list(_points(event, call))
+        for capture in _captures:
+            capture.take(folder, event, call, points)
+    except Exception as error:  # noqa: BLE001 - what is written is foreign
+        failed(TensorBoard.name, error)
     return result
 
 
