@@ -170,6 +170,48 @@ def test_a_forked_child_that_ends_does_not_end_the_run(tmp_path: Path) -> None:
     assert sorted(journaled_points(run_dir, "child")) == [0, 1, 3]
 
 
+def test_a_child_that_is_forked_while_the_run_ends_can_end_its_part(tmp_path: Path) -> None:
+    run_script(
+        tmp_path,
+        """
+        import os, signal, threading, tracelet
+        from tracelet.backends.registry import plugins
+        from tracelet.capture.base import CaptureSource
+        from tracelet.hookspecs import hookimpl
+
+        stopping, go_on = threading.Event(), threading.Event()
+
+        class Slow(CaptureSource):
+            name = "slow"
+            def start(self, recorder): pass
+            def stop(self):
+                stopping.set()
+                go_on.wait()
+
+        class Plugin:
+            @hookimpl
+            def tracelet_capture(self): return Slow
+
+        plugins().register(Plugin())
+        exp = tracelet.start_logging(run_id="r", capture=["slow"])
+        ending = threading.Thread(target=exp.stop)
+        ending.start()
+        stopping.wait()
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(30)  # ends what waits for ever
+            exp.log_metric("child", 1, 1)
+            exp.stop()
+            os._exit(0)
+        code = os.waitpid(pid, 0)[1]
+        go_on.set()
+        ending.join()
+        assert code == 0, code
+        """,
+    )
+    assert journaled_points(tmp_path / ".tracelet/default/r", "child") == [1]
+
+
 def test_a_child_finds_the_run_by_the_environment(tmp_path: Path) -> None:
     run_script(
         tmp_path,

@@ -326,3 +326,13 @@ def _at_exit() -> None:
         if exp._capture is not None:
             with contextlib.suppress(TraceletWarning):
                 exp._capture.complain()
+
+
+def _renew_lock() -> None:
+    """A lock that another thread held at the time of a fork is never released in the child."""
+    global _stopping  # noqa: PLW0603
+    _stopping = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
