@@ -207,3 +207,26 @@ import subprocess, sys
 subprocess.run([sys.executable, "-m", "trainer"], check=True, cwd="site-packages")
 """
     assert "{'Args/lr': 2.0}" in run_script(tmp_path, script).splitlines()
+
+
+UNDER_ANOTHER_NAME = """
+import argparse
+import tracelet
+
+parser = argparse.ArgumentParser()
+parser.add_argument("-p", "--pw", dest="password")
+parser.add_argument("-k", dest="api_keys", nargs="+")
+parser.parse_args()
+tracelet.start_logging(capture=["argparse"], capture_arguments={"password": False}).stop()
+"""
+
+
+def test_a_secret_under_another_name_is_not_in_the_command_line_either(tmp_path: Path) -> None:
+    run_script(tmp_path, UNDER_ANOTHER_NAME, "-k", "hunter2", "hunter3", "--pw=hunter4")
+
+    run = tracelet.load_run()
+    hidden = ["-k", "[redacted]", "[redacted]", "--pw=[redacted]"]
+    assert run.facts["argv"][1:] == hidden
+    assert run.params.flat() == {"Args/api_keys": ["[redacted]"] * 2}
+    for file in run.dir.rglob("*"):
+        assert not file.is_file() or b"hunter" not in file.read_bytes(), file

@@ -40,6 +40,25 @@ def test_no_secret_is_anywhere(done: dict[str, Done]) -> None:
             assert not re.search(rb"hunter2|\b1234\b|k-123456", content), file
 
 
+HIDDEN = """
+import click
+import tracelet
+
+@click.command()
+@click.option("--pin", hide_input=True, type=int)
+def train(pin):
+    tracelet.start_logging(capture=["click"]).stop()
+
+train()
+"""
+
+
+def test_what_is_not_to_be_seen_is_not_in_the_command_line_either(tmp_path: Path) -> None:
+    run_script(tmp_path, HIDDEN, "--pin", "1234")
+
+    assert tracelet.load_run().facts["argv"][1:] == ["--pin", "[redacted]"]
+
+
 def test_the_help_of_an_option_is_its_description(done: dict[str, Done]) -> None:
     (run,) = done["a group, and a run within its command"].runs
     assert run.params.description("Args/verbose") == "Say more."

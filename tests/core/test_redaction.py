@@ -102,6 +102,26 @@ def test_a_secret_never_appears_on_a_command_line(secret: str, name: str, form: 
     assert Redactor().argv(["train.py", f"--{name}"]) == ["train.py", f"--{name}"]
 
 
+def test_what_a_parser_found_to_be_a_secret_is_hidden_on_the_command_line() -> None:
+    redactor = Redactor()
+    values = {"password": "q7Z", "api_key": ["k1", "k2"], "pin": 12, "lr": 0.1, "token": "true"}
+    secrets = redactor.whole({**values, "secret": "", "auth": None}, unseen={"pin"})
+    assert secrets == {"q7Z", "k1", "k2", "12"}
+    assert redactor.count == 0
+    shown = {
+        "q7Z": REDACTED,
+        "-pq7Z": f"-p{REDACTED}",
+        "--pw=q7Z": f"--pw={REDACTED}",
+        "k2": REDACTED,
+        "-n12": f"-n{REDACTED}",
+        "-n": "-n",
+        "12x": "12x",
+    }
+    assert redactor.argv(list(shown), secrets) == list(shown.values())
+    assert redactor.count == 5
+    assert Redactor(enabled=False).whole(values) == set()
+
+
 @settings(deadline=None)
 @given(secret_texts, names_of_secrets)
 def test_a_secret_never_appears_in_a_text(secret: str, name: str) -> None:

@@ -66,6 +66,11 @@ class Capture:
         _live.add(self)
         registry.listen(_needed)
 
+    @property
+    def secrets(self) -> set[str]:
+        """The arguments that were found to be secrets: the command line must not show them."""
+        return set().union(*(recorder.secrets for _, recorder in self._started.values()))
+
     def needed(self, name: str) -> None:
         """Start a source for which there is something to capture now."""
         with self._lock:

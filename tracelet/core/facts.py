@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,17 @@ def _user() -> str | None:
         return str(os.getuid()) if hasattr(os, "getuid") else None
 
 
-def run_facts(redactor: Redactor) -> dict[str, Any]:
-    """Return process, machine and command line, without secrets."""
+def run_facts(redactor: Redactor, secrets: Collection[str] = ()) -> dict[str, Any]:
+    """Return process, machine and command line, without secrets.
+
+    Args:
+        redactor: hides them.
+        secrets: arguments that were found to be some.
+    """
     facts: dict[str, Any] = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "argv": redactor.argv([str(argument) for argument in sys.argv]),
+        "argv": redactor.argv([str(argument) for argument in sys.argv], secrets),
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": sys.platform,

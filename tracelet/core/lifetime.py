@@ -96,7 +96,7 @@ def start(exp: Experiment) -> None:
             dir=str(run_dir.path),
             started=clock(),
             group=settings.group,
-            facts={**run_facts(exp._redactor), **facts},
+            facts={**run_facts(exp._redactor, exp._capture.secrets), **facts},
         )
         session = Session(
             run_dir,

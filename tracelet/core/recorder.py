@@ -34,6 +34,9 @@ class RunRecorder:
         directory: the run's directory.
         source: the class of the source.
         facts: takes the facts.
+
+    Attributes:
+        secrets: what the source has reported, before the run had begun, of arguments that are.
     """
 
     def __init__(
@@ -45,12 +48,14 @@ class RunRecorder:
     ) -> None:
         self._exp = exp
         self._source = source.name
+        self._arguments = source.arguments
         self._chosen = exp.settings.capture_arguments if source.arguments else True
         self._facts: dict[str, Any] | None = facts
         self._waiting: list[Callable[[], object]] | None = []
         self._pid: int | None = os.getpid()
         self.settings: Settings = exp.settings
         self.dir = directory
+        self.secrets: set[str] = set()
 
     def open(self) -> None:
         """Record what was reported before the run had begun; from now on it is done at once."""
@@ -71,6 +76,8 @@ class RunRecorder:
         hidden: Collection[str] = (),
     ) -> None:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
+        if self._arguments and self._waiting is not None:
+            self.secrets |= self._exp._redactor.whole(values, hidden)  # noqa: SLF001 - as below
         left = wanted(values, self._chosen)
         for name in left.keys() & set(hidden):
             left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracelet.core.secret_names import EVERYTHING, NONE, NUMBERS, TEXTS, secrecy
 from tracelet.wire import REDACTED
 
 _HARMLESS = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
+_PLAIN = (str, int, float)
 _SHORTEST_TOKEN = 20
 _WORKING_DIRECTORIES = ("PWD", "OLDPWD")
 
@@ -75,10 +76,33 @@ class Redactor:
         text = patterns.bearer.sub(self._hide, text)
         return patterns.token.sub(self._hide, text)
 
-    def argv(self, argv: Sequence[str]) -> list[str]:
-        """Return a command line without secrets: ``--password X`` and ``--password=X`` too."""
+    def whole(self, values: Mapping[str, Any], unseen: Collection[str] = ()) -> set[str]:
+        """Return the values, as texts, of which nothing is shown; in lists too. Counts none.
+
+        Args:
+            values: name to value.
+            unseen: names whose values are secrets, whatever they are called.
+        """
+        counted = self.count
+        found: set[str] = set()
+        for name, value in values.items():
+            given = value if isinstance(value, list | tuple) else [value]
+            shown = [self.hidden(one) if name in unseen else self.value(name, one) for one in given]
+            pairs = zip(given, shown, strict=True)
+            found |= {str(one) for one, left in pairs if left == REDACTED and type(one) in _PLAIN}
+        self.count = counted
+        return {text for text in found if text and text.lower() not in _HARMLESS}
+
+    def argv(self, argv: Sequence[str], secrets: Collection[str] = ()) -> list[str]:
+        """Return a command line without secrets: ``--password X`` and ``--password=X`` too.
+
+        Args:
+            argv: the command line.
+            secrets: what is one under any name, or none: in ``-p X``, ``-pX`` and ``--pw=X``.
+        """
         if not self._enabled:
             return list(argv)
+        argv = [self._without(secrets, item) for item in argv] if secrets else argv
         shown = []
         flag = NONE
         for item in argv:
@@ -91,6 +115,16 @@ class Redactor:
         return shown
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _without(self, secrets: Collection[str], item: str) -> str:
+        before, equals, value = item.partition("=")
+        if item in secrets:
+            return self._hide()
+        if equals and value in secrets:
+            return f"{before}={self._hide()}"
+        if item[:1] == "-" and item[2:] in secrets:
+            return f"{item[:2]}{self._hide()}"
+        return item
 
     def _secrecy(self, key: str) -> int:
         if self._shown is not None or self._hidden is not None:
