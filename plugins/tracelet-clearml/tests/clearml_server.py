@@ -187,6 +187,7 @@ class ClearmlServer:
         task = self._task(asked)
         task["status"] = status
         task["status_reason"] = asked.get("status_reason")
+        task["status_message"] = asked.get("status_message")
         return {"updated": 1}
 
     def _task(self, asked: Any) -> dict[str, Any]:

@@ -136,9 +136,14 @@ def test_tags_are_shown_by_name_and_value_and_exact_beside(start: Start) -> None
     ("status", "shown"), [("finished", "completed"), ("failed", "failed"), ("killed", "stopped")]
 )
 def test_the_task_says_how_the_run_ended(start: Start, status: Any, shown: str) -> None:
-    found = ended(start(courier="thread"), status)
+    exp = start(courier="thread")
+    found = ended(exp, status)
     assert found.task["status"] == shown
     assert found.own["status"] == status
+    assert exp.dir is not None
+    at = tracelet.load_run(exp.dir).ended
+    assert found.own["ended"] == at
+    assert found.task["completed"] == task.stamp(at or 0.0)
 
 
 def script_of(*argv: str, cwd: Path, **git: Any) -> dict[str, Any]:

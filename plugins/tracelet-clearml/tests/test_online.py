@@ -18,6 +18,7 @@ from tracelet.core.experiment import Experiment
 from tracelet.records import MetricPoint
 from tracelet_clearml.backend import ClearmlBackend
 from tracelet_clearml.reader import point_of, sessions
+from tracelet_clearml.task import stamp
 
 ONLINE: dict[str, Any] = {"offline": False}
 
@@ -95,7 +96,10 @@ def test_the_server_is_told_how_a_run_ended(server: ClearmlServer, start: Start)
     for status, shown in endings.items():
         exp = start(status, ONLINE, courier="thread")
         finished(exp, status)
-        assert server.tasks[exp.links["clearml"].id]["status"] == shown
+        task = server.tasks[exp.links["clearml"].id]
+        assert task["status"] == shown
+        assert exp.dir is not None
+        assert task["status_message"] == f"ended {stamp(tracelet.load_run(exp.dir).ended or 0.0)}"
         assert server.calls.count(f"tasks.{shown}") == 1
 
 

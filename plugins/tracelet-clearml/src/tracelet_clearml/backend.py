@@ -167,9 +167,9 @@ class ClearmlBackend(Backend):
         }
 
     def close(self, status: Status) -> None:
-        self._own.set_status(status)
+        self._own.set_ending(status, self.ended)
         self._show_own(tags=False)
-        self._open.close(status)
+        self._open.close(status, self.ended)
 
     @property
     def native(self) -> Any:

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +137,10 @@ class OfflineTask:
             self._changed = False
         return {"folder": str(self._folder), "sizes": dict(self._sizes)}
 
-    def close(self, status: Status) -> None:
+    def close(self, status: Status, ended: float | None) -> None:
         """End the task."""
-        self._data |= {"status": STATUSES[status], "completed": _stamp(time.time())}
+        at = time.time() if ended is None else ended
+        self._data |= {"status": STATUSES[status], "completed": task.stamp(at)}
         self._changed = True
         self.flush()
 
@@ -151,8 +152,8 @@ class OfflineTask:
             "name": names.long_enough(run.name),
             "type": self._task_type,
             "comment": task.comment(run),
-            "created": _stamp(run.started),
-            "started": _stamp(run.started),
+            "created": task.stamp(run.started),
+            "started": task.stamp(run.started),
             "script": task.script(run),
             "output": {"destination": self._output_uri} if self._output_uri else {},
             "execution": {"artifacts": []},
@@ -226,7 +227,3 @@ def session_root(run: RunInfo) -> Path:
     cache = os.environ.get("CLEARML_CACHE_DIR") or os.environ.get("TRAINS_CACHE_DIR")
     base = Path(cache).expanduser() / "offline" if cache else Path(run.dir) / "clearml"
     return base.absolute()
-
-
-def _stamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -122,13 +122,14 @@ class OnlineTask:
         """Return the checkpoint; every call has had its answer."""
         return {"task": self.id}
 
-    def close(self, status: Status) -> None:
-        """End the task."""
+    def close(self, status: Status, ended: float | None) -> None:
+        """End the task; the server takes the time at which it is told, so the message has it."""
         parent = self._parent_of(self._run)
         if parent is not None and parent != self._parent:  # it came later than this run
             self._edit(self.id, "edit", parent=parent)
         action, reason = _ENDINGS[status]
-        self._edit(self.id, action, status_reason=reason)
+        message = {} if ended is None else {"status_message": f"ended {task.stamp(ended)}"}
+        self._edit(self.id, action, status_reason=reason, **message)
 
     def _call(self, service: str, action: str, **content: Any) -> dict[str, Any]:
         return self._server.call(service, action, **content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Own:
             "host": facts.get("host"),
             "python": facts.get("python"),
             "status": "running",
+            "ended": None,
         }
 
     @property
@@ -58,9 +60,9 @@ class Own:
         found: dict[str, str] = self._values.setdefault("tags", {})
         return found
 
-    def set_status(self, status: str) -> None:
-        """Note how the run ended."""
-        self._values["status"] = status
+    def set_ending(self, status: str, ended: float | None) -> None:
+        """Note how the run ended, and when: the server takes the time at which it is told."""
+        self._values |= {"status": status, "ended": ended}
 
     def shown_tags(self) -> list[str]:
         """Return the tags as ClearML shows them."""
@@ -185,6 +187,11 @@ def script_with(script: Mapping[str, Any], file: ArtifactFile) -> dict[str, Any]
 
 def _text(file: ArtifactFile) -> str:
     return file.source.read_bytes().decode(errors="replace")
+
+
+def stamp(seconds: float) -> str:
+    """Return a time as ClearML writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def comment(run: RunInfo) -> str:
