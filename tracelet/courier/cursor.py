@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +11,8 @@ import msgspec
 from tracelet.journal.files import replace_file
 from tracelet.journal.reader import Position
 from tracelet.records import RunLink, Status
+
+log = logging.getLogger(__name__)
 
 Health: TypeAlias = Literal["starting", "ok", "degraded", "hung", "gave up"]
 """``degraded``: calls keep failing, the backlog waits in the journal and is tried now and then."""
@@ -50,7 +53,7 @@ class Cursor(msgspec.Struct):
 
 
 class CursorFile:
-    """The file of one backend's cursor; written by its delivery alone."""
+    """The file of one backend's cursor; written by its delivery, while there is one, alone."""
 
     def __init__(self, directory: Path, backend: str) -> None:
         self.path = directory / f"{backend}.json"
@@ -65,3 +68,12 @@ class CursorFile:
     def save(self, cursor: Cursor) -> None:
         """Replace what was saved."""
         replace_file(self.path, msgspec.json.encode(cursor))
+
+    def note(self, health: Health, error: str) -> None:
+        """Write what a delivery cannot write itself, as it is not at work."""
+        cursor = self.load()
+        cursor.health, cursor.last_error, cursor.failures = health, error, cursor.failures + 1
+        try:
+            self.save(cursor)
+        except OSError as reason:  # the disk is full
+            log.warning("%s cannot be saved: %s", self.path, reason)

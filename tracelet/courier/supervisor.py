@@ -7,11 +7,9 @@ process is gone it writes the run's true ending, waits until everything is deliv
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
-import subprocess
 import sys
 import threading
 import time
@@ -19,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.backends.registry import ResolvedBackend, resolve
-from tracelet.courier.cursor import CursorFile, Health
+from tracelet.courier.cursor import CursorFile
 from tracelet.courier.ending import settle
-from tracelet.courier.messages import BUSY, DONE, LOCKED, WAKE, Orders, launch, read_orders, tell
+from tracelet.courier.messages import LOCKED, Orders, launch, read_orders
 from tracelet.courier.report import is_delivered
-from tracelet.courier.retry import backoff
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.thread import DeliveryThread
 from tracelet.courier.view import refresh_view, write_view
+from tracelet.courier.worker_process import WorkerProcess
 from tracelet.errors import TraceletError
 from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.rundir import RunDir
@@ -35,110 +33,8 @@ from tracelet.journal.segments import compact, segment_ends
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
-START_SECONDS = 120.0
-"""How long a worker may take from its start to its first call: SDKs import for many seconds."""
 READING_SECONDS = 2.0
 """How long the lock may be somebody's who only reads the run; a courier has it for longer."""
-
-
-class Worker:
-    """Keeps the worker process of one backend alive and within its time bounds."""
-
-    def __init__(self, run_dir: RunDir, name: str, orders: Orders) -> None:
-        self.name = name
-        self.done = False
-        self._run_dir = run_dir
-        self._orders = orders
-        self._ends = 0
-        self._ending_since = 0.0
-        self._start_at = 0.0
-        self._deadline: float | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._delivered = -1
-
-    def tick(self, *, run_is_over: bool) -> None:
-        """Start the process if it is time to, read what it says, end it if it hangs."""
-        now = time.monotonic()
-        if self.done:
-            return
-        if self._process is None:
-            if run_is_over and self._ends and now - self._ending_since > self._orders.linger:
-                _note(
-                    self._run_dir, self.name, "gave up", "its worker keeps ending; see courier.log"
-                )
-                self.done = True
-            elif now >= self._start_at:
-                self._start(now)
-            return
-        self._listen(now)
-        code = self._process.poll()
-        if code is not None:
-            self._ended(code, now)
-        elif self._deadline is not None and now > self._deadline:
-            error = "no answer within twice its time bound; the worker was ended"
-            _note(self._run_dir, self.name, "hung", error)
-            self._process.kill()
-            self._ended(self._process.wait(), now)
-
-    def wake(self) -> None:
-        """There is something to deliver now."""
-        if self._process is not None:
-            tell(self._process, WAKE)
-
-    def _start(self, now: float) -> None:
-        try:
-            self._process = launch(
-                self._run_dir.path, self._orders, self._run_dir.courier_log, backend=self.name
-            )
-        except OSError as error:  # no process or no file more for this user
-            log.warning("the worker of %s cannot be started: %s", self.name, error)
-            self._put_off(now)
-        else:
-            self._deadline = now + START_SECONDS
-
-    def _listen(self, now: float) -> None:
-        assert self._process is not None and self._process.stdout is not None  # noqa: PT018
-        pipe = self._process.stdout.fileno()
-        said = b""
-        while select.select([pipe], [], [], 0)[0]:
-            heard = os.read(pipe, 65536)
-            if not heard:
-                break
-            said = (said + heard)[-4096:]
-        words = said.split(b"\n")[:-1]
-        if words:
-            last = words[-1].split()
-            busy = len(last) == 2 and last[0] == BUSY
-            self._deadline = now + 2 * float(last[1]) if busy else None
-
-    def _ended(self, code: int, now: float) -> None:
-        assert self._process is not None
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # a word that was not read any more
-                    pipe.close()
-        self._process = None
-        if code == DONE:
-            self.done = True
-            return
-        pause = self._put_off(now)
-        log.warning(
-            "the worker of %s ended with code %d, and is started again in %.1f s",
-            self.name,
-            code,
-            pause,
-        )
-
-    def _put_off(self, now: float) -> float:
-        """Set the time of the next start, later each time unless something was delivered."""
-        cursor = CursorFile(self._run_dir.cursors, self.name).load()
-        self._ends = 1 if cursor.delivered > self._delivered else self._ends + 1
-        self._delivered = cursor.delivered
-        if self._ends == 1:
-            self._ending_since = now
-        pause = 0.0 if self._ends == 1 else backoff(self._ends - 1)
-        self._start_at = now + pause
-        return pause
 
 
 class Supervisor:
@@ -155,7 +51,7 @@ class Supervisor:
         self._life = life
         self._orders = orders
         self._teller_is_there = True
-        self._deliveries: dict[str, Worker | DeliveryThread] = {}
+        self._deliveries: dict[str, WorkerProcess | DeliveryThread] = {}
         self._begun_at: dict[str, int] = {}  # which start of the run each delivery began with
         self._shown: Any = None
         self._metrics: SystemMetrics | None = None
@@ -174,7 +70,7 @@ class Supervisor:
             self._measure(over)
             self._show(over)
             for delivery in self._deliveries.values():
-                if isinstance(delivery, Worker):
+                if isinstance(delivery, WorkerProcess):
                     delivery.tick(run_is_over=over)
             done = [name for name, delivery in self._deliveries.items() if delivery.done]
             # Whoever resumed the run meanwhile wrote that into the journal.
@@ -244,7 +140,9 @@ class Supervisor:
                     self._run_dir, found, life_launch.run, options, linger=self._orders.linger
                 )
             else:
-                self._deliveries[found.name] = Worker(self._run_dir, found.name, self._orders)
+                self._deliveries[found.name] = WorkerProcess(
+                    self._run_dir, found.name, self._orders
+                )
         self._begun_at.update(dict.fromkeys(behind, starts))
 
     def _listen(self, seconds: float) -> None:
@@ -271,16 +169,8 @@ def choose(
             chosen.append((resolve(target), life.options(name, orders.options.get(name))))
         except TraceletError as error:
             log.error("%s", error)  # noqa: TRY400 - it says all there is to say
-            _note(run_dir, name, "gave up", str(error))
+            CursorFile(run_dir.cursors, name).note("gave up", str(error))
     return chosen
-
-
-def _note(run_dir: RunDir, backend: str, health: Health, error: str) -> None:
-    """Write into a cursor what its delivery cannot write itself."""
-    file = CursorFile(run_dir.cursors, backend)
-    cursor = file.load()
-    cursor.health, cursor.last_error, cursor.failures = health, error, cursor.failures + 1
-    file.save(cursor)
 
 
 def serve(run_dir: RunDir, orders: Orders) -> int:
