@@ -27,16 +27,22 @@ class Channel(NamedTuple):
         source: where what is printed can be read.
         target: where it went before, and still has to go.
         is_terminal: whether that is a terminal.
+        place: what tells the way from any other.
     """
 
     numbers: tuple[int, ...]
     source: int
     target: int
     is_terminal: bool
+    place: tuple[int, int]
+
+    def inlets(self) -> list[int]:
+        """Return which of the descriptors print into it still: a program can redirect its own."""
+        return [number for number in self.numbers if _place(number) == self.place]
 
     def restore(self) -> None:
         """Let the program print as before."""
-        for number in self.numbers:
+        for number in self.inlets():
             os.dup2(self.target, number)
 
 
@@ -48,9 +54,9 @@ def divert() -> list[Channel]:
     """
     places: dict[tuple[int, int], list[int]] = {}
     for number in (1, 2):
-        with contextlib.suppress(OSError):  # closed, as in a daemon: nobody prints there
-            place = os.fstat(number)
-            places.setdefault((place.st_dev, place.st_ino), []).append(number)
+        place = _place(number)
+        if place is not None:  # else closed, as in a daemon: nobody prints there
+            places.setdefault(place, []).append(number)
     return [_diverted(tuple(numbers)) for numbers in places.values()]
 
 
@@ -63,7 +69,17 @@ def _diverted(numbers: tuple[int, ...]) -> Channel:
     for number in numbers:
         os.dup2(inlet, number)
     os.close(inlet)
-    return Channel(numbers, source, target, is_terminal)
+    now = os.fstat(first)
+    return Channel(numbers, source, target, is_terminal, (now.st_dev, now.st_ino))
+
+
+def _place(number: int) -> tuple[int, int] | None:
+    """Return what tells where a descriptor leads; None if it is closed."""
+    try:
+        place = os.fstat(number)
+    except OSError:
+        return None
+    return place.st_dev, place.st_ino
 
 
 def _pipe() -> tuple[int, int]:
