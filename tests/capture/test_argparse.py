@@ -230,3 +230,25 @@ def test_a_secret_under_another_name_is_not_in_the_command_line_either(tmp_path:
     assert run.params.flat() == {"Args/api_keys": ["[redacted]"] * 2}
     for file in run.dir.rglob("*"):
         assert not file.is_file() or b"hunter" not in file.read_bytes(), file
+
+
+def test_a_value_that_compares_as_arrays_do_is_a_parameter_among_others(tmp_path: Path) -> None:
+    said = run_script(
+        tmp_path,
+        """
+        import argparse, tracelet
+        class Array:
+            def __eq__(self, other): return self
+            def __bool__(self): raise ValueError("the truth value is ambiguous")
+            __hash__ = None
+            def __repr__(self): return "Array"
+            __slots__ = ()
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--weights", default=Array())
+        parser.add_argument("--lr", default=0.1)
+        parser.parse_args()
+        with tracelet.start_logging(capture=["argparse"]) as exp: print(exp.params.flat())
+        """,
+    )
+    assert "{'Args/weights': 'Array', 'Args/lr': 0.1}" in said
+    assert "has failed" not in said

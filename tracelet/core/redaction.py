@@ -89,7 +89,7 @@ class Redactor:
             given = value if isinstance(value, list | tuple) else [value]
             shown = [self.hidden(one) if name in unseen else self.value(name, one) for one in given]
             pairs = zip(given, shown, strict=True)
-            found |= {str(one) for one, left in pairs if left == REDACTED and type(one) in _PLAIN}
+            found |= {str(one) for one, left in pairs if type(one) in _PLAIN and left == REDACTED}
         self.count = counted
         return {text for text in found if text and text.lower() not in _HARMLESS}
 
