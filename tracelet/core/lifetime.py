@@ -13,35 +13,29 @@ from pathlib import Path
 from time import time as clock
 from typing import TYPE_CHECKING, Any
 
-from tracelet.backends.registry import ResolvedBackend, plugins, resolve
-from tracelet.capture import registry
+from tracelet.backends.registry import plugins
 from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
 from tracelet.core.capturing import Capture
-from tracelet.core.content_calls import tag_values
 from tracelet.core.endings import ending_of
-from tracelet.core.facts import process_rank, run_facts
-from tracelet.core.lenient import make_lenient, warn_once
+from tracelet.core.facts import run_facts
+from tracelet.core.lenient import make_lenient
 from tracelet.core.names import name_of
-from tracelet.core.parameter_calls import foreign_params
-from tracelet.core.parameters import Parameters
 from tracelet.core.placing import claim, place
+from tracelet.core.preparing import backends_of, check_first, only_checks, take_over
 from tracelet.core.scalars import seconds_value
 from tracelet.core.session import Session
-from tracelet.courier.ending import arm_exit_code, settle
+from tracelet.courier.ending import arm_exit_code
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView, read_view
 from tracelet.errors import (
     DeliveryError,
     InvalidValueError,
-    RunBusyError,
-    TraceletError,
     TraceletWarning,
 )
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import is_alive
 from tracelet.journal.rundir import RunDir
-from tracelet.records import Artifact, Metric, Params, RunInfo, Status
+from tracelet.records import RunInfo, Status
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment
@@ -54,32 +48,32 @@ _stopping = threading.RLock()
 
 def check(exp: Experiment) -> None:
     """Raise what a start would raise for a mistake, before another run is stopped for it."""
-    _check_first(exp)
-    if not _only_checks(exp):
-        _backends(exp)
+    check_first(exp)
+    if not only_checks(exp):
+        backends_of(exp)
         place(exp.settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
 
 
 def start(exp: Experiment) -> None:
     """Begin a run, resume one, join the parent process's, or do nothing, as a rank above 0."""
     settings = exp.settings
-    if _only_checks(exp):
-        _check_first(exp)
+    if only_checks(exp):
+        check_first(exp)
         _accept(exp, None)
         _log_first(exp)
         return
     inherited = _inherited() if exp._run is None else None
     wanted = exp._wanted_id or exp._resume or None
     if inherited is not None and wanted in (None, True, inherited[1].run_id):
-        _check_first(exp)
+        check_first(exp)
         _join(exp, *inherited)
         _log_first(exp)
         return
-    backends = _backends(exp)
+    backends = backends_of(exp)
     run_dir, exists = place(settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
     if exists:
-        _resume(exp, run_dir)
-    _check_first(exp)
+        take_over(exp, run_dir)
+    check_first(exp)
     if not exists:
         run_dir = claim(run_dir, name_of(settings), may_rename=exp._wanted_id is None)
     run_dir.create(settings.journal_dir)
@@ -109,22 +103,6 @@ def start(exp: Experiment) -> None:
         _accept(exp, session)
     _log_first(exp)
     _tell_plugins("tracelet_run_started", run=exp._run)
-
-
-def _check_first(exp: Experiment) -> None:
-    """Raise for what cannot be captured or logged, while nothing is begun yet."""
-    registry.check(exp.settings)
-    if exp.settings.on_error == "warn":
-        return
-    tag_values(exp._first_tags)
-    if exp._first_params is not None:
-        policy, redactor = exp.settings.on_param_conflict, exp._redactor
-        counted = redactor.count
-        trial = Parameters(lambda _: None, policy=policy, redactor=redactor, foreign=foreign_params)
-        if policy == "error":
-            trial.apply(Params(0.0, exp.params.flat()))
-        trial.set(exp._first_params)
-        redactor.count = counted
 
 
 def _log_first(exp: Experiment) -> None:
@@ -250,49 +228,6 @@ def _accept(exp: Experiment, session: Session | None) -> None:
 
 def _ignore(*_: Any) -> None:
     """Take a call whose arguments are fine, in a process that writes nothing."""
-
-
-def _backends(exp: Experiment) -> list[tuple[ResolvedBackend, dict[str, Any]]]:
-    found: dict[str, tuple[ResolvedBackend, dict[str, Any]]] = {}
-    for spec in exp.settings.backend:
-        try:
-            one = resolve(spec)
-            if one.name in found:
-                raise InvalidValueError(f"two backends of one run are called {one.name!r}")
-            options = dict(exp.settings.backends.get(one.name, {}))
-            one.check(options)
-        except TraceletError as error:
-            if exp.settings.on_error != "warn":
-                raise
-            warn_once(str(error), f"this backend is left out: {error}")
-            continue
-        found[one.name] = one, options
-    if not found:
-        found["local"] = resolve("local"), {}
-    return list(found.values())
-
-
-def _only_checks(exp: Experiment) -> bool:
-    settings = exp.settings
-    return settings.disabled or (settings.ranks != "all" and process_rank() > 0)
-
-
-def _resume(exp: Experiment, run_dir: RunDir) -> None:
-    """Take over the state of an earlier run: its identity, parameters and counters."""
-    life = Lifecycle(run_dir).update()
-    if settle(run_dir, life) == "running":
-        process = life.launch.process if life.launch is not None else None
-        raise RunBusyError(f"the run {run_dir.path.name} is still running: {process}")
-    exp._run = read_view(run_dir).info(run_dir)
-    reader = run_dir.reader()
-    for record in reader.records():
-        if type(record) is Params:
-            exp.params.apply(record)
-        elif type(record) is Metric:
-            exp._note_last(record)
-        elif type(record) is Artifact:
-            exp._destinations.add(record.path)
-    reader.close()
 
 
 def _tell_plugins(hook: str, **values: Any) -> None:

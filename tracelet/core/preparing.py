@@ -1,0 +1,91 @@
+"""What is settled before a run begins: mistakes in its start, its backends, its earlier state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracelet.backends.registry import ResolvedBackend, resolve
+from tracelet.capture import registry
+from tracelet.core.content_calls import tag_values
+from tracelet.core.facts import process_rank
+from tracelet.core.lenient import warn_once
+from tracelet.core.parameter_calls import foreign_params
+from tracelet.core.parameters import Parameters
+from tracelet.courier.ending import settle
+from tracelet.courier.view import read_view
+from tracelet.errors import InvalidValueError, RunBusyError, TraceletError
+from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.rundir import RunDir
+from tracelet.records import Artifact, Metric, Params
+
+if TYPE_CHECKING:
+    from tracelet.core.experiment import Experiment
+
+
+def check_first(exp: Experiment) -> None:
+    """Raise for what cannot be captured or logged, while nothing is begun yet."""
+    registry.check(exp.settings)
+    if exp.settings.on_error == "warn":
+        return
+    tag_values(exp._first_tags)
+    if exp._first_params is not None:
+        policy, redactor = exp.settings.on_param_conflict, exp._redactor
+        counted = redactor.count
+        trial = Parameters(lambda _: None, policy=policy, redactor=redactor, foreign=foreign_params)
+        if policy == "error":
+            trial.apply(Params(0.0, exp.params.flat()))
+        trial.set(exp._first_params)
+        redactor.count = counted
+
+
+def backends_of(exp: Experiment) -> list[tuple[ResolvedBackend, dict[str, Any]]]:
+    """Return the backends that the settings ask for, each with its options.
+
+    Raises:
+        TraceletError: one is not there, or does not take its options.
+    """
+    found: dict[str, tuple[ResolvedBackend, dict[str, Any]]] = {}
+    for spec in exp.settings.backend:
+        try:
+            one = resolve(spec)
+            if one.name in found:
+                raise InvalidValueError(f"two backends of one run are called {one.name!r}")
+            options = dict(exp.settings.backends.get(one.name, {}))
+            one.check(options)
+        except TraceletError as error:
+            if exp.settings.on_error != "warn":
+                raise
+            warn_once(str(error), f"this backend is left out: {error}")
+            continue
+        found[one.name] = one, options
+    if not found:
+        found["local"] = resolve("local"), {}
+    return list(found.values())
+
+
+def only_checks(exp: Experiment) -> bool:
+    """Return whether calls are checked in this process, and nothing is written."""
+    settings = exp.settings
+    return settings.disabled or (settings.ranks != "all" and process_rank() > 0)
+
+
+def take_over(exp: Experiment, run_dir: RunDir) -> None:
+    """Take over the state of an earlier run: its identity, parameters and counters.
+
+    Raises:
+        RunBusyError: it is still running.
+    """
+    life = Lifecycle(run_dir).update()
+    if settle(run_dir, life) == "running":
+        process = life.launch.process if life.launch is not None else None
+        raise RunBusyError(f"the run {run_dir.path.name} is still running: {process}")
+    exp._run = read_view(run_dir).info(run_dir)
+    reader = run_dir.reader()
+    for record in reader.records():
+        if type(record) is Params:
+            exp.params.apply(record)
+        elif type(record) is Metric:
+            exp._note_last(record)
+        elif type(record) is Artifact:
+            exp._destinations.add(record.path)
+    reader.close()
