@@ -38,6 +38,20 @@ def test_one_run_is_read_in_spite_of_a_torn_view(run_dir: RunDir) -> None:
     assert run.tags == {"team": "ml"}
 
 
+def test_a_run_that_was_killed_once_its_ending_was_written_is_shown_as_ended(
+    run_dir: RunDir,
+) -> None:
+    view = msgspec.json.decode(run_dir.run_json.read_bytes())
+    view |= {"status": "running", "ended": None, "report": None}
+    run_dir.run_json.write_bytes(msgspec.json.encode(view))
+
+    tracelet.load_run(run_dir.path)
+
+    shown = read_view(run_dir)
+    assert (shown.status, shown.ended is None) == ("finished", False)
+    assert shown.report is not None
+
+
 def test_a_view_without_a_journal_is_no_run(run_dir: RunDir) -> None:
     for file in run_dir.journal.iterdir():
         file.unlink()

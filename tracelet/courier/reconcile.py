@@ -13,6 +13,7 @@ from tracelet.courier.view import RunView, read_view, refresh_view
 from tracelet.errors import RunNotFoundError
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
+from tracelet.records import Status
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +36,21 @@ def reconcile(run_dir: RunDir) -> Lifecycle:
     except OSError:
         return life
     try:
-        before = life.status
         settle_and_deliver(run_dir, life)
-        if life.status != before:
-            refresh_view(run_dir, life)
+        if _shown_status(run_dir) != life.status:  # it was killed after it wrote its ending, or
+            refresh_view(run_dir, life)  # its ending was found just now
     except OSError as error:
         log.warning("%s cannot be brought up to date: %s", run_dir.path, error)
     finally:
         lock.release()
     return life
+
+
+def _shown_status(run_dir: RunDir) -> Status | None:
+    try:
+        return read_view(run_dir).status
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def view_of(run_dir: RunDir) -> RunView:
