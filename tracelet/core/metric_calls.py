@@ -146,8 +146,9 @@ class MetricCalls:
                 at = iteration_value(name, iteration)
             points.append(Metric(now, name, value, at, axis))
         self._append(encode_points(points), len(points), now if time is None else clock())
+        last = self._last
         for point in points:
-            self._note_last(point)
+            last[point.name if axis is DEFAULT_AXIS else (point.name, axis)] = point.iteration
 
     def _next_iteration(self, name: str, axis: str) -> int:
         if self._current is not None and axis is DEFAULT_AXIS:
