@@ -63,6 +63,16 @@ def test_values_of_an_array_are_python_numbers() -> None:
     assert type(config["a"]) is float
 
 
+def test_times_of_an_array_keep_their_unit() -> None:
+    days = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
+
+    assert [c["at"] for c in Sweep().product(at=days)] == days.tolist()
+    assert [c["at"] for c in Sweep().product(at=days.astype("datetime64[ns]"))] == list(days)
+    spans = np.array([5], dtype="timedelta64[ns]")
+    assert Sweep(configs=[{"at": DynamicValue(spans)}])[0]["at"] == np.timedelta64(5, "ns")
+    assert Sweep().product(at=spans)[0]["at"].dtype == spans.dtype
+
+
 def test_a_generator_is_read_once_at_the_call() -> None:
     values = iter([1, 2, 3])
 

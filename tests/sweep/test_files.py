@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tracelet import DynamicValue, Sweep, TraceletError
@@ -133,6 +134,13 @@ def test_a_value_that_no_file_can_hold_is_named_and_leaves_the_file_as_it_was() 
 
     assert list(Sweep.load("sweep.yaml")) == [{"a": 1}]
     assert [file.name for file in Path().iterdir()] == ["sweep.yaml"]
+
+
+def test_a_number_of_numpys_that_python_has_no_type_for_is_refused_and_not_made_another() -> None:
+    for value in (np.datetime64("2026-01-01", "ns"), np.timedelta64(5, "ns"), np.longdouble(0.1)):
+        with pytest.raises(TypeError, match="at is a numpy"):
+            Sweep().set(at=value).save("sweep.json")
+    assert not Path("sweep.json").exists()
 
 
 def test_a_reader_never_sees_half_a_file() -> None:

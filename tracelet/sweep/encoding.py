@@ -16,7 +16,7 @@ from typing import Any
 
 from tracelet.core.plain import ATOMS, is_array
 from tracelet.errors import InvalidValueError, ValueTypeError
-from tracelet.sweep.values import DynamicValue
+from tracelet.sweep.values import DynamicValue, is_only_numpys
 from tracelet.wire import float_token
 
 _TO: dict[type, tuple[str, Callable[[Any], Any]]] = {
@@ -69,7 +69,7 @@ def encoded(value: Any, path: str) -> Any:
         return {"$int": str(value)}
     if type(value) in ATOMS:
         return value
-    if is_array(value) and getattr(value, "shape", None) == ():
+    if is_array(value) and getattr(value, "shape", None) == () and not is_only_numpys(value):
         return encoded(value.item(), path)
     if type(value) is list:
         return [encoded(item, f"{path}[{index}]") for index, item in enumerate(value)]

@@ -11,6 +11,10 @@ from tracelet.core.plain import ATOMS, in_order, is_array, is_set, is_table
 from tracelet.errors import InvalidValueError, ValueTypeError
 
 _SINGLE = (str, bytes, bytearray, memoryview, Mapping)
+_TIMES = "mM"
+"""The kinds of NumPy's times and spans of time."""
+_RISKY = tuple("mMfc")
+"""The kinds of NumPy's scalars that Python may have no type for."""
 
 
 class DynamicValue:
@@ -113,8 +117,23 @@ def _elements(array: Any) -> Sequence[Any] | None:
         return None
     if not getattr(array, "shape", None):
         return None
-    content = array.tolist() if hasattr(array, "tolist") else array.numpy().tolist()
-    return tuple(content)
+    if not hasattr(array, "tolist"):
+        array = array.numpy()
+    if getattr(array.dtype, "kind", "") in _TIMES and any(map(is_only_numpys, array.flat)):
+        return tuple(array)
+    return tuple(array.tolist())
+
+
+def is_only_numpys(value: Any) -> bool:
+    """Tell a scalar of NumPy's for which Python has no type of its own: nanoseconds, long doubles.
+
+    What NumPy makes of it is a number without its unit, or the scalar itself.
+    """
+    dtype = getattr(value, "dtype", None)
+    if getattr(dtype, "kind", "") not in _RISKY:
+        return False
+    plain = value.item()
+    return type(plain) is type(value) or (dtype.kind in _TIMES and isinstance(plain, int))
 
 
 def is_once_only(value: Any) -> bool:
