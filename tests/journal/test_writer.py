@@ -11,14 +11,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from user_scripts import run_script
 
+from tracelet.journal import writer as writing
 from tracelet.journal.blobs import BlobStore
-from tracelet.journal.files import opened_exclusively
+from tracelet.journal.files import above_standard_streams, opened_exclusively
 from tracelet.journal.reader import JournalReader
 from tracelet.journal.segments import chains, compact, segment_names
 from tracelet.journal.writer import INLINE_BYTES, JournalWriter
@@ -323,6 +324,35 @@ def test_a_compaction_that_was_interrupted_is_done_again(
     assert records(journal) == [point(0)]
     assert compact(journal)
     assert records(journal) == [point(0)]
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_segment_that_is_compacted_before_it_is_marked_is_not_written_to(
+    journal: Path,
+    new_writer: Callable[..., JournalWriter],
+    monkeypatch: pytest.MonkeyPatch,
+    done: bool,
+) -> None:
+    with ExitStack() as stack:
+
+        def just_then(fd: int) -> int:
+            """Compress the segment that was just made, or begin to."""
+            monkeypatch.setattr(writing, "above_standard_streams", above_standard_streams)
+            if done:
+                assert compact(journal)
+            else:
+                (made,) = journal.iterdir()
+                assert stack.enter_context(opened_exclusively(made))
+            return fd
+
+        monkeypatch.setattr(writing, "above_standard_streams", just_then)
+        writer = new_writer()
+    writer.append(Text(1.0, "kept"))
+    writer.sync()
+    assert (writer.lost, writer.gone) == (0, False)
+    assert compact(journal) is False
+    records = list(JournalReader(journal, BlobStore(journal / "blobs")).records())
+    assert records == [Text(1.0, "kept")]
 
 
 def test_a_new_writer_does_not_take_the_name_of_a_compacted_segment(

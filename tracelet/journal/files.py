@@ -90,9 +90,19 @@ def opened_exclusively(path: Path) -> Iterator[bool]:
     """Yield whether no process, and no forked child of one, has the segment open for writing."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        yield _flock(fd, exclusive=True)
+        yield _lock_exclusively(fd)
     finally:
         os.close(fd)
+
+
+def _lock_exclusively(fd: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def above_standard_streams(fd: int) -> int:
@@ -105,16 +115,17 @@ def above_standard_streams(fd: int) -> int:
         os.close(fd)
 
 
-def mark_open(fd: int) -> None:
-    """Mark a segment as open for writing, for as long as any copy of the descriptor lives."""
-    _flock(fd, exclusive=False)
+def mark_open(fd: int) -> bool:
+    """Mark a segment as open for writing, for as long as any copy of the descriptor lives.
 
-
-def _flock(fd: int, *, exclusive: bool) -> bool:
-    if sys.platform == "win32":
-        return False
-    try:
-        fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    Returns:
+        Whether it is there to stay: not if it is being compressed, or was, and so deleted.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without such locks: nothing is compressed there
+            return True
+    return os.fstat(fd).st_nlink > 0

@@ -203,7 +203,9 @@ class JournalWriter:
                 path.unlink()
                 continue
             fd = above_standard_streams(fd)
-            mark_open(fd)
+            if not mark_open(fd):  # somebody found it before it was marked
+                os.close(fd)
+                continue
             self._segment = path.stem
             return fd
 
