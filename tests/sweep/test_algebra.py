@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +23,11 @@ from tracelet.sweep.configuration import configuration_id
 class Optimizer(enum.Enum):
     SGD = "sgd"
     ADAM = "adam"
+
+
+class Point(NamedTuple):
+    x: Any
+    y: Any
 
 
 # --------------------------------------------------------------------------------- what values are
@@ -244,6 +249,24 @@ def test_no_configurations_are_an_error() -> None:
 def test_a_generator_as_a_value_is_refused_before_it_is_empty() -> None:
     with pytest.raises(TypeError, match=r"'model\.x'.*only once"):
         Sweep().set(model={"x": iter([1])})
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        MappingProxyType({"lr": DynamicValue([1, 2])}),
+        deque([DynamicValue([1, 2])]),
+        Point(DynamicValue([1, 2]), 0),
+    ],
+)
+def test_a_choice_where_none_can_be_expanded_is_no_value(holder: Any) -> None:
+    for make in (
+        lambda: Sweep(configs=[{"model": {"x": holder}}]),
+        lambda: Sweep().product(model=[{"x": holder}]),
+        lambda: Sweep().set(model={"x": holder}),
+    ):
+        with pytest.raises(TypeError, match=r"'model\.x'.* with a DynamicValue inside"):
+            make()
 
 
 @pytest.mark.parametrize("key", [1, "", None])

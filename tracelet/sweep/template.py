@@ -13,7 +13,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tracelet.core.plain import ATOMS
+from tracelet.core.fields import named_fields
+from tracelet.core.plain import ATOMS, elements
 from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.sweep.values import DynamicValue, is_once_only, size_of
 
@@ -35,7 +36,8 @@ class Template:
 
     Raises:
         InvalidValueError: a choice has no values.
-        ValueTypeError: a generator stands where a value must be: it could be read only once.
+        ValueTypeError: a generator stands where a value must be: it could be read only once; or a
+            choice in an object of which no copy with another value could be made.
     """
 
     __slots__ = ("_ends", "_kind", "_parts", "_value", "is_fixed", "size")
@@ -62,6 +64,11 @@ class Template:
         elif type(value) in (list, tuple):
             parts = [Template(item, f"{path}[{index}]") for index, item in enumerate(value)]
             self._product(type(value), parts)
+        elif has_choice(value):
+            raise ValueTypeError(
+                f"{path!r} is a {type(value).__name__} with a DynamicValue inside; one can stand "
+                f"in dicts, lists and tuples: make it one of these, or a DynamicValue of several"
+            )
 
     def _choice(self, choice: DynamicValue, path: str) -> None:
         self._kind, self._value = DynamicValue, choice.values
@@ -147,12 +154,18 @@ def is_fixed(value: Any) -> bool:
 
 
 def has_choice(value: Any) -> bool:
-    """Tell whether a choice stands somewhere in a value."""
+    """Tell whether a choice stands somewhere in a value, even where it cannot be expanded."""
+    if type(value) in ATOMS:
+        return False
     if isinstance(value, DynamicValue):
         return True
-    if isinstance(value, dict):
-        return any(map(has_choice, value.values()))
-    return type(value) in (list, tuple) and any(map(has_choice, value))
+    try:
+        if (fields := named_fields(value)) is not None:
+            return any(map(has_choice, fields.values()))
+    except Exception:  # a mapping may be foreign code, as one of OmegaConf's with a value missing
+        log.debug("the fields of a %s cannot be read", type(value), exc_info=True)
+        return False
+    return any(map(has_choice, elements(value) or (value if isinstance(value, tuple) else ())))
 
 
 def differing(rows: Sequence[Mapping[str, Any]]) -> tuple[frozenset[str], frozenset[str]]:

@@ -13,7 +13,7 @@ from tracelet.errors import InvalidValueError, ValueTypeError
 _SINGLE = (str, bytes, bytearray, memoryview, Mapping)
 _TIMES = "mM"
 """The kinds of NumPy's times and spans of time."""
-_RISKY = tuple("mMfc")
+_RISKY = (*_TIMES, "f", "c")
 """The kinds of NumPy's scalars that Python may have no type for."""
 
 
@@ -129,11 +129,11 @@ def is_only_numpys(value: Any) -> bool:
 
     What NumPy makes of it is a number without its unit, or the scalar itself.
     """
-    dtype = getattr(value, "dtype", None)
-    if getattr(dtype, "kind", "") not in _RISKY:
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind not in _RISKY:
         return False
     plain = value.item()
-    return type(plain) is type(value) or (dtype.kind in _TIMES and isinstance(plain, int))
+    return type(plain) is type(value) or (kind in _TIMES and isinstance(plain, int))
 
 
 def is_once_only(value: Any) -> bool:
