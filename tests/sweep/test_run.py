@@ -371,6 +371,24 @@ def test_secrets_are_not_in_the_ledger(threads: Executor, tmp_path: Path) -> Non
             assert b"0123456789abcdefghij" not in file.read_bytes(), file
 
 
+def test_a_failure_that_cannot_be_told_is_one_all_the_same(threads: Executor) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("nothing to say")
+
+    def train(lr: int) -> None:
+        raise MuteError if lr == 1 else ValueError("no file \udcff")
+
+    mute, no_text = Sweep().product(lr=[1, 2]).run(train, executor=threads)
+
+    assert str(mute.error) == "MuteError: <str() of a MuteError failed>"
+    assert isinstance(no_text.error, ValueError)
+    assert [tracelet.load_run(one.run.dir).reason for one in (mute, no_text)] == [
+        "MuteError: <str() of a MuteError failed>",
+        r"ValueError: no file \udcff",
+    ]
+
+
 # ------------------------------------------------------------------------ mistakes, at the call
 
 
