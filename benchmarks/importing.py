@@ -47,7 +47,7 @@ started = time.perf_counter()
 cpu = time.process_time() - cpu
 import json, sys
 modules = sorted(sys.modules)
-exp.stop(wait=False)
+exp.stop()  # the courier of this one must not be at work while the next is measured
 print(json.dumps({"start": started - imported, "cpu": cpu, "modules": modules}))
 """
 
