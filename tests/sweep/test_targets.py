@@ -97,6 +97,24 @@ def test_a_name_far_from_all_is_told_what_there_is() -> None:
         Sweep(function, strict=True).set(zzz=1)
 
 
+def test_names_that_another_sweep_brings_are_checked_whichever_has_the_target() -> None:
+    other = Sweep().set(zzz=1)
+
+    for make in (
+        lambda: Sweep(function, strict=True) * other,
+        lambda: Sweep(function, strict=True) + other,
+        lambda: other * Sweep(function, strict=True),
+        lambda: other + Sweep(function, strict=True),
+    ):
+        with pytest.raises(ValueError, match="no parameter 'zzz'"):
+            make()
+    with pytest.warns(TraceletWarning, match="no parameter 'zzz'"):
+        both = Sweep(function) + other
+    assert both.target is function
+    with pytest.raises(ValueError, match="no parameter 'zzz'"):
+        (Sweep() * Sweep(function, strict=True)).set(zzz=1)
+
+
 def anything(**names: Any) -> None: ...
 def a_dict(config: dict[str, Any]) -> None: ...
 def a_mapping(config: Mapping[str, Any]) -> None: ...

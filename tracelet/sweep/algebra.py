@@ -246,7 +246,7 @@ class Sweep(RunCalls):
 
     def __mul__(self, other: Any) -> Sweep:
         if isinstance(other, Sweep):
-            return self._with(*other._product.factors, target=other._target)
+            return self._adopting(other)._with(*other._product.factors)
         if isinstance(other, Mapping):
             return self.product(**checked_entry(other, "sweep * {…}"))
         return NotImplemented
@@ -266,7 +266,10 @@ class Sweep(RunCalls):
     def __add__(self, other: Any) -> Sweep:
         if not isinstance(other, Sweep):
             return NotImplemented
-        return self._replaced(Concat([self._product, other._product]), target=other._target)
+        both = self._adopting(other)
+        names = other._product.names - self._product.names
+        both._target.check(sorted(names), strict=both._strict)
+        return both._replaced(Concat([self._product, other._product]))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sweep):
@@ -291,14 +294,19 @@ class Sweep(RunCalls):
         self._target, self._product, self._strict = target, product, strict
         return self
 
-    def _replaced(self, *factors: Factor, target: Target | None = None) -> Sweep:
-        """Return a sweep of other factors; with the other target if this one has none."""
-        target = target if self.target is None and target is not None else self._target
-        return self._of(target, Product(factors), strict=self._strict)
+    def _adopting(self, other: Sweep) -> Sweep:
+        """Return this sweep for the other's target, if it has none itself."""
+        if self.target is not None or other.target is None:
+            return self
+        other._target.check(sorted(self._product.names), strict=other._strict)
+        return self._of(other._target, self._product, strict=other._strict)
 
-    def _with(self, *factors: Factor, target: Target | None = None) -> Sweep:
+    def _replaced(self, *factors: Factor) -> Sweep:
+        return self._of(self._target, Product(factors), strict=self._strict)
+
+    def _with(self, *factors: Factor) -> Sweep:
         """Return this sweep with more factors behind its own."""
-        return self._replaced(*self._extended(*factors).factors, target=target)
+        return self._replaced(*self._extended(*factors).factors)
 
     def _extended(self, *factors: Factor) -> Product:
         product = self._product
