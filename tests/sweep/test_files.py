@@ -56,6 +56,13 @@ def test_json_lines_have_comments_and_blank_lines() -> None:
     assert list(Sweep.load("sweep.jsonl")) == [{"url": "http://a"}, {"lr": 2}]
 
 
+@pytest.mark.parametrize("suffix", ["yaml", "json", "jsonl"])
+def test_a_byte_order_mark_as_some_editors_write_it_is_no_content(suffix: str) -> None:
+    Path(f"sweep.{suffix}").write_text('{"lr": 1}', encoding="utf-8-sig")
+
+    assert list(Sweep.load(f"sweep.{suffix}")) == [{"lr": 1}]
+
+
 def test_a_single_mapping_is_a_configuration() -> None:
     Path("one.json").write_text('{"lr": 1}')
 
@@ -115,6 +122,16 @@ def test_a_missing_file_is_named() -> None:
             "no factor",
         ),
         ("a.json", '{"tracelet_sweep": 1, "factors": [{"pick": [3], "of": []}]}', "no factor"),
+        (
+            "a.yaml",
+            "tracelet_sweep: 1\nfactors:\n- product: {a: [1, 2], b: [3, 4]}\n",
+            "no factor",
+        ),
+        (
+            "a.yaml",
+            "tracelet_sweep: 1\nfactors:\n- product: {a: [1, 2]}\n  set: {b: 1}\n",
+            "no factor",
+        ),
         ("a.json", '[{"a": {"$range": ["x"]}}]', "is no value"),
     ],
 )

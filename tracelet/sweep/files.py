@@ -42,7 +42,7 @@ def read_content(path: Path) -> tuple[list[Any] | None, list[Any]]:
     """
     load, _ = _format(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # with or without a byte order mark
     except FileNotFoundError:
         raise ArtifactNotFoundError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError) as error:

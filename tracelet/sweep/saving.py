@@ -80,9 +80,12 @@ def _restored(factor: Any, place: str) -> Factor:
 
 def _factor(factor: Mapping[str, Any], place: str) -> Factor:
     word, content = next(iter(factor.items()))
+    if set(factor) != ({"pick", "of"} if word in ("pick", "of") else {word}):
+        raise ValueError(factor)  # which of its words comes first would not be said
     if word in ("product", "zip"):
         columns = {name: axis(name, decoded(values)) for name, values in content.items()}
-        if len(columns) != 1 and len({size_of(values) for values in columns.values()}) != 1:
+        sizes = {size_of(values) for values in columns.values()}
+        if len(columns) != 1 and (word == "product" or len(sizes) != 1):
             raise ValueError(content)
         return axis_factor(columns)
     if word in ("set", "chain", "rows"):
