@@ -132,6 +132,19 @@ def test_options_are_spelled_as_the_script_spells_them(tmp_path: Path) -> None:
     assert "--fast" not in training.command({"fast": False})
 
 
+def test_a_value_that_begins_with_a_dash_is_no_option(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import argparse\n"
+        "parser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--offset', type=float)\n"
+        "parser.add_argument('--note')\n"
+        "args = parser.parse_args()\n"
+        "assert (args.offset, args.note) == (-1e-5, '-x'), args\n"
+    )
+
+    Training.of(Path("train.py"), (), tmp_path)({"offset": -1e-5, "note": "-x"})
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -93,7 +93,9 @@ class Script:
         elif isinstance(value, list | tuple):
             yield from (option, *map(str, value))
         elif value is not None:
-            yield from (option, str(value))
+            word = str(value)
+            # Behind a space, -1e-05 or -x would be taken for an option.
+            yield from (f"{option}={word}",) if word.startswith("-") else (option, word)
 
     def _flag(self, option: str, *, value: bool) -> Iterator[str]:
         negated = f"--no-{option[2:]}"
