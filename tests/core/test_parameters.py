@@ -222,7 +222,7 @@ def test_iteration_is_safe_while_parameters_are_set(params: Parameters) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "gone"),
     [
-        ({"model": "resnet"}, {"model": {"name": "resnet"}}, ["model"]),
+        ({"model": "resnet"}, {"model": {"name": "resnet", "depth": 1}}, ["model"]),
         ({"model": {"name": "a", "depth": 1}}, {"model": "b"}, ["model.name", "model.depth"]),
         ({"a": 1}, {"a": {"b": {"c": 2}}}, ["a"]),
         ({"a": {"b": {"c": 2}}}, {"a": {"b": 3}}, ["a.b.c"]),
@@ -242,6 +242,7 @@ def test_the_later_shape_wins_with_one_warning(
     assert caught[0].filename == __file__
     assert params.nested() == {"other": 1, **after}
     assert journal.records[-1].removed == gone
+    assert str(caught[0].message).endswith(f"gone: {', '.join(map(repr, gone))}")
     assert params.history(gone[0])
 
 

@@ -221,7 +221,7 @@ class Parameters(Mapping[str, ParamValue]):
                 lost = []
             removed = {key: None for key in removed if key not in changed}
             if lost:
-                names = ", ".join(repr(key) for key in lost)
+                names = ", ".join(map(repr, dict.fromkeys(lost)))
                 warn(f"a parameter was a value and is a branch now, or the reverse; gone: {names}")
             if changed or removed:
                 values = {key: flat.values[key] for key in changed}
