@@ -210,6 +210,15 @@ def test_a_diff_beyond_all_measure_is_left_out_with_a_warning(
     assert not (exp.dir / DIFF).exists()
 
 
+def test_a_comparison_that_fails_is_a_warning_and_not_taken_for_no_difference(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit(model="depth = 1\n")
+    (repository.path / ".git/index").write_bytes(b"damaged")
+    with pytest.warns(tracelet.TraceletWarning, match="could not compare"):
+        assert not (run(tmp_path).dir / DIFF).exists()
+
+
 def test_the_code_is_looked_for_beside_the_script(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit(model="depth = 1\n")
     text = f"""

@@ -110,7 +110,9 @@ class Git(CaptureSource):
             if len(content) > DIFF_BYTES:
                 diff.kill()
                 self._problem = f"what is not committed is more than {DIFF_BYTES:,} bytes"
-            elif diff.wait() == 0 and content:
+            elif diff.wait() != 0:
+                self._problem = "git could not compare what is not committed"
+            elif content:
                 recorder.file(FILE, content)
         diff.wait()
 
