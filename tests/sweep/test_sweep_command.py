@@ -57,6 +57,8 @@ def test_a_script_is_run_shown_killed_and_gone_on_with(tmp_path: Path) -> None:
     arguments = ["sweep", "run", "sweep.yaml", "train.py", "--workers", "1", "--", "--bad", "2"]
     script = run_in_a_process(tmp_path, *arguments)
     eventually(lambda: Path("begun-3.0").exists())
+    assert not json.loads(command("sweep", "show", "train", "--json"))["is_interrupted"]
+    assert "time left" in command("sweep", "show", "train")
     below = psutil.Process(script.pid).children(recursive=True)
     script.signal(signal.SIGKILL)
     script.wait()
@@ -67,6 +69,10 @@ def test_a_script_is_run_shown_killed_and_gone_on_with(tmp_path: Path) -> None:
     assert [one["config"] for one in shown["configurations"]][1] == {"lr": 2.0, "amp": True}
     assert "a bad rate" in shown["configurations"][1]["error"]
     assert shown["seconds_left"] is not None
+    assert shown["is_interrupted"]
+    page = command("sweep", "show", "train", columns=80)
+    assert "what ran it is gone" in page
+    assert "time left" not in page
 
     Path("open").touch()
     resumed = CliRunner().invoke(app, ["sweep", "resume", "train"])

@@ -7,7 +7,7 @@ import shlex
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 import typer
@@ -18,6 +18,7 @@ from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import columns, pairs, print_json, results, say
 from tracelet.cli.words import clean, duration, many, number, value_text
 from tracelet.errors import InvalidValueError, SweepNotFoundError
+from tracelet.journal.process import ProcessId, is_alive
 from tracelet.sweep.algebra import Sweep
 from tracelet.sweep.ledger import About, Entry, SweepDir
 from tracelet.sweep.results import Results
@@ -113,7 +114,10 @@ def show(
     console = results()
     console.print(Text(clean(about.name), style="bold"), f"of {clean(about.project)}")
     rows = {"states": _states(entries)}
-    if (left := _seconds_left(entries, about)) is not None:
+    left = _seconds_left(entries, about)
+    if _is_interrupted(entries, about):
+        rows["stopped"] = Text("what ran it is gone; run it again, and it goes on")
+    elif left is not None:
         rows["time left"] = Text(f"about {duration(left)}")
     if best is not None:
         rows["best"] = Text(_config_text(best))
@@ -245,6 +249,13 @@ def _seconds_left(entries: list[Entry], about: About) -> float | None:
     return max(0.0, whole - min(gone, whole)) / (about.workers or 1)
 
 
+def _is_interrupted(entries: list[Entry], about: About) -> bool:
+    """Whether something is left, and the process that would run it does not live any more."""
+    is_left = any(entry.state in ("pending", "running") for entry in entries)
+    process = about.process
+    return is_left and bool(process) and is_alive(cast(ProcessId, process)) is False
+
+
 def _best(entries: list[Entry], metric: str | None, mode: str) -> Entry | None:
     if metric is None:
         return None
@@ -273,6 +284,7 @@ def _as_json(
         "dir": sweep_dir.path,
         "states": dict(Counter(entry.state for entry in entries)),
         "seconds_left": _seconds_left(entries, about),
+        "is_interrupted": _is_interrupted(entries, about),
         "best": None if best is None else best.key,
         "configurations": [
             {
