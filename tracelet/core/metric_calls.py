@@ -87,7 +87,7 @@ class MetricCalls:
             and not unknown
         ):
             now = clock()
-            # The line of a Metric; a tuple is made in less time.
+            # The line of a Metric; a tuple is made in less time, here and below.
             line = encode_plain(("metric", now, name, value, iteration, axis)) + b"\n"
             self._append(line, 1, now)
             self._last[name] = iteration
@@ -144,11 +144,11 @@ class MetricCalls:
                 at = self._next_iteration(name, axis)
             elif at is None:
                 at = iteration_value(name, iteration)
-            points.append(Metric(now, name, value, at, axis))
+            points.append(("metric", now, name, value, at, axis))  # the line of a Metric
         self._append(encode_points(points), len(points), now if time is None else clock())
         last = self._last
-        for point in points:
-            last[point.name if axis is DEFAULT_AXIS else (point.name, axis)] = point.iteration
+        for _, _, name, _, at, _ in points:
+            last[name if axis is DEFAULT_AXIS else (name, axis)] = at
 
     def _next_iteration(self, name: str, axis: str) -> int:
         if self._current is not None and axis is DEFAULT_AXIS:
