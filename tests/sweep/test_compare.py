@@ -65,6 +65,30 @@ def test_a_group_as_a_table(ids: list[str]) -> None:
     assert lines[3].strip() == "1 parameter the same in all"
 
 
+def test_columns_that_do_not_fit_are_in_another_table_and_whole() -> None:
+    config = {f"param{number}": "a text of several words" for number in range(3)}
+    for place in (1, 0):
+        tags = {"sweep.index": str(place)}
+        params = {name: f"{text} {place}" for name, text in config.items()}
+        with tracelet.start_logging(
+            f"wide-{place}", "demo", params=params, group="wide", tags=tags
+        ) as exp:
+            for metric in ("train/loss", "val/loss"):
+                exp.log_metric(metric, 0.123456 + place, iteration=0)
+
+    lines = [line.split() for line in command("compare", "-g", "wide", columns=80).splitlines()]
+
+    heads = [line for line in lines if line[:1] == ["run"]]
+    assert [name for head in heads for name in head] == [
+        *("run", "status", "param0", "param1", "run", "param2", "train/loss", "val/loss")
+    ]
+    rows = [line for line in lines if line and line[0].startswith("wide")]
+    assert [row[0] for row in rows] == ["wide-0", "wide-1"] * 2  # as in the sweep
+    assert [row[-2:] for row in rows[2:]] == [["0.12346"] * 2, ["1.1235"] * 2]
+    lines = command("compare", "-g", "wide", columns=80).splitlines()
+    assert max(map(len, lines)) <= 80
+
+
 def test_runs_as_json_and_as_csv(ids: list[str]) -> None:
     found = json.loads(command("compare", *ids, "--json"))
     rows = list(csv.DictReader(io.StringIO(command("compare", *ids, "--csv", "-m", "loss"))))

@@ -11,19 +11,22 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
 import tracelet
 from tracelet.cli import find
 from tracelet.cli.metrics import MetricSummary, summaries
 from tracelet.cli.options import Directory, Json, Project
-from tracelet.cli.output import columns, print_json, results, say, status_text
+from tracelet.cli.output import add_row, columns, print_json, results, say, status_text
 from tracelet.cli.words import clean, many, number, value_text
 from tracelet.core.run import Run
 from tracelet.errors import InvalidValueError, RunNotFoundError
 from tracelet.records import DEFAULT_AXIS
 
 _ABSENT: Any = object()
+_WIDEST = 24
+"""A longer text is wrapped."""
 
 
 class Compared(msgspec.Struct):
@@ -83,7 +86,10 @@ def compare(
 def _chosen(
     names: list[str], group: str | None, project: str | None, directory: Path | None
 ) -> list[Run]:
-    """Return the runs that were asked for, those of a group oldest first, each once."""
+    """Return the runs that were asked for, each once.
+
+    Those of a group are in the order of the sweep's configurations, or else the oldest first.
+    """
     found = [find.one(name, directory, project) for name in names]
     if group is not None:
         views = find.views(directory, project)
@@ -94,10 +100,17 @@ def _chosen(
                 f"no runs of the group {group!r} in {find.root(directory)}; "
                 f"there are the groups {', '.join(map(repr, known)) or 'none'}"
             )
-        found += [tracelet.load_run(run_dir.path) for run_dir in of_group]
+        found += sorted(
+            [tracelet.load_run(run_dir.path) for run_dir in of_group], key=_place_in_sweep
+        )
     if not found:
         raise InvalidValueError("compare takes runs, or a group: tracelet compare --group NAME")
     return list({run.dir: run for run in found}.values())
+
+
+def _place_in_sweep(run: Run) -> int:
+    place = run.tags.get("sweep.index", "")
+    return int(place) if place.isdecimal() else -1
 
 
 def _compared(runs: list[Run], wanted: list[str] | None) -> Compared:
@@ -134,32 +147,72 @@ def _other(value: Any, first: Any) -> bool:
 
 
 def _print(compared: Compared) -> None:
+    """Print a table; of more columns than fit, several below each other, each with the runs."""
     console = results()
-    params = compared.differing
-    values = [
-        (name, what)
-        for name in compared.metrics
-        for what in ("last", "min", "max")
-        if what == "last" or _adds(compared, name, what)
-    ]
-    titles = [clean(name if what == "last" else f"{name} {what}") for name, what in values]
-    table = columns("run", "status", *map(clean, params), *titles, right=titles)
-    for column in table.columns[:3]:
-        column.no_wrap = True
     names = [run.name for run in compared.runs]
-    for run, found in zip(compared.runs, compared.summaries, strict=True):
-        flat = run.params.flat()
-        cells = [value_text(flat[name]) if name in flat else "-" for name in params]
-        for name, what in values:
-            value = getattr(found[name], what) if name in found else None
-            cells.append("-" if value is None else number(value))
-        shown = run.name if len(set(names)) == len(names) else run.run_id
-        table.add_row("", clean(shown), status_text(run.status), *cells)
-    console.print(table)
+    if len(set(names)) < len(names):
+        names = [run.run_id for run in compared.runs]
+    names = [clean(name) for name in names]
+    place = console.width - max(map(cell_len, ["run", *names])) - 4
+    for number_of_table, shown in enumerate(_in_tables(_columns(compared), place)):
+        if number_of_table:
+            console.print()
+        titles = [column.title for column in shown]
+        right = [column.title for column in shown if column.is_number]
+        table = columns("run", *titles, right=right)
+        table.columns[1].no_wrap = True
+        for column, drawn in zip(shown, table.columns[2:], strict=True):
+            drawn.width = column.width
+        for name, *cells in zip(names, *(column.cells for column in shown), strict=True):
+            add_row(table, "", name, *cells)
+        console.print(table)
     if len(compared.runs) > 1:
-        same = len({name for run in compared.runs for name in run.params}) - len(params)
+        same = len({name for run in compared.runs for name in run.params}) - len(compared.differing)
         if same:
             console.print(Text(f"{many(same, 'parameter')} the same in all", style="dim"))
+
+
+class _Column(msgspec.Struct):
+    title: str
+    cells: list[Text]
+    is_number: bool = False
+
+    @property
+    def width(self) -> int:
+        """What it takes: a long text or title is wrapped, a number never is."""
+        longest = max(cell.cell_len for cell in self.cells)
+        wanted = min(_WIDEST, max(longest, cell_len(self.title)))
+        return max(longest, wanted) if self.is_number or self.title == "status" else wanted
+
+
+def _columns(compared: Compared) -> list[_Column]:
+    found = [_Column("status", [status_text(run.status) for run in compared.runs])]
+    flat = [run.params.flat() for run in compared.runs]
+    for name in compared.differing:
+        cells = [value_text(one[name]) if name in one else "-" for one in flat]
+        found.append(_Column(clean(name), list(map(Text, cells))))
+    for name in compared.metrics:
+        for what in ("last", "min", "max"):
+            if what != "last" and not _adds(compared, name, what):
+                continue
+            values = [getattr(one.get(name), what, None) for one in compared.summaries]
+            cells = ["-" if value is None else number(value) for value in values]
+            title = clean(name if what == "last" else f"{name} {what}")
+            found.append(_Column(title, list(map(Text, cells)), is_number=True))
+    return found
+
+
+def _in_tables(shown: list[_Column], place: int) -> list[list[_Column]]:
+    """Share columns out among tables that are no wider than a place."""
+    tables: list[list[_Column]] = [[]]
+    left = place
+    for column in shown:
+        if tables[-1] and column.width + 2 > left:
+            tables.append([])
+            left = place
+        tables[-1].append(column)
+        left -= column.width + 2
+    return tables
 
 
 def _adds(compared: Compared, name: str, what: str) -> bool:
