@@ -313,3 +313,29 @@ def test_a_run_that_is_being_logged_is_read_as_running(tmp_path: Path) -> None:
     script.signal(signal.SIGKILL)
     script.wait()
     assert eventually(lambda: ended_view(run.dir))["status"] == "killed"
+
+
+def test_a_run_that_cannot_be_ended_at_exit_does_not_keep_the_others_from_it(
+    tmp_path: Path,
+) -> None:
+    script = Script(
+        tmp_path,
+        """
+        import tracelet
+        from tracelet.core import lifetime
+
+        for name in ("one", "two"):
+            tracelet.Experiment(name, run_id=name).start()
+
+        def fail(timeout):
+            raise OSError("the disk has a bad sector")
+
+        next(iter(lifetime._running))._session.flush = fail
+        """,
+    )
+    assert script.wait() == 0, script.output
+    assert "bad sector" in script.output
+    statuses = [
+        tracelet.load_run(tmp_path / ".tracelet/default" / n).status for n in ("one", "two")
+    ]
+    assert sorted(statuses) == ["finished", "killed"]

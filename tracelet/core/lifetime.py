@@ -153,8 +153,8 @@ def stop(
     if session is None:
         exp._report = DeliveryReport()
         return exp._report
-    session.end(status, reason, redacted=exp._redactor.count)
     try:
+        session.end(status, reason, redacted=exp._redactor.count)
         if wait:
             drain.wait(session, timeout)
     finally:  # Ctrl-C ends the waiting, too
@@ -238,29 +238,36 @@ def _tell_plugins(hook: str, **values: Any) -> None:
 
 
 def _at_exit() -> None:
-    """End the runs that were not stopped; their true ending may be known only after Python's."""
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    """End the runs that were not stopped."""
     for exp in list(_running):
         session = exp._session
-        if session is None or not session.is_ours:
-            continue
-        exp._connections.read_at_exit()
-        if not session.owner:
-            continue
-        status, reason = ending_of(error, exp._redactor)
-        if exp._capture is not None:
-            exp._capture.stop()
-        if session.delivers_here:
-            session.flush(exp.settings.drain_timeout)
-        exact = error is not None or not arm_exit_code(session.run_dir)
-        exp._append = exp._not_running
-        session.end(status if exact else None, reason, redacted=exp._redactor.count)
-        if session.delivers_here and exact:
-            session.drain(exp.settings.drain_timeout)
-        session.release(redacted=exp._redactor.count)
-        if exp._capture is not None:
-            with contextlib.suppress(TraceletWarning):
-                exp._capture.complain()
+        if session is not None and session.is_ours:
+            try:
+                _end_at_exit(exp, session)
+            except Exception:  # the others have an ending, too
+                log.exception("the run in %s was not ended well", session.run_dir.path)
+
+
+def _end_at_exit(exp: Experiment, session: Session) -> None:
+    """End a run of a program that ends; its true ending may be known only after Python's."""
+    exp._connections.read_at_exit()
+    if not session.owner:
+        return
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    status, reason = ending_of(error, exp._redactor)
+    if exp._capture is not None:
+        exp._capture.stop()
+    if session.delivers_here:
+        session.flush(exp.settings.drain_timeout)
+    exact = error is not None or not arm_exit_code(session.run_dir)
+    exp._append = exp._not_running
+    session.end(status if exact else None, reason, redacted=exp._redactor.count)
+    if session.delivers_here and exact:
+        session.drain(exp.settings.drain_timeout)
+    session.release(redacted=exp._redactor.count)
+    if exp._capture is not None:
+        with contextlib.suppress(TraceletWarning):
+            exp._capture.complain()
 
 
 def _renew_lock() -> None:

@@ -6,6 +6,7 @@ Without it a source's mistake would reach the program, or a child process would 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from time import time as clock
@@ -52,6 +53,7 @@ class RunRecorder:
         self._chosen = exp.settings.capture_arguments if source.arguments else True
         self._facts: dict[str, Any] | None = facts
         self._waiting: list[Callable[[], object]] | None = []
+        self._lock = threading.Lock()  # of what waits: other threads report, too
         self._pid: int | None = os.getpid()
         self.settings: Settings = exp.settings
         self.dir = directory
@@ -59,7 +61,8 @@ class RunRecorder:
 
     def open(self) -> None:
         """Record what was reported before the run had begun; from now on it is done at once."""
-        waiting, self._waiting, self._facts = self._waiting, None, None
+        with self._lock:
+            waiting, self._waiting, self._facts = self._waiting, None, None
         for report in waiting or ():
             self._do(report)
 
@@ -118,9 +121,10 @@ class RunRecorder:
     def _do(self, report: Callable[[], object]) -> None:
         if os.getpid() != self._pid:
             return
-        if self._waiting is not None:
-            self._waiting.append(report)
-            return
+        with self._lock:
+            if self._waiting is not None:
+                self._waiting.append(report)
+                return
         try:
             report()
         except NotRunningError:
