@@ -392,6 +392,10 @@ def test_a_failure_that_cannot_be_told_is_one_all_the_same(threads: Executor) ->
 # ------------------------------------------------------------------------ mistakes, at the call
 
 
+def takes_model(config: Model) -> Any:
+    return config
+
+
 def nothing_is_begun(tmp_path: Path) -> bool:
     return not list(tmp_path.rglob("*.json*"))
 
@@ -412,6 +416,12 @@ def nothing_is_begun(tmp_path: Path) -> bool:
         (lambda s: s.run(trainings.train, run_id="a"), ValueError, "run_id"),
         (lambda s: s.run(trainings.fail_at), ValueError, "'at'.*typed as dict"),
         (lambda s: (s * {"x": range(10**7)}).run(trainings.train), ValueError, "sample"),
+        (
+            lambda s: (Sweep().product(lr=[0.5, 2])).run(takes_model),
+            ValueError,
+            "configuration 1.*lr: Input should be less",
+        ),
+        (lambda s: s.run(trainings.typed), ValueError, "configuration 0.*a Config: .*inner"),
         (
             lambda s: Sweep(trainings.Config).product(lr=[1]).run(trainings.typed),
             ValueError,

@@ -12,6 +12,8 @@ from typing import Any, get_type_hints
 from tracelet.errors import InvalidValueError
 from tracelet.sweep.binding import bind
 from tracelet.sweep.targets import Target, Whole, is_click, is_model, whole_argument
+from tracelet.sweep.template import fresh
+from tracelet.sweep.validation import check_configuration
 
 
 def call(train: Callable[..., Any], config: dict[str, Any], bound: type | None) -> Any:
@@ -58,6 +60,28 @@ def check_call(train: Callable[..., Any], target: Target, config: Mapping[str, A
             f"{name}{signature} cannot be called with {dict(config)!r:.200}: {error}; a single "
             f"argument that is typed as dict, a dataclass or a pydantic model takes it whole"
         ) from None
+
+
+def check_whole(train: Callable[..., Any], config: Mapping[str, Any], index: int) -> None:
+    """Check that what a training takes whole can be made of a configuration.
+
+    Raises:
+        InvalidValueError: it cannot; the message names the configuration.
+    """
+    whole = None if is_click(train) else _whole(train, config)
+    if whole is None:
+        return
+    if is_model(whole.kind):
+        check_configuration(Target(whole.kind), config, index)
+        return
+    try:
+        _made(whole.kind, fresh(dict(config)))
+    except Exception as error:
+        name = getattr(whole.kind, "__qualname__", whole.kind)
+        raise InvalidValueError(
+            f"configuration {index} {dict(config)!r:.200} cannot be a {name}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _whole(train: Any, config: Mapping[str, Any]) -> Whole | None:

@@ -13,7 +13,7 @@ from tracelet.core.redaction import Redactor
 from tracelet.errors import SettingsError, ValueTypeError
 from tracelet.journal.process import this_process
 from tracelet.settings import Settings
-from tracelet.sweep.calling import check_call
+from tracelet.sweep.calling import check_call, check_whole
 from tracelet.sweep.carrying import carried
 from tracelet.sweep.configuration import Configuration
 from tracelet.sweep.encoding import encoded
@@ -63,6 +63,7 @@ class Plan:
         for config in configurations:
             check_configuration(target, config, config.index)
             check_call(train, target, config)
+            check_whole(train, config, config.index)
         if refused := sorted({"params", "resume", "run_id"} & set(settings)):
             raise SettingsError(
                 f"run() takes no {refused[0]}=: each configuration is a run of its own, with its "
