@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,21 @@ def test_a_search_goes_on_until_it_has_its_trials(thread: Executor) -> None:
     assert len(tracelet.runs()) == 3
 
 
+def test_a_search_does_not_go_on_the_other_way_round(thread: Executor) -> None:
+    def search(mode: Any) -> Any:
+        space = {"x": (0, 2)}
+        return optimize(
+            trainings.negative, space, metric="score", n_trials=2, mode=mode, executor=thread
+        )
+
+    search("min")
+
+    with pytest.raises(ValueError, match="begun with another mode than 'max'"):
+        search("max")
+    assert len(tracelet.runs()) == 2
+    assert len(search("min")) == 2
+
+
 def test_a_trial_that_fails_leaves_the_others(thread: Executor) -> None:
     results = optimize(
         trainings.negative,
@@ -148,6 +164,10 @@ def test_a_run_that_is_no_trial_is_never_stopped() -> None:
         ({"x": (2, 1)}, {}, ValueError, "'x'"),
         ({"x": (0.0, 1.0, "log")}, {}, ValueError, "'x'"),
         ({"x": [[1], [2]]}, {}, TypeError, "'x'.*names"),
+        ({"x": (0.0, math.inf)}, {}, ValueError, "'x' is between two finite"),
+        ({"x": (0, math.nan)}, {}, ValueError, "'x' is between two finite"),
+        ({1: (0, 1)}, {}, ValueError, "a name is a text"),
+        ({"y": (0, 1)}, {}, ValueError, "cannot be called with.*'y'"),
         ({"x": (0, 1)}, {"n_trials": 0}, ValueError, "from 1"),
         ({"x": (0, 1)}, {"mode": "least"}, ValueError, "'min' or 'max'"),
         ({"x": (0, 1)}, {"backend": "locl"}, LookupError, "locl"),

@@ -17,6 +17,7 @@ from tracelet.errors import (
     ValueTypeError,
     warn,
 )
+from tracelet.sweep.calling import check_call
 from tracelet.sweep.carrying import carried, run_carried
 from tracelet.sweep.completion import Jobs
 from tracelet.sweep.configuration import Configuration
@@ -113,6 +114,7 @@ def optimize(
         raise ValueTypeError(f"optimize() needs a training to call, not {train!r:.80}")
     distributions, fixed = distributions_of(space)
     target = Target(train)
+    check_call(train, target, {**dict.fromkeys(distributions), **fixed})
     target.check(sorted({*distributions, *fixed}), strict=False)
     given = {"project": project, "backend": backend, "config": config, **settings}
     plan = Plan([], target=target, train=train, name=name, factors=None, settings=given)
@@ -124,14 +126,20 @@ def optimize(
         raise SweepBusyError(f"the search {plan.name!r} is being run by another process")
     try:
         place = str(plan.directory.path / "optuna.log") if storage is None else storage
+        direction = optuna.study.StudyDirection["MINIMIZE" if mode == "min" else "MAXIMIZE"]
         study = optuna.create_study(
             storage=opened(place),
             study_name=plan.name,
-            direction="minimize" if mode == "min" else "maximize",
+            direction=direction,
             sampler=sampler,
             pruner=pruner,
             load_if_exists=True,
         )
+        if study.direction is not direction:  # Optuna goes on with that of the study
+            raise InvalidValueError(
+                f"the search {plan.name!r} was begun with another mode than {mode!r}: go on with "
+                f"that one, or give this one another name="
+            )
         space_of = (distributions, fixed)
         search = _Search(plan, study, storage=place, metric=metric, space=space_of, count=count)
         search.run(executor, max_workers or processors())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import InvalidValueError, ValueTypeError
+from tracelet.sweep.saving import checked_entry
 from tracelet.sweep.values import many
 
 
@@ -21,7 +23,7 @@ def distributions_of(space: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
         raise ValueTypeError(f"the space is a mapping of names, not a {type(space).__name__}")
     varying: dict[str, Any] = {}
     fixed: dict[str, Any] = {}
-    for name, given in space.items():
+    for name, given in checked_entry(space, "the space").items():
         if isinstance(given, BaseDistribution):
             varying[name] = given
         elif _is_interval(given):
@@ -48,6 +50,8 @@ def _is_interval(given: Any) -> bool:
 def _interval(name: str, low: float, high: float, scale: str = "linear") -> Any:
     from optuna.distributions import FloatDistribution, IntDistribution
 
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InvalidValueError(f"{name!r} is between two finite numbers, not {low} and {high}")
     try:
         if isinstance(low, int) and isinstance(high, int):
             return IntDistribution(low, high, log=scale == "log")
