@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Self
 
 from tracelet.core.flatten import Flat, Foreign, KeyPath, is_split, path_of, unflatten
+from tracelet.core.key_paths import KeyPaths
 from tracelet.core.redaction import Redactor
 from tracelet.core.sections import by_section, plain_key, taken
 from tracelet.errors import NotRunningError, ParameterConflictError, warn
@@ -65,9 +66,7 @@ class Parameters(Mapping[str, ParamValue]):
         self._news = news
         self._lock = threading.RLock()
         self._values: dict[str, ParamValue] = {}
-        self._paths: dict[str, KeyPath] = {}
-        self._leaves: dict[KeyPath, str] = {}
-        self._below: dict[KeyPath, dict[str, None]] = {}
+        self._paths = KeyPaths()
         self._history: dict[str, list[ParamChange]] = {}
         self._descriptions: dict[str, str] = {}
         _alive[id(self)] = self
@@ -122,10 +121,9 @@ class Parameters(Mapping[str, ParamValue]):
                 self._drop(key)
             for key, value in record.values.items():
                 path = path_of(key, record.paths)
-                for loser in self._losers(key, path):
+                for loser in self._paths.losers(key, path):
                     self._drop(loser)
-                self._unindex(key)
-                self._index(key, path)
+                self._paths.put(key, path)
                 self._values[key] = value
                 self._history.setdefault(key, []).append(ParamChange(value, record.time))
 
@@ -198,13 +196,13 @@ class Parameters(Mapping[str, ParamValue]):
             changed: dict[str, KeyPath] = {}
             removed: dict[str, None] = {}
             lost: list[str] = []
-            for key, path in self._settled_paths(flat).items():
+            for key, path in self._paths.settled(flat).items():
                 value = flat.values[key]
                 known = key in self._values
                 same = known and same_value(self._values[key], value)
                 if same and self._paths[key] == path:
                     continue
-                losers = self._losers(key, path)
+                losers = self._paths.losers(key, path)
                 # An empty mapping only held the place of a branch.
                 reshaped = [loser for loser in losers if self._values[loser] != {}]
                 if (known and not same) or reshaped:
@@ -246,45 +244,9 @@ class Parameters(Mapping[str, ParamValue]):
                 f"it {'vanishes' if removed else 'changes'}",
             )
 
-    def _settled_paths(self, flat: Flat) -> dict[str, KeyPath]:
-        """Return the path of each key: ``"a.b"`` means a nested one that is there already."""
-        given = {key: path_of(key, flat.paths) for key in flat.values}
-        leaves = set(given.values())
-        branches = {prefix for path in leaves for prefix in _prefixes(path)}
-        settled = {}
-        for key, path in given.items():
-            old = self._paths.get(key, path)
-            fits = old not in branches and leaves.isdisjoint(_prefixes(old))
-            settled[key] = old if len(old) > len(path) and fits else path
-        return settled
-
-    def _losers(self, key: str, path: KeyPath) -> list[str]:
-        """Return the keys that cannot be beside a value at ``path``: above it, or below."""
-        above = [self._leaves[prefix] for prefix in _prefixes(path) if prefix in self._leaves]
-        return [other for other in (*above, *self._below.get(path, ())) if other != key]
-
     def _drop(self, key: str) -> None:
         self._values.pop(key, None)
-        self._unindex(key)
-
-    def _index(self, key: str, path: KeyPath) -> None:
-        self._paths[key] = path
-        self._leaves[path] = key
-        for prefix in _prefixes(path):
-            self._below.setdefault(prefix, {})[key] = None
-
-    def _unindex(self, key: str) -> None:
-        path = self._paths.pop(key, ())
-        self._leaves.pop(path, None)
-        for prefix in _prefixes(path):
-            below = self._below[prefix]
-            del below[key]
-            if not below:
-                del self._below[prefix]
-
-
-def _prefixes(path: KeyPath) -> list[KeyPath]:
-    return [path[:depth] for depth in range(1, len(path))]
+        self._paths.remove(key)
 
 
 def same_value(left: ParamValue, right: ParamValue) -> bool:
