@@ -323,7 +323,9 @@ def test_a_pool_of_ones_own_that_breaks_fails_what_it_ran_and_no_more() -> None:
 # ------------------------------------------------------------------------------------- the ledger
 
 
-def test_what_is_done_is_not_run_again(threads: Executor) -> None:
+def test_what_is_done_is_not_run_again(
+    threads: Executor, capsys: pytest.CaptureFixture[str]
+) -> None:
     calls: list[float] = []
 
     def train(lr: float, at: float) -> float:
@@ -332,7 +334,11 @@ def test_what_is_done_is_not_run_again(threads: Executor) -> None:
 
     sweep = Sweep().product(lr=[1, 2, 3]).set(at=2)
     sweep.run(train, executor=threads)
+    assert "before" not in capsys.readouterr().err
     again = sweep.run(train, executor=threads)
+    said = capsys.readouterr().err
+    assert "'train' goes on: 3 of 3 configurations were run before" in said
+    assert "1 failed, which retry_failed=True runs again" in said
     assert sorted(calls) == [1, 2, 3]
     assert [result.state for result in again] == ["done", "failed", "done"]
     assert isinstance(again[1].error, ValueError)

@@ -45,3 +45,22 @@ def progress(name: str, count: int, done: int) -> Iterator[Callable[[int, int], 
             bar.update(task, completed=done + ended, description=told)
 
         yield tell
+
+
+def say_what_is_kept(name: str, count: int, kept: int, failed: int) -> None:
+    """Say on stderr what is not run again, or results of another day would look like new ones.
+
+    Args:
+        name: the sweep's.
+        count: how many configurations it has.
+        kept: how many have ended before.
+        failed: how many of those have failed.
+    """
+    if sys.stderr is None or not kept:
+        return
+    again = f"; {failed} failed, which retry_failed=True runs again" if failed else ""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(
+            f"tracelet: the sweep {name!r} goes on: {kept} of {count} configurations were run "
+            f"before and are kept{again}; another name= runs all of them\n"
+        )

@@ -26,7 +26,7 @@ from tracelet.sweep.completion import Jobs
 from tracelet.sweep.ledger import Entry, Failure, now
 from tracelet.sweep.plan import Plan
 from tracelet.sweep.pool import WorkerPool, processors
-from tracelet.sweep.progress import progress
+from tracelet.sweep.progress import progress, say_what_is_kept
 from tracelet.sweep.results import Result, Results
 from tracelet.sweep.work import NOT_HERE, Outcome, Task, summary, work
 
@@ -95,6 +95,10 @@ class _Execution:
 
     def run(self) -> Results:
         """Run what is to be done, and return what has become of all."""
+        keys = self._plan.keys
+        kept = [self._entries[keys[place]] for place in set(range(len(keys))) - set(self._todo)]
+        failed = sum(entry.state == "failed" for entry in kept)
+        say_what_is_kept(self._plan.name, len(keys), len(kept), failed)
         workers = self._max_workers or processors()
         workers = max(1, min(workers, len(self._todo)))
         self._dir.write_about(self._plan.about(workers if self._executor is None else None))
