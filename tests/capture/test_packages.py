@@ -6,6 +6,8 @@ import importlib.metadata
 import re
 from pathlib import Path
 
+import pytest
+
 import tracelet
 from tracelet.capture.packages import FILE, installed
 
@@ -36,6 +38,19 @@ def test_the_first_place_of_the_path_counts_and_what_is_no_directory_is_passed_o
         "old-name": "0.1",
         "some-pkg": "2.0",
     }
+
+
+def test_a_package_whose_name_ends_like_a_secrets_is_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "google_auth-2.30.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with tracelet.start_logging(dir=tmp_path / "runs", capture=["packages"]) as exp:
+        pass
+    assert exp.dir is not None
+    assert "google-auth==2.30.0" in (exp.dir / FILE).read_text().splitlines()
+    assert exp.report is not None
+    assert exp.report.redacted == 0
 
 
 def test_a_run_can_do_without(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Recorder(Protocol):
             facts: name to plain value, or to a mapping of such; ``{"git": {"commit": …}}``.
         """
 
-    def file(self, path: str, content: bytes) -> None:
+    def file(self, path: str, content: bytes, *, secrets: bool = True) -> None:
         """Record a file.
 
         Args:
@@ -81,6 +81,7 @@ class Recorder(Protocol):
                 ``tracelet/`` it is about the run itself: it is kept in that folder of the run's
                 directory, goes to each tracker when the run ends, and counts as no artifact.
             content: what is in it; in a text, which has no zero bytes, secrets are hidden.
+            secrets: whether there can be any; False keeps the content as it is.
         """
 
     def text(self, line: str, level: Level = "info") -> None:

@@ -98,9 +98,9 @@ class RunRecorder:
         else:
             self._facts.update(self._exp._redactor.params(facts))  # noqa: SLF001 - the run's own
 
-    def file(self, path: str, content: bytes) -> None:
+    def file(self, path: str, content: bytes, *, secrets: bool = True) -> None:
         """Record a file."""
-        self._do(lambda: self._file(path, content))
+        self._do(lambda: self._file(path, content, secrets=secrets))
 
     def text(self, line: str, level: Level = "info") -> None:
         """Record a line of the run's log."""
@@ -140,11 +140,12 @@ class RunRecorder:
         texts = {plain_key(prefix + name): text for name, text in descriptions.items()}
         self._exp.params.merge(flatten(keyed, foreign=foreign_params), texts)
 
-    def _file(self, path: str, content: bytes) -> None:
+    def _file(self, path: str, content: bytes, *, secrets: bool) -> None:
         session, redactor = self._exp._session, self._exp._redactor  # noqa: SLF001 - the run's own
         if session is None:
             return
-        if b"\0" not in content:  # a text; one in another encoding than UTF-8 has secrets, too
+        # A text, which has no zero bytes, has secrets in another encoding than UTF-8, too.
+        if secrets and b"\0" not in content:
             text = content.decode(errors="surrogateescape")
             content = redactor.text(text).encode(errors="surrogateescape")
         place = safe_destination(path)
