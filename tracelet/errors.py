@@ -27,8 +27,7 @@ retried, counted and reported (see ``tracelet.courier``)::
     ├── DeliveryError         (RuntimeError)       strict=True, and something was not delivered
     └── BackendError          (Exception)          raised by adapters, handled by the courier
         ├── TransientError                         a later try may cure it
-        ├── CheckpointLostError                    what was stored before is gone: begin anew
-        └── BackendTimeoutError (TimeoutError)     a call went past its time bound
+        └── CheckpointLostError                    what was stored before is gone: begin anew
 
     TraceletWarning           (UserWarning)        something was done that may not be meant
 """
@@ -165,10 +164,6 @@ class CheckpointLostError(BackendError):
     ``open`` raises it for a checkpoint that refers to something that is not there, any other call
     for a tracker that died with what it had taken.
     """
-
-
-class BackendTimeoutError(BackendError, TimeoutError):
-    """A backend call went past its time bound."""
 
 
 class TraceletWarning(UserWarning):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import msgspec
 
@@ -139,9 +138,3 @@ def _pending(run_dir: RunDir, cursor: Cursor) -> tuple[int, int]:
         position = chunk.advance(position, len(chunk.records))
     reader.close()
     return count, reader.skipped
-
-
-def report_as_builtins(report: DeliveryReport) -> dict[str, Any]:
-    """Return the report as ``run.json`` and ``--json`` have it."""
-    built: dict[str, Any] = msgspec.to_builtins(report)
-    return built
