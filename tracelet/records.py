@@ -12,7 +12,7 @@ meant as one, they are wrapped (see :mod:`tracelet.wire`).
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -47,6 +47,14 @@ class Metric(Record, tag="metric", frozen=True):
 
     name: str
     value: float | int | str
+    iteration: int
+    axis: str = DEFAULT_AXIS
+
+
+class Metrics(Record, tag="metrics", frozen=True):
+    """A line with one point of each of several metrics; whoever reads it gets a Metric of each."""
+
+    values: dict[str, float | int | str]
     iteration: int
     axis: str = DEFAULT_AXIS
 
@@ -145,13 +153,15 @@ AnyRecord: TypeAlias = (
     | BackendAdded
     | Stored
 )
+_Line: TypeAlias = AnyRecord | Metrics
+
 Deliverable: TypeAlias = Metric | Params | Artifact | Config | Tags | Properties | Text
 """What backends receive, and what the delivery report counts; the rest is lifecycle."""
 
 DELIVERABLE = (Metric, Params, Artifact, Config, Tags, Properties, Text)
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
+_decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 _WRAPPED = (Params, Config, Properties, Started, BackendAdded)
 
 encode_plain = _encoder.encode
@@ -161,32 +171,35 @@ encode_points = _encoder.encode_lines
 """Encode a list of points, each with its newline."""
 
 
-def encode(record: AnyRecord) -> bytes:
+def encode(record: AnyRecord | Metrics) -> bytes:
     """Make the line of a record, without its newline."""
     if type(record) in _WRAPPED:
         return _encoder.encode(to_wire(msgspec.to_builtins(record, builtin_types=(bytes,))))
     return _encoder.encode(record)
 
 
-def decode(line: bytes) -> AnyRecord:
-    """Read one line back.
-
-    Raises:
-        msgspec.DecodeError: if the line is not a record.
-    """
-    return _unwrap(_decoder.decode(line))
-
-
 def decode_lines(lines: bytes) -> list[AnyRecord]:
-    """Read many whole lines back, quickly.
+    """Read whole lines back, many of them quickly.
+
+    Returns:
+        The records of each line; a line of several points has a record for each.
 
     Raises:
-        msgspec.DecodeError: if any of them is not a record.
+        msgspec.DecodeError: if any of the lines is not a record.
     """
-    return [
-        record if type(record) is Metric else _unwrap(record)
-        for record in _decoder.decode_lines(lines)
-    ]
+    found = _decoder.decode_lines(lines)
+    if set(map(type, found)) <= {Metric}:
+        return cast("list[AnyRecord]", found)
+    records: list[AnyRecord] = []
+    for line in found:
+        if type(line) is Metrics:
+            time, iteration, axis = line.time, line.iteration, line.axis
+            records += [
+                Metric(time, name, value, iteration, axis) for name, value in line.values.items()
+            ]
+        else:
+            records.append(_unwrap(cast("AnyRecord", line)))
+    return records
 
 
 def _unwrap(record: AnyRecord) -> AnyRecord:

@@ -19,7 +19,7 @@ from ids import stable
 
 from tracelet.core.scalars import iteration_value, metric_name, metric_value
 from tracelet.errors import InvalidValueError, ValueTypeError
-from tracelet.records import Metric, decode, encode
+from tracelet.records import Metric, decode_lines, encode
 
 
 class Level(enum.IntEnum):
@@ -143,7 +143,7 @@ def test_a_number_that_cannot_be_stored_is_an_invalid_value(value: object) -> No
 @given(st.floats() | st.integers(-(10**400), 10**400))
 def test_a_value_survives_its_line(value: float) -> None:
     record = Metric(1.0, "loss", metric_value("loss", value), 0)
-    stored = decode(encode(record))
+    (stored,) = decode_lines(encode(record))
     assert isinstance(stored, Metric)
     back: Any = float(stored.value) if isinstance(stored.value, str) else stored.value
     assert back == value or (math.isnan(back) and math.isnan(value))

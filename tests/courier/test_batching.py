@@ -54,13 +54,13 @@ def test_a_backlog_of_many_chunks_is_delivered_in_one_go(tmp_path):
     exp = tracelet.start_logging("backlog", backend="null", dir=tmp_path, courier="thread")
     run_dir = RunDir(exp.dir)
     launch = Lifecycle(run_dir).update().launch
-    for iteration in range(30_000):
+    for iteration in range(60_000):
         exp.log_metrics({"loss": 0.5, "accuracy": 0.25, "rate": 1e-3}, iteration=iteration)
     assert sum(file.stat().st_size for file in run_dir.journal.iterdir()) > 4 * 1024 * 1024
     backend = Feeding(exp)
     delivery = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: True)
     delivery.catch_up()
-    assert delivery.cursor.delivered >= 90_000
+    assert delivery.cursor.delivered >= 180_000
     exp.stop()
     delivery.run()
     assert delivery.finished

@@ -22,7 +22,7 @@ from tracelet.backends.base import Backend
 from tracelet.courier import retry
 from tracelet.courier.cursor import CursorFile
 from tracelet.errors import DeliveryError
-from tracelet.records import decode
+from tracelet.records import decode_lines
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
@@ -70,7 +70,9 @@ def rejected(exp: tracelet.Experiment, name: str) -> list[tuple[Any, str]]:
     assert exp.dir is not None
     lines = (exp.dir / "rejected" / f"{name}.jsonl").read_bytes().splitlines()
     explained = [msgspec.json.decode(line) for line in lines]
-    return [(decode(msgspec.json.encode(one["record"])), one["reason"]) for one in explained]
+    return [
+        (decode_lines(msgspec.json.encode(one["record"]))[0], one["reason"]) for one in explained
+    ]
 
 
 def health(exp: tracelet.Experiment, name: str) -> str:

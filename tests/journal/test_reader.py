@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.reader import JournalReader, Position
 from tracelet.journal.segments import compact, segment_names
-from tracelet.records import AnyRecord, Metric, Params, Text, encode
+from tracelet.records import AnyRecord, Metric, Metrics, Params, Text, encode
 
 GARBAGE = [b"{", b'["metric",1.0,"lo', b"[]", b"null", b'["unheard-of"]', b"\xff\xfe", b"\x00" * 9]
 
@@ -24,7 +24,7 @@ def point(iteration: int, name: str = "loss", time: float | None = None) -> Metr
     return Metric(float(iteration) if time is None else time, name, 0.5, iteration)
 
 
-def line(record: AnyRecord) -> bytes:
+def line(record: AnyRecord | Metrics) -> bytes:
     return encode(record) + b"\n"
 
 
@@ -49,8 +49,15 @@ def through_json(position: Position) -> Position:
     return msgspec.json.decode(msgspec.json.encode(position), type=Position)
 
 
-# What a segment can hold: records, of one byte more each time, and lines that are none.
-contents = st.lists(st.one_of(st.integers(0, 60), st.sampled_from(GARBAGE)), max_size=40)
+# What a segment can hold: records, lines of several, and lines that are none.
+contents = st.lists(
+    st.one_of(
+        st.integers(0, 60),
+        st.tuples(st.integers(0, 60), st.integers(1, 5)),
+        st.sampled_from(GARBAGE),
+    ),
+    max_size=40,
+)
 
 
 @settings(max_examples=100, deadline=None)
@@ -61,7 +68,10 @@ contents = st.lists(st.one_of(st.integers(0, 60), st.sampled_from(GARBAGE)), max
     data=st.data(),
 )
 def test_every_record_comes_exactly_once(
-    segments: list[list[int | bytes]], tail: int, chunk_bytes: int, data: st.DataObject
+    segments: list[list[int | tuple[int, int] | bytes]],
+    tail: int,
+    chunk_bytes: int,
+    data: st.DataObject,
 ) -> None:
     """However it is cut into chunks, and wherever reading stops and goes on from a position."""
     with tempfile.TemporaryDirectory() as place, ExitStack() as ending:
@@ -75,8 +85,13 @@ def test_every_record_comes_exactly_once(
                 if isinstance(item, bytes):
                     content += item + b"\n"
                     garbage += 1
+                elif isinstance(item, tuple):
+                    several = range(len(mine), len(mine) + item[1])
+                    values = {f"process{number}/{one}": one for one in several}
+                    content += line(Metrics(float(item[0]), values, 0))
+                    mine += several
                 else:
-                    content += line(point(len(mine), f"process{number}", float(item)))
+                    content += line(Metric(float(item), f"process{number}/", len(mine), 0))
                     mine.append(len(mine))
             torn = line(point(10**6, f"process{number}"))[:tail]
             garbage += bool(torn)
@@ -89,7 +104,7 @@ def test_every_record_comes_exactly_once(
             done = data.draw(st.integers(1, len(chunk.records)))
             for record in chunk.records[:done]:
                 assert isinstance(record, Metric)
-                found[record.name].append(record.iteration)
+                found[record.name.partition("/")[0]].append(record.value)
             position = through_json(chunk.advance(position, done))
             if data.draw(st.booleans()):  # as after a restart
                 one.close()

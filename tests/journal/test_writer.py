@@ -23,7 +23,7 @@ from tracelet.journal.files import above_standard_streams, opened_exclusively
 from tracelet.journal.reader import JournalReader
 from tracelet.journal.segments import chains, compact, segment_names
 from tracelet.journal.writer import INLINE_BYTES, JournalWriter
-from tracelet.records import AnyRecord, Metric, Params, Text, encode
+from tracelet.records import AnyRecord, Metric, Metrics, Params, Text, encode
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_record_is_one_write_and_there_is_no_buffer(
     journal: Path, new_writer: Callable[..., JournalWriter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = new_writer()
     written: list[bytes] = []
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: (written.append(data), write(fd, data))[1])
+    writer = new_writer()
     writer.append(point(0))
     assert records(journal) == [point(0)], "it is on the disk when the call has returned"
     writer.append(Text(2.0, "two\nlines"))
@@ -192,6 +192,9 @@ def test_a_line_that_was_cut_off_anywhere_spoils_no_other_and_the_count_is_exact
     assert writer.lost == 2 - len(whole)
 
 
+THREE = encode(Metrics(1.0, {"loss": 0.5, "accuracy": 0.25, "f1": "NaN"}, 7)) + b"\n"
+
+
 @pytest.mark.parametrize("cut", range(0, 3 * LINE + 1, 7))
 def test_of_several_lines_in_one_write_those_that_are_whole_are_kept(
     journal: Path, new_writer: Callable[..., JournalWriter], cut: int
@@ -206,6 +209,24 @@ def test_of_several_lines_in_one_write_those_that_are_whole_are_kept(
     found = records(journal, skipped=0 if cut % LINE in (0, LINE - 1) else 1)
     assert [record.iteration for record in found] == [0, *whole, 4]
     assert writer.lost == 3 - len(whole)
+
+
+@pytest.mark.parametrize("cut", range(0, 2 * len(THREE) + 1, 7))
+def test_of_points_in_one_line_all_are_kept_or_none(
+    journal: Path, new_writer: Callable[..., JournalWriter], cut: int
+) -> None:
+    writer = new_writer()
+    with file_size_limit(len(THREE) + cut):
+        writer.append_lines(THREE, 3, 1.0)
+        writer.append_lines(THREE, 3, 1.0)
+        writer.append_lines(THREE, 3, 1.0)
+    writer.append_lines(THREE, 3, 1.0)
+    whole = 2 + sum(cut >= number * len(THREE) - 1 for number in (1, 2))
+    assert (
+        len(records(journal, skipped=0 if cut % len(THREE) in (0, len(THREE) - 1) else 1))
+        == 3 * whole
+    )
+    assert writer.lost == 3 * (4 - whole)
 
 
 def test_a_full_disk_is_named_once_and_everything_lost_is_counted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from time import time as clock
 from typing import Any, Never
 
@@ -13,7 +13,12 @@ from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.records import DEFAULT_AXIS, Metric, encode_plain, encode_points
 from tracelet.wire import clean_text
 
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_LARGEST = 2**63 - 1
+_SMALL, _COMMON = -(2**30), 2**30
+"""Between them Python compares integers in the shortest time."""
+_MOST_IN_LINE = 256
+"""Points in one line, which stays shorter than what is kept in a blob, unless names are long."""
+_STR, _NUMBERS = frozenset({str}), frozenset({float, int})
 _KEYWORDS = ("iteration", "axis", "time")
 
 
@@ -52,7 +57,6 @@ class MetricCalls:
         name: str,
         value: Any,
         iteration: int | None = None,
-        *,
         axis: str = DEFAULT_AXIS,
         time: float | None = None,
         **unknown: Never,
@@ -73,28 +77,31 @@ class MetricCalls:
             ValueTypeError: value or iteration is no number, or an argument is unknown.
             InvalidValueError: the iteration is a fraction, or the name is empty.
         """
-        # The common case, a finite float with an integer iteration, costs one test and one write.
+        # The common case, a finite number of a metric that has been logged before, costs a few
+        # tests and one write.
+        kind = type(value)
         if (
-            type(value) is float
-            and value - value == 0.0
-            and type(iteration) is int
-            and _SMALLEST <= iteration <= _LARGEST
+            ((kind is float and value - value == 0.0) or (kind is int and _SMALL < value < _COMMON))
             and type(name) is str
-            and name
+            and name in self._last
             and axis is DEFAULT_AXIS
             and time is None
-            and name.isascii()
             and not unknown
         ):
-            now = clock()
-            # The line of a Metric; a tuple is made in less time, here and below.
-            line = encode_plain(("metric", now, name, value, iteration, axis)) + b"\n"
-            self._append(line, 1, now)
-            self._last[name] = iteration
-        elif unknown:
+            at = iteration
+            if at is None:
+                at = self._last[name] + 1 if self._current is None else self._current
+            if type(at) is int and 0 <= at < _COMMON:
+                now = clock()
+                # The line of a Metric; a tuple is made in less time, here and below.
+                line = encode_plain(("metric", now, name, value, at, axis)) + b"\n"
+                append = self._append  # Python is quicker to call a name than a given attribute
+                append(line, 1, now)
+                self._last[name] = at
+                return
+        if unknown:
             refuse_keywords("log_metric", unknown, ("name", "value", *_KEYWORDS))
-        else:
-            self._log_points({name: value}, iteration, axis, time)
+        self._log_points({metric_name(name): value}, iteration, axis, time)
 
     def log_metrics(
         self,
@@ -114,6 +121,25 @@ class MetricCalls:
             time: as in :meth:`log_metric`.
             unknown: as in :meth:`log_metric`.
         """
+        # As in log_metric; here the points are one line.
+        if (
+            type(values) is dict
+            and 0 < len(values) <= _MOST_IN_LINE
+            and _STR.issuperset(map(type, values))
+            and self._last.keys() >= values.keys()
+            and _are_plain(values.values())
+            and axis is DEFAULT_AXIS
+            and time is None
+            and not unknown
+        ):
+            at = self._next_of_all(values) if iteration is None else iteration
+            if type(at) is int and 0 <= at < _COMMON:
+                now = clock()
+                line = encode_plain(("metrics", now, values, at, axis)) + b"\n"
+                append = self._append
+                append(line, len(values), now)
+                self._last.update(dict.fromkeys(values, at))
+                return
         if unknown:
             refuse_keywords("log_metrics", unknown, ("values", *_KEYWORDS))
         if not isinstance(values, Mapping):
@@ -136,16 +162,16 @@ class MetricCalls:
         at = None
         points = []
         for name, value in values.items():
-            if value.__class__ is not float or value - value != 0.0:
+            if type(value) is not float or value - value != 0.0:
                 value = metric_value(metric_name(name), value)  # noqa: PLW2901
-            if name.__class__ is not str or not name or not name.isascii():
+            if type(name) is not str or not name or not name.isascii():
                 name = clean_text(metric_name(name))  # noqa: PLW2901
             if iteration is None:
                 at = self._next_iteration(name, axis)
             elif at is None:
                 at = iteration_value(name, iteration)
             points.append(("metric", now, name, value, at, axis))  # the line of a Metric
-        self._append(encode_points(points), len(points), now if time is None else clock())
+        self._append(_lines(points), len(points), now if time is None else clock())
         last = self._last
         for _, _, name, _, at, _ in points:
             last[name if axis is DEFAULT_AXIS else (name, axis)] = at
@@ -156,9 +182,37 @@ class MetricCalls:
         last = self._last.get(name if axis is DEFAULT_AXIS else (name, axis), -1)
         return min(last + 1, _LARGEST)
 
+    def _next_of_all(self, names: Iterable[str]) -> int | None:
+        """Return the iteration of the next points of metrics; None if there is not one for all."""
+        if self._current is not None:
+            return self._current
+        last, *others = set(map(self._last.__getitem__, names))
+        return None if others else last + 1
+
     def _note_last(self, point: Metric) -> None:
         name, axis = point.name, point.axis
         self._last[name if axis == DEFAULT_AXIS else (name, axis)] = point.iteration
+
+
+def _are_plain(numbers: Collection[Any]) -> bool:
+    """Whether all are floats and integers that can be written as they are."""
+    if not _NUMBERS.issuperset(map(type, numbers)):
+        return False
+    try:
+        total = sum(numbers, 0.0)
+    except OverflowError:  # an integer that is larger than all floats
+        return False
+    return total - total == 0.0  # not so for NaN and the infinities
+
+
+def _lines(points: list[tuple[str, float, str, Any, int, str]]) -> bytes:
+    """Make one line of points at the same iteration, and else one of each."""
+    if 1 < len(points) <= _MOST_IN_LINE:
+        _, now, _, _, at, axis = points[0]
+        values = {name: value for _, _, name, value, _, _ in points}
+        if len(values) == len(points) and all(point[4] == at for point in points):
+            return encode_plain(("metrics", now, values, at, axis)) + b"\n"
+    return encode_points(points)
 
 
 def _timestamp(time: Any) -> float:

@@ -33,7 +33,7 @@ from tracelet.records import (
     Status,
     Stored,
     Tags,
-    decode,
+    decode_lines,
 )
 from tracelet.wire import REDACTED
 
@@ -183,10 +183,10 @@ class Lifecycle:
     def _decoded(self, lines: Iterator[bytes]) -> Iterator[AnyRecord]:
         for line in lines:
             try:
-                record = decode(line)
+                (record,) = decode_lines(line)
                 if type(record) is Stored:
-                    record = decode(self._run_dir.blobs.path(record.digest).read_bytes())
-            except (msgspec.DecodeError, OSError, UnicodeDecodeError):
+                    (record,) = decode_lines(self._run_dir.blobs.path(record.digest).read_bytes())
+            except (OSError, ValueError):
                 continue  # counted by the reader
             if isinstance(record, Started | Finished | Tags | BackendAdded):
                 yield record

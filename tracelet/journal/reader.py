@@ -22,7 +22,7 @@ import msgspec
 
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.segments import SegmentFile, chains, segment_size
-from tracelet.records import AnyRecord, Stored, decode, decode_lines
+from tracelet.records import AnyRecord, Stored, decode_lines
 
 Position: TypeAlias = dict[str, tuple[int, int]]
 """For each segment: an offset in bytes, and how many records behind it are done."""
@@ -183,10 +183,9 @@ class JournalReader:
             offset = start
             for line in lines.split(b"\n")[:-1]:
                 try:
-                    records.append(decode(line))
+                    records += decode_lines(line)
                 except (msgspec.DecodeError, UnicodeDecodeError):
-                    if line.strip():
-                        self._bad.setdefault(name, set()).add(offset)
+                    self._bad.setdefault(name, set()).add(offset)
                 offset += len(line) + 1
         if Stored in set(map(type, records)):
             records = [self._load(record) for record in records]
@@ -196,11 +195,12 @@ class JournalReader:
         if type(record) is not Stored:
             return record
         try:
-            return decode(self._blobs.path(record.digest).read_bytes())
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            (whole,) = decode_lines(self._blobs.path(record.digest).read_bytes())
+        except (OSError, ValueError):  # not there, or not one record
             # The line stays in place, so that positions keep their meaning.
             self._bad.setdefault("blobs", set()).add(hash(record.digest))
             return record
+        return whole
 
 
 def _merge(pieces: list[_Piece]) -> Chunk:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from tracelet.journal.files import opened_exclusively, replace_file
 
 _PLAIN, _PACKED, _LIFE = ".jsonl", ".jsonl.gz", ".life"
-_OF_LIFE = re.compile(rb'\n\["(?!(?:metric|text|params|artifact|config|properties)",)[^\n]*')
+_OF_LIFE = re.compile(rb'\n\["(?!(?:metrics?|text|params|artifact|config|properties)",)[^\n]*')
 _CHUNK = 1 << 20
 
 

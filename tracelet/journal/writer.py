@@ -63,7 +63,8 @@ class JournalWriter:
         self._left = segment_bytes
         self._in_segment = 0
         self._torn = 0  # bytes at the end that are not a whole line
-        self._unended = 0  # 1 if they are a record that lacks its newline only
+        self._unended = 0  # records in them, if they lack nothing but the newline
+        self._write = os.write
         self.gone = False
         """Whether the segment was deleted under the process."""
         self._complained: set[str] = set()
@@ -86,18 +87,20 @@ class JournalWriter:
         self.append_lines(line, 1, record.time)
 
     def append_lines(self, lines: bytes, count: int, now: float) -> None:
-        """Append ``count`` whole lines in one write; ``now`` is the time of the call in seconds."""
-        torn = self._torn
-        if torn:
-            lines, self._torn = b"\n" + lines, 0  # another thread need not do it, too
+        """Append whole lines in one write.
+
+        Args:
+            lines: the lines; each has as many records.
+            count: how many records they have, together.
+            now: the time of the call, in seconds.
+        """
+        # Every call that logs waits for this: what is rare is done in other methods.
+        write = self._write
         try:
-            written = os.write(self._fd, lines)
+            written = write(self._fd, lines)
         except OSError as error:
-            self._torn = torn  # the line before still has no end
             self.failed(error, count)
             return
-        if torn:
-            self._mended()
         if written != len(lines):
             self._cut_off(lines, written, count)
             return
@@ -106,17 +109,30 @@ class JournalWriter:
         if left <= 0 or now > self._look_at:
             self._look(now)
 
+    def _write_behind_torn(self, fd: int, lines: bytes) -> int:
+        """Write in place of ``os.write``, while the line before has no end."""
+        self._write = os.write  # another thread need not end it, too
+        try:
+            written = os.write(fd, b"\n" + lines)
+        except OSError:
+            self._write = self._write_behind_torn
+            raise
+        self._mended()
+        return written - 1
+
     def _cut_off(self, lines: bytes, written: int, count: int) -> None:
         """Count what is lost of lines of which only a part was written, and end that part."""
         part = lines[:written]
-        whole = part.count(b"\n") - part.startswith(b"\n")
+        each = count // lines.count(b"\n")
+        whole = each * part.count(b"\n")
         self.lost += count - whole
         self._in_segment += whole
         self._torn = written - part.rfind(b"\n") - 1
-        self._unended = int(self._torn > 0 and lines[written : written + 1] == b"\n")
+        self._unended = each if self._torn and lines[written : written + 1] == b"\n" else 0
         try:
             os.write(self._fd, b"\n")
         except OSError as error:
+            self._write = self._write_behind_torn
             self._complain(error)
         else:
             self._mended()
