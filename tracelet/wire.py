@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 _FLOAT, _DICT = "$float", "$dict"
+_LISTS = (list, tuple)
 REDACTED = "[redacted]"
 """What stands in the journal where a secret was."""
 
@@ -21,6 +22,8 @@ def float_token(value: float) -> str:
 
 def clean_text(text: str) -> str:
     """Return ``text`` such that UTF-8 can hold it: lone surrogates become escapes."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -30,16 +33,18 @@ def clean_text(text: str) -> str:
 
 def to_wire(value: Any) -> Any:
     """Replace, at any depth, what JSON cannot hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {_FLOAT: float_token(value)}
     if isinstance(value, str):
         return clean_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_FLOAT: float_token(value)}
+    if not value:
+        return value
     if isinstance(value, dict):
         wired = {clean_text(key): to_wire(item) for key, item in value.items()}
         if len(wired) == 1 and (_FLOAT in wired or _DICT in wired):
             return {_DICT: wired}
         return wired
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         return [to_wire(item) for item in value]
     return value
 

@@ -56,10 +56,8 @@ class Arguments:
         """
         self._forget_other_tests()
         group = self._groups.setdefault((parsed.rank, parsed.qualifier), {})
-        before = group.pop(parser, None)
+        group.pop(parser, None)  # the latest is the last
         group[parser] = parsed
-        if before is not None and len(group) == 1 and same(before.values, parsed.values):
-            return
         for capture in list(self._captures):
             capture.report()
 
@@ -120,16 +118,22 @@ class ArgumentsCapture(CaptureSource):
         """Report what has changed."""
         try:
             reported = self._reported
-            owners = {
-                key: owner
-                for key, owner in self.parsed.owners().items()
-                if not same(reported.get(key, _ABSENT), owner[0].values[owner[1]])
-            }
-            if owners:
-                values = {key: parsed.values[name] for key, (parsed, name) in owners.items()}
-                hidden = {key for key, (parsed, name) in owners.items() if name in parsed.hidden}
-                new = {key: owner for key, owner in owners.items() if key not in self._reported}
-                texts = _descriptions(new)
+            values: dict[str, Any] = {}
+            hidden: set[str] = set()
+            new: dict[str, tuple[Parsed, str]] = {}
+            for key, owner in self.parsed.owners().items():
+                parsed, name = owner
+                value = parsed.values[name]
+                before = reported.get(key, _ABSENT)
+                if value is before or same(before, value):
+                    continue
+                values[key] = value
+                if name in parsed.hidden:
+                    hidden.add(key)
+                if before is _ABSENT:
+                    new[key] = owner
+            if values:
+                texts = _descriptions(new) if new else {}
                 self._recorder.params(SECTION, values, descriptions=texts, hidden=hidden)
                 self._reported |= values
         except Exception as error:  # noqa: BLE001 - values and help texts are foreign code

@@ -36,6 +36,7 @@ Foreign = Callable[[Any], Mapping[str, Any] | None]
 """Makes an object of a foreign type a mapping, or returns None: the hook of that purpose."""
 
 _LISTS = (list, tuple)
+_STR = frozenset({str})
 
 MAX_DEPTH = 100
 """Values nested deeper than this are refused: JSON readers have limits too."""
@@ -75,6 +76,8 @@ def flatten(
             than 4300 digits.
         KeyCollisionError: if two keys become the same.
     """
+    if (plain := _flat_already(value)) is not None:
+        return Flat(plain, {})
     walk = _Walk(foreign)
     given = unwrap(value)
     fields = walk.fields(given)
@@ -93,6 +96,24 @@ def flatten(
             "elements, or a table, is kept as its shape; log an artifact to keep its content"
         )
     return Flat(walk.values, walk.paths)
+
+
+def _flat_already(value: Any) -> dict[str, ParamValue] | None:
+    """Return a copy of a dict in which all is flat and plain, as in most calls, or None."""
+    if type(value) is not dict:
+        return None
+    copy = value.copy()
+    if not (_STR.issuperset(map(type, copy)) and ATOMS.issuperset(map(type, copy.values()))):
+        return None
+    names = "".join(copy)
+    if "" in copy or "." in names or not names.isascii():
+        return None
+    for item in copy.values():
+        if type(item) is str and not item.isascii():
+            return None
+        if type(item) is int and item.bit_length() > INT_BITS:
+            return None
+    return copy
 
 
 def unflatten(

@@ -26,6 +26,8 @@ class KeyPaths(Mapping[str, KeyPath]):
 
     def put(self, key: str, path: KeyPath) -> None:
         """Put a key at a path, wherever it was before."""
+        if self._paths.get(key) == path:
+            return
         self.remove(key)
         self._paths[key] = path
         self._leaves[path] = key
@@ -44,20 +46,24 @@ class KeyPaths(Mapping[str, KeyPath]):
 
     def losers(self, key: str, path: KeyPath) -> list[str]:
         """Return the keys that cannot be beside a value at ``path``: above it, or below."""
+        if self._paths.get(key) == path:  # they went when it came there
+            return []
         above = [self._leaves[prefix] for prefix in _prefixes(path) if prefix in self._leaves]
         return [other for other in (*above, *self._below.get(path, ())) if other != key]
 
     def settled(self, flat: Flat) -> dict[str, KeyPath]:
         """Return the path of each key: ``"a.b"`` means a nested one that is there already."""
         given = {key: path_of(key, flat.paths) for key in flat.values}
+        deeper = [key for key, path in given.items() if len(self._paths.get(key, ())) > len(path)]
+        if not deeper:
+            return given
         leaves = set(given.values())
         branches = {prefix for path in leaves for prefix in _prefixes(path)}
-        settled = {}
-        for key, path in given.items():
-            old = self._paths.get(key, path)
-            fits = old not in branches and leaves.isdisjoint(_prefixes(old))
-            settled[key] = old if len(old) > len(path) and fits else path
-        return settled
+        for key in deeper:
+            old = self._paths[key]
+            if old not in branches and leaves.isdisjoint(_prefixes(old)):
+                given[key] = old
+        return given
 
 
 def _prefixes(path: KeyPath) -> list[KeyPath]:

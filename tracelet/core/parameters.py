@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -15,7 +16,7 @@ from time import time
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Self
 
-from tracelet.core.flatten import Flat, Foreign, KeyPath, is_split, path_of, unflatten
+from tracelet.core.flatten import Flat, Foreign, is_split, path_of, unflatten
 from tracelet.core.key_paths import KeyPaths
 from tracelet.core.redaction import Redactor
 from tracelet.core.sections import by_section, plain_key, taken
@@ -183,17 +184,13 @@ class Parameters(Mapping[str, ParamValue]):
             raise NotRunningError("these parameters are to be read only")
         if self._redactor is not None:
             shown = Flat(self._redactor.params(flat.values), flat.paths)
-            # The help of an argument can name its default, and that can be the secret.
-            descriptions = {
-                key: self._redactor.text(text)
-                for key, text in descriptions.items()
-                if same_value(flat.values.get(key), shown.values.get(key))
-            }
+            descriptions = _shown(descriptions, flat, shown, self._redactor)
             flat = shown
         with self._lock:
             for record in self._news():
                 self.apply(record)
-            changed: dict[str, KeyPath] = {}
+            changed: dict[str, ParamValue] = {}
+            paths: dict[str, list[str]] = {}
             removed: dict[str, None] = {}
             lost: list[str] = []
             for key, path in self._paths.settled(flat).items():
@@ -209,7 +206,9 @@ class Parameters(Mapping[str, ParamValue]):
                     if self._policy == "keep":
                         continue
                     self._allow_change(key, reshaped)
-                changed[key] = path
+                changed[key] = value
+                if not is_split(key, path):
+                    paths[key] = list(path)
                 removed.update(dict.fromkeys(losers))
                 lost += [] if value == {} else reshaped
             if replace and self._policy != "keep":
@@ -217,20 +216,17 @@ class Parameters(Mapping[str, ParamValue]):
                 self._allow_change(None, others)
                 removed.update(dict.fromkeys(others))
                 lost = []
-            removed = {key: None for key in removed if key not in changed}
+            gone = [key for key in removed if key not in changed]
             if lost:
                 names = ", ".join(map(repr, dict.fromkeys(lost)))
                 warn(f"a parameter was a value and is a branch now, or the reverse; gone: {names}")
-            if changed or removed:
-                values = {key: flat.values[key] for key in changed}
-                paths = {key: list(path) for key, path in changed.items()}
-                paths = {key: path for key, path in paths.items() if not is_split(key, path)}
+            if changed or gone:
                 texts = {
                     key: text
                     for key, text in descriptions.items()
-                    if key in values and self._descriptions.get(key) != text
+                    if key in changed and self._descriptions.get(key) != text
                 }
-                record = Params(self._clock(), values, list(removed), paths, texts)
+                record = Params(self._clock(), changed, gone, paths, texts)
                 self._write(record)
                 self.apply(record)
 
@@ -254,7 +250,9 @@ def same_value(left: ParamValue, right: ParamValue) -> bool:
     if type(left) is not type(right):
         return False
     if isinstance(left, float):
-        return repr(left) == repr(right)
+        if left != right:
+            return left != left and right != right  # noqa: PLR0124 - both are NaN
+        return left != 0 or math.copysign(1, left) == math.copysign(1, right)
     if isinstance(left, list):
         return len(left) == len(right) and all(map(same_value, left, right))
     if isinstance(left, dict):
@@ -262,6 +260,17 @@ def same_value(left: ParamValue, right: ParamValue) -> bool:
             same_value(left[key], right[key]) for key in left
         )
     return bool(left == right)
+
+
+def _shown(
+    descriptions: Mapping[str, str], flat: Flat, shown: Flat, redactor: Redactor
+) -> Mapping[str, str]:
+    """Return texts without secrets: help can name its argument's default, and that can be one."""
+    return {
+        key: redactor.text(text)
+        for key, text in descriptions.items()
+        if same_value(flat.values.get(key), shown.values.get(key))
+    }
 
 
 def _copy(value: ParamValue) -> ParamValue:

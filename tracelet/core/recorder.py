@@ -82,8 +82,9 @@ class RunRecorder:
         if self._arguments and self._waiting is not None:
             self.secrets |= self._exp._redactor.whole(values, hidden)  # noqa: SLF001 - as below
         left = wanted(values, self._chosen)
-        for name in left.keys() & set(hidden):
-            left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own
+        for name in hidden:
+            if name in left:
+                left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own
         if left:
             self._do(lambda: self._params(section, left, descriptions or {}))
 

@@ -13,13 +13,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tracelet.core.secret_names import EVERYTHING, NONE, NUMBERS, TEXTS, secrecy
+from tracelet.core.secret_names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
 from tracelet.wire import REDACTED
 
 _HARMLESS = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
 _PLAIN = (str, int, float)
+_NUMBERS = frozenset({int, float, bool, type(None)})
 _SHORTEST_TOKEN = 20
-_WORKING_DIRECTORIES = ("PWD", "OLDPWD")
 
 
 class Redactor:
@@ -39,6 +39,7 @@ class Redactor:
         self._enabled = enabled
         self._shown = _globs(glob[1:] for glob in extra if glob.startswith("!"))
         self._hidden = _globs(glob for glob in extra if not glob.startswith("!"))
+        self._secrecy = self._with_globs if extra else secrecy
 
     @classmethod
     def of(cls, setting: bool | Sequence[str]) -> Redactor:
@@ -56,7 +57,9 @@ class Redactor:
         if not self._enabled:
             return value
         level = self._secrecy(key)
-        if level and isinstance(value, str) and _is_working_directory(key, value):
+        if level and isinstance(value, str) and is_folder(key, value):
+            return value
+        if level < NUMBERS and type(value) in _NUMBERS:  # most parameters are
             return value
         return self._without_secrets(value, level)
 
@@ -126,13 +129,13 @@ class Redactor:
             return f"{item[:2]}{self._hide()}"
         return item
 
-    def _secrecy(self, key: str) -> int:
-        if self._shown is not None or self._hidden is not None:
-            names = (key.lower(), re.split(r"[./]", key.lower())[-1])
-            if self._shown is not None and any(map(self._shown.match, names)):
-                return NONE
-            if self._hidden is not None and any(map(self._hidden.match, names)):
-                return EVERYTHING
+    def _with_globs(self, key: str) -> int:
+        """Return what is secret under a key, where the user has said more of keys."""
+        names = (key.lower(), re.split(r"[./]", key.lower())[-1])
+        if self._shown is not None and any(map(self._shown.match, names)):
+            return NONE
+        if self._hidden is not None and any(map(self._hidden.match, names)):
+            return EVERYTHING
         return secrecy(key)
 
     def _without_secrets(self, value: Any, level: int) -> Any:
@@ -284,11 +287,6 @@ def _globs(globs: Iterable[str]) -> re.Pattern[str] | None:
     from fnmatch import translate
 
     return re.compile("|".join(map(translate, lowered)))
-
-
-def _is_working_directory(key: str, value: str) -> bool:
-    """Tell the shell's variables of that name from a password's usual abbreviation."""
-    return key.rpartition("/")[2] in _WORKING_DIRECTORIES and value[:1] in ("/", "\\")
 
 
 def _is_number(text: str) -> bool:

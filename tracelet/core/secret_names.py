@@ -82,6 +82,11 @@ def secrecy(key: str) -> int:
     return max(_of_name(name) for name in re.split(r"[./]", key))
 
 
+def is_folder(key: str, value: str) -> bool:
+    """Tell the shell's variables ``PWD`` and ``OLDPWD`` from a password's usual abbreviation."""
+    return key.rpartition("/")[2] in ("PWD", "OLDPWD") and value[:1] in ("/", "\\")
+
+
 def _of_name(name: str) -> int:
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or (words[-1] in _DESCRIPTIONS and len(words) > 1):
