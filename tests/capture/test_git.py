@@ -255,3 +255,27 @@ def test_a_launcher_among_the_packages_is_not_the_code(
 )
 def test_an_address_is_shown_without_its_credentials(url: str, shown: str) -> None:
     assert git.without_credentials(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://me:hunter2@example.com/net.git", "https://example.com/net.git"),
+        ("https://hunter2@example.com/net.git", "https://example.com/net.git"),
+        ("https://me:hun/ter2@example.com/net.git", "https://example.com/net.git"),
+        ("https://me:hun@ter2@example.com/a@b", "https://example.com/a@b"),
+        ("https://example.com:8080/a@b", "https://example.com:8080/a@b"),
+        ("https://[::1]:80/a@b", "https://[::1]:80/a@b"),
+        ("helper::https://me:hunter2@example.com/net", "helper::https://example.com/net"),
+        ("ssh://git@example.com/net.git", "ssh://git@example.com/net.git"),
+        ("ssh://git:hunter2@example.com:22/net", "ssh://git@example.com:22/net"),
+        ("git+ssh://git:hun@ter2@example.com/net", "git+ssh://git@example.com/net"),
+        ("git@example.com:net.git", "git@example.com:net.git"),
+        ("git:hunter2@example.com:net.git", "git@example.com:net.git"),
+        ("example.com:folder/net@2", "example.com:folder/net@2"),
+        ("C:\\net@2", "C:\\net@2"),
+        ("../net", "../net"),
+    ],
+)
+def test_no_form_of_address_keeps_a_password(address: str, shown: str) -> None:
+    assert git.without_credentials(address) == shown

@@ -32,6 +32,10 @@ DIFF_BYTES = 2_000_000
 """A larger one is no change of code, and is left out."""
 _LAST_SECONDS = 0.5
 _COMMIT = re.compile(r"[0-9a-f]{40,}")
+_PASSWORD = re.compile(r"^([^@/:\[]*):(?!\d*/)(?:[^/]*|[^@]*)@")
+"""Up to the end of a password, which may have a slash that should have been escaped."""
+_SHORT_PASSWORD = re.compile(r"^([^@/:\\]+):[^@]*@(?=[^@/]+:)")
+"""The same in ``user:password@host:path``."""
 _DIFF = (
     # A patch that "git apply" takes, whatever the user has set for his own eyes.
     *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"),
@@ -183,14 +187,14 @@ def _remote(lines: str) -> str | None:
 
 
 def without_credentials(url: str) -> str:
-    """Return an address without user and password; ``git@host:path`` has none."""
+    """Return an address without password, and, but for ssh, without user: ``git@host:path``."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return url
-    host, slash, path = rest.partition("/")
+        return _SHORT_PASSWORD.sub(r"\1@", url)
+    host, slash, path = _PASSWORD.sub(r"\1@", rest).partition("/")
     user = host.rpartition("@")[0]
     # "ssh://git@host" names the account that all use; only a password is a secret there.
-    keep = f"{user.partition(':')[0]}@" if scheme.endswith("ssh") and user else ""
+    keep = f"{user}@" if scheme.endswith("ssh") and user else ""
     return f"{scheme}://{keep}{host.rpartition('@')[2]}{slash}{path}"
 
 
