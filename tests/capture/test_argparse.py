@@ -252,3 +252,35 @@ def test_a_value_that_compares_as_arrays_do_is_a_parameter_among_others(tmp_path
     )
     assert "{'Args/weights': 'Array', 'Args/lr': 0.1}" in said
     assert "has failed" not in said
+
+
+BOTTOMLESS = """
+import argparse, tracelet
+{before}
+loop = [1]
+loop.append(loop)
+table = {{"a": 1}}
+table["b"] = [table]
+deep = []
+for _ in range(5000): deep = [deep]
+parser = argparse.ArgumentParser()
+for name, value in (("lr", 0.1), ("loop", loop), ("table", table), ("deep", deep), ("n", 3)):
+    parser.add_argument("--" + name, default=value)
+parser.parse_args([])
+parser.parse_args([])
+{after}
+print(exp.params.flat())
+"""
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_an_argument_that_cannot_be_recorded_costs_no_other(order: str, tmp_path: Path) -> None:
+    start = "exp = tracelet.start_logging(capture=['argparse'])"
+    script = BOTTOMLESS.format(**{"before": "", "after": "", order: start})
+    said = run_script(tmp_path, script)
+    assert "{'Args/lr': 0.1, 'Args/n': 3}" in said
+    assert "'Args/loop' is left out" in said
+    assert "'Args/table' is left out" in said
+    assert "'Args/deep' is left out" in said
+    assert said.count("Warning") == 1
+    assert "Recursion" not in said

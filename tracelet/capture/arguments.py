@@ -18,6 +18,7 @@ from tracelet.capture.program import current_test
 SECTION = "Args"
 _CLICKS = ("click.", "typer.")
 _ABSENT = object()
+_DEEP = 100
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -156,18 +157,22 @@ def _descriptions(owners: Mapping[str, tuple[Parsed, str]]) -> dict[str, str]:
     return found
 
 
-def taken(values: Mapping[str, Any]) -> dict[str, Any]:
+def taken(values: Mapping[str, Any], within: tuple[int, ...] = ()) -> dict[str, Any]:
     """Return values as they are now: a list may grow, and a file is closed when nobody has it."""
     return {
-        name: value if type(value) in _ATOMS else _taken(value) for name, value in values.items()
+        name: value if type(value) in _ATOMS else _taken(value, within)
+        for name, value in values.items()
     }
 
 
-def _taken(value: Any) -> Any:
+def _taken(value: Any, within: tuple[int, ...]) -> Any:
+    if id(value) in within or len(within) > _DEEP:
+        return value  # it contains itself, or has no bottom: whoever records it says so
     if type(value) in (list, tuple):
-        return [item if type(item) in _ATOMS else _taken(item) for item in value]
+        within = (*within, id(value))
+        return [item if type(item) in _ATOMS else _taken(item, within) for item in value]
     if type(value) is dict:
-        return taken(value)
+        return taken(value, (*within, id(value)))
     # A file that click opens when it is used would be opened by a look at its attributes.
     is_file = isinstance(value, io.IOBase) or type(value).__module__.startswith(_CLICKS)
     return repr(value) if is_file else value
@@ -179,11 +184,11 @@ def same(left: Any, right: Any) -> bool:
         return True
     if type(left) is not type(right):
         return False
-    if type(left) is list:
-        return len(left) == len(right) and all(map(same, left, right))
-    if type(left) is dict:
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     try:
+        if type(left) is list:
+            return len(left) == len(right) and all(map(same, left, right))
+        if type(left) is dict:
+            return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
         return bool(left == right)
     except Exception:  # noqa: BLE001 - of arrays, the user's types and the like
         return False

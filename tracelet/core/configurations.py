@@ -11,6 +11,7 @@ import msgspec
 
 from tracelet.core.artifacts import PathLike
 from tracelet.core.flatten import Foreign, flatten
+from tracelet.core.plain import text
 from tracelet.core.redaction import Redactor
 from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
 from tracelet.journal.blobs import BlobStore
@@ -46,7 +47,7 @@ class Configurations:
             ValueTypeError: it is nothing that can be a configuration.
         """
         if not isinstance(name, str):
-            raise ValueTypeError(f"the name of a configuration is a text, not {name!r}")
+            raise ValueTypeError(f"the name of a configuration is a text, not {text(name):.80}")
         name = clean_text(name).strip("/")
         if not name:
             raise InvalidValueError("the name of a configuration must not be empty")
@@ -56,13 +57,13 @@ class Configurations:
         if not isinstance(value, dict | list):
             raise ValueTypeError(
                 f"a configuration is a mapping, a list, or the path of a file, not "
-                f"{type(given).__name__}: {given!r:.80}"
+                f"{type(given).__name__}: {text(given):.80}"
             )
         self._values[name] = value
         if blobs is None:
             return None
-        text = msgspec.json.format(msgspec.json.encode(_shown(value))) + b"\n"
-        return Config(now, name, ".json", blobs.put_bytes(text), value)
+        content = msgspec.json.format(msgspec.json.encode(_shown(value))) + b"\n"
+        return Config(now, name, ".json", blobs.put_bytes(content), value)
 
     def get(self, name: str, run_dir: RunDir | None) -> Any:
         """Return a configuration object: the value, or the path of a copy of the file.
@@ -93,10 +94,10 @@ class Configurations:
     def _without_secrets(self, content: bytes) -> bytes:
         """Return a file's content byte for byte, unless it is a text with secrets in it."""
         try:
-            text = content.decode()
+            decoded = content.decode()
         except UnicodeDecodeError:
             return content
-        return self._redactor.text(text).encode()
+        return self._redactor.text(decoded).encode()
 
     def _read(self, run_dir: RunDir) -> None:
         """Learn what other processes, or an earlier one, have kept of this run."""

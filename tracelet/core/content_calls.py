@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracelet.core.connect import Connections
 from tracelet.core.parameter_calls import ParameterCalls, foreign_params
+from tracelet.core.plain import text as shown
 from tracelet.core.sections import GENERAL
 from tracelet.errors import InvalidValueError, JournalError, ValueTypeError
 from tracelet.records import Tags, Text
@@ -135,7 +136,7 @@ class ContentCalls(ParameterCalls):
         if tags is not None and not isinstance(tags, Mapping):
             raise ValueTypeError(
                 "tags are a mapping of names to texts, such as {'team': 'ml'}, not "
-                f"{type(tags).__name__}: {tags!r:.80}"
+                f"{type(tags).__name__}: {shown(tags):.80}"
             )
         return tags or {}
 
@@ -184,5 +185,12 @@ def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
     """
     for key in tags:
         if not isinstance(key, str) or not key:
-            raise ValueTypeError(f"the name of a tag is a text that is not empty: {key!r}")
-    return {clean_text(key): clean_text(str(value)) for key, value in tags.items()}
+            raise ValueTypeError(f"the name of a tag is a text that is not empty: {shown(key):.80}")
+    return {clean_text(key): _tag_value(key, value) for key, value in tags.items()}
+
+
+def _tag_value(key: str, value: Any) -> str:
+    try:
+        return clean_text(str(value))
+    except Exception as error:  # how it is written is the user's code
+        raise ValueTypeError(f"the tag {key!r} cannot be made a text: {error!r}") from error

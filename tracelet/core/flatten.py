@@ -17,6 +17,7 @@ from tracelet.core.plain import (
     UNKNOWN,
     array,
     elements,
+    flat_copy,
     in_order,
     is_array,
     is_set,
@@ -36,7 +37,6 @@ Foreign = Callable[[Any], Mapping[str, Any] | None]
 """Makes an object of a foreign type a mapping, or returns None: the hook of that purpose."""
 
 _LISTS = (list, tuple)
-_STR = frozenset({str})
 
 MAX_DEPTH = 100
 """Values nested deeper than this are refused: JSON readers have limits too."""
@@ -76,7 +76,7 @@ def flatten(
             than 4300 digits.
         KeyCollisionError: if two keys become the same.
     """
-    if (plain := _flat_already(value)) is not None:
+    if (plain := flat_copy(value)) is not None:
         return Flat(plain, {})
     walk = _Walk(foreign)
     given = unwrap(value)
@@ -96,24 +96,6 @@ def flatten(
             "elements, or a table, is kept as its shape; log an artifact to keep its content"
         )
     return Flat(walk.values, walk.paths)
-
-
-def _flat_already(value: Any) -> dict[str, ParamValue] | None:
-    """Return a copy of a dict in which all is flat and plain, as in most calls, or None."""
-    if type(value) is not dict:
-        return None
-    copy = value.copy()
-    if not (_STR.issuperset(map(type, copy)) and ATOMS.issuperset(map(type, copy.values()))):
-        return None
-    names = "".join(copy)
-    if "" in copy or "." in names or not names.isascii():
-        return None
-    for item in copy.values():
-        if type(item) is str and not item.isascii():
-            return None
-        if type(item) is int and item.bit_length() > INT_BITS:
-            return None
-    return copy
 
 
 def unflatten(
@@ -254,14 +236,19 @@ class _Walk:
         """Yield the fields under keys that are strings, all different."""
         keys: dict[str, Any] = {}
         for key, item in list(fields.items()):
-            name = _name(key)
+            try:
+                name = _name(key)
+            except Exception as error:  # noqa: BLE001 - the user's code writes it
+                name = ".".join((*path, text(key)))
+                self.unreadable.append(f"{name} ({type(error).__name__}: {error})")
+                continue
             if type(item) is Unreadable:
                 self.unreadable.append(f"{'.'.join((*path, name))} ({item.reason})")
                 continue
             if not name:
                 raise InvalidValueError(f"an empty key in {show_path(path) or 'the parameters'}")
             if name in keys:
-                both = f"the keys {keys[name]!r} and {key!r} are both"
+                both = f"the keys {text(keys[name])} and {text(key)} are both"
                 raise KeyCollisionError(".".join((*path, name)), f"{both} {name!r} as text")
             keys[name] = key
             yield name, item

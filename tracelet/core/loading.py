@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tracelet.core.artifacts import PathLike
 from tracelet.core.placing import views
+from tracelet.core.plain import text as shown
 from tracelet.core.run import Run
 from tracelet.errors import RunNotFoundError, ValueTypeError
 from tracelet.journal.rundir import RunDir, find_runs, slug
@@ -30,11 +31,10 @@ def load_run(
 
     Raises:
         RunNotFoundError: there is no such run.
+        ValueTypeError: ``run`` or ``dir`` is no path.
     """
     if run is not None:
-        text = os.fspath(run)
-        if not isinstance(text, str):
-            raise ValueTypeError(f"load_run takes a directory or a run id: {run!r}")
+        text = _path("load_run takes a directory or a run id", run)
         run_dir = RunDir(Path(text).expanduser().absolute())
         if run_dir.run_json.exists():
             return Run(run_dir)
@@ -74,4 +74,12 @@ def runs(
 
 
 def _root(dir: PathLike | None) -> Path:  # noqa: A002
-    return Path(resolve().dir if dir is None else dir).expanduser().absolute()
+    given = resolve().dir if dir is None else _path("dir= is a directory", dir)
+    return Path(given).expanduser().absolute()
+
+
+def _path(what: str, given: object) -> str:
+    path = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(path, str):
+        raise ValueTypeError(f"{what}, not {shown(given):.80}")
+    return path

@@ -18,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
+from tracelet.core.scalars import INT_BITS
 from tracelet.wire import clean_text
 
 MAX_ELEMENTS = 1000
@@ -29,8 +30,27 @@ ATOMS = frozenset({str, int, float, bool, type(None)})
 UNKNOWN = object()
 """Stands for: none of the kinds of value that are known here."""
 
+_STR = frozenset({str})
 _CONFIGS = ("DictConfig", "ListConfig")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def flat_copy(value: Any) -> dict[str, Any] | None:
+    """Return a copy of a dict in which all is flat and plain, as in most calls, or None."""
+    if type(value) is not dict:
+        return None
+    copy = value.copy()
+    if not (_STR.issuperset(map(type, copy)) and ATOMS.issuperset(map(type, copy.values()))):
+        return None
+    names = "".join(copy)
+    if "" in copy or "." in names or not names.isascii():
+        return None
+    for item in copy.values():
+        if type(item) is str and not item.isascii():
+            return None
+        if type(item) is int and item.bit_length() > INT_BITS:
+            return None
+    return copy
 
 
 def unwrap(value: Any) -> Any:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.core.configurations import plain_value
+from tracelet.core.flatten import MAX_DEPTH
+from tracelet.core.plain import text
 from tracelet.core.redaction import Redactor
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.records import Properties
@@ -44,16 +46,18 @@ def properties_record(
     return Properties(now, found) if found else None
 
 
-def _several(given: Any) -> list[tuple[Any, Any]]:
+def _several(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
     """Return names and contents of what was given, lists taken apart."""
+    if depth > MAX_DEPTH:
+        raise InvalidValueError(f"user properties in lists more than {MAX_DEPTH} levels deep")
     pairs: list[tuple[Any, Any]] = []
     for one in given:
         if isinstance(one, list | tuple):
-            pairs += _several(one)
+            pairs += _several(one, depth + 1)
         elif not isinstance(one, Mapping):
             raise ValueTypeError(
                 "a user property is name=value, or a dict with 'name' and 'value', not "
-                f"{type(one).__name__}: {one!r:.80}"
+                f"{type(one).__name__}: {text(one):.80}"
             )
         elif _describes_one(one):
             pairs.append((one["name"], {key: one[key] for key in one if key != "name"}))
@@ -73,7 +77,7 @@ def _describes_one(given: Mapping[Any, Any]) -> bool:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise ValueTypeError(f"the name of a user property is a text, not {name!r}")
+        raise ValueTypeError(f"the name of a user property is a text, not {text(name):.80}")
     if not name:
         raise InvalidValueError("the name of a user property must not be empty")
     return clean_text(name)

@@ -18,7 +18,7 @@ from tracelet.core.artifacts import safe_destination
 from tracelet.core.flatten import flatten
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.sections import plain_key, section_prefix
-from tracelet.errors import NotRunningError
+from tracelet.errors import InvalidValueError, NotRunningError
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
 from tracelet.settings import Settings
@@ -139,7 +139,18 @@ class RunRecorder:
         prefix = section_prefix(section)
         keyed = {plain_key(prefix + name): value for name, value in values.items()}
         texts = {plain_key(prefix + name): text for name, text in descriptions.items()}
-        self._exp.params.merge(flatten(keyed, foreign=foreign_params), texts)
+        try:
+            self._exp.params.merge(flatten(keyed, foreign=foreign_params), texts)
+        except NotRunningError:
+            raise
+        except Exception as error:  # what can be recorded without it, is
+            left_out = []
+            for key, value in keyed.items() if len(keyed) > 1 else ():
+                try:
+                    self._exp.params.merge(flatten({key: value}, foreign=foreign_params), texts)
+                except Exception as its_own:  # noqa: BLE001
+                    left_out.append(f"{key!r} is left out: {its_own}")
+            raise InvalidValueError("; ".join(left_out) or f"{[*keyed]}: {error}") from error
 
     def _file(self, path: str, content: bytes, *, secrets: bool) -> None:
         session, redactor = self._exp._session, self._exp._redactor  # noqa: SLF001 - the run's own

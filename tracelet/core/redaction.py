@@ -90,9 +90,10 @@ class Redactor:
         found: set[str] = set()
         for name, value in values.items():
             given = value if isinstance(value, list | tuple) else [value]
+            given = [one for one in given if type(one) in _PLAIN]
             shown = [self.hidden(one) if name in unseen else self.value(name, one) for one in given]
             pairs = zip(given, shown, strict=True)
-            found |= {str(one) for one, left in pairs if type(one) in _PLAIN and left == REDACTED}
+            found |= {str(one) for one, left in pairs if left == REDACTED}
         self.count = counted
         return {text for text in found if text and text.lower() not in _HARMLESS}
 
