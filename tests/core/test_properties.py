@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import tracelet
@@ -34,6 +35,7 @@ BACKBONE = Property("great", "network type", "text")
         ({"name": "backbone", "value": "great", "description": "network type", "type": "text"},),
         ([{"name": "backbone", "value": "great", "description": "network type", "type": "text"}],),
         ({"backbone": {"value": "great", "description": "network type", "type": "text"}},),
+        ({"backbone": {"name": "backbone", **msgspec.to_builtins(BACKBONE)}},),
     ],
 )
 def test_a_described_property_is_the_same_in_every_form(exp: Any, arguments: Any) -> None:
@@ -98,6 +100,10 @@ def test_no_property_at_all_is_no_record(exp: Any) -> None:
         (({"": 2},), InvalidValueError),
         (({"a": {"description": "no value"}},), InvalidValueError),
         (({"a": {"value": 1, "colour": "red"}},), InvalidValueError),
+        (({"name": "a", "value": 1, "descripton": "misspelt"},), InvalidValueError),
+        (({"name": "a", "description": "no value"},), InvalidValueError),
+        (({"name": "a"},), InvalidValueError),
+        (({"a": {"name": "b", "value": 1}},), InvalidValueError),
         (({"a": 1}, {"a": 2}), KeyCollisionError),
     ],
 )

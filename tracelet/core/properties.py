@@ -67,12 +67,13 @@ def _several(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
 
 
 def _describes_one(given: Mapping[Any, Any]) -> bool:
-    """Tell ``{"name": "x", "value": 1}`` from the properties called ``name`` and ``value``."""
-    return (
-        isinstance(given.get("name"), str)
-        and "value" in given
-        and given.keys() - {"name"} <= _FIELDS
-    )
+    """Tell ``{"name": "x", "value": 1}`` from properties of which one is called ``name``.
+
+    One that lacks its value, or has a misspelt field beside the others, is meant as one, too: it
+    must not become properties that nobody meant.
+    """
+    fields = given.keys() - {"name"}
+    return isinstance(given.get("name"), str) and (not fields or bool(fields & _FIELDS))
 
 
 def _name(name: Any) -> str:
@@ -85,10 +86,12 @@ def _name(name: Any) -> str:
 
 def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
     fields = dict(content) if isinstance(content, Mapping) else {"value": content}
+    if fields.get("name") == name:
+        del fields["name"]
     if "value" not in fields or fields.keys() - _FIELDS:
         raise InvalidValueError(
             f"the user property {name!r} is a value, or a dict with 'value' and maybe "
-            f"'description' and 'type', not one with {', '.join(map(repr, fields)) or 'nothing'}"
+            f"'description' and 'type', not one with {', '.join(map(text, fields)) or 'no value'}"
         )
     value = redactor.value(name, plain_value(name, fields["value"]))
     described = {
