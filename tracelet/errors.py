@@ -17,6 +17,7 @@ retried, counted and reported (see ``tracelet.courier``)::
     ├── MissingPackageError   (ImportError)        a package that an extra would install
     ├── BrokenPluginError     (ImportError)        installed, but it cannot be loaded
     ├── RunNotFoundError      (LookupError)        no such run
+    ├── ConfigurationNotFoundError (KeyError)      no such configuration object
     ├── RunBusyError          (RuntimeError)       another courier delivers this run
     ├── SweepBusyError        (RuntimeError)       another process runs this sweep
     ├── SweepNotFoundError    (LookupError)        no such sweep
@@ -116,6 +117,12 @@ class BrokenPluginError(TraceletError, ImportError):
 
 class RunNotFoundError(TraceletError, LookupError):
     """No run with that id, directory, project or name."""
+
+
+class ConfigurationNotFoundError(TraceletError, KeyError):
+    """The run has no configuration object of that name; the message has the nearest."""
+
+    __str__ = Exception.__str__  # a KeyError's is the repr of its message
 
 
 class RunBusyError(TraceletError, RuntimeError):

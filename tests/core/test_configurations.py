@@ -86,6 +86,80 @@ def test_a_file_is_kept_byte_for_byte_with_its_suffix(exp: Any, tmp_path: Path) 
     assert (exp.dir / "configs" / "yaml file.yaml").read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("file", "suffix"),
+    [("net.v1.yaml", ".yaml"), ("e.tar.gz", ".tar.gz"), ("all.gz", ".gz"), ("Makefile", "")],
+)
+def test_a_file_comes_back_with_the_suffix_that_its_loader_goes_by(
+    exp: Any, tmp_path: Path, file: str, suffix: str
+) -> None:
+    (tmp_path / file).write_bytes(b"content")
+    exp.connect_configuration(tmp_path / file, name="file")
+    exp.connect_configuration(tmp_path / file, name="again")
+
+    found = [exp.get_configuration("file"), stored(exp)["file"], stored(exp)["again"]]
+    assert {"".join(path.suffixes) for path in found} == {suffix}
+    assert {path.read_bytes() for path in found} == {b"content"}
+
+
+def test_a_file_comes_back_where_no_link_can_be_made(
+    exp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", refuse)
+    (tmp_path / "a.yaml").write_bytes(b"a: 1")
+    exp.connect_configuration(tmp_path / "a.yaml", name="copied")
+    assert exp.get_configuration("copied").suffix == ".yaml"
+
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    (tmp_path / "b.yaml").write_bytes(b"b: 1")
+    exp.connect_configuration(tmp_path / "b.yaml", name="not even that")
+    assert exp.get_configuration("not even that").read_bytes() == b"b: 1"
+
+
+def test_names_that_look_alike_have_files_of_their_own(exp: Any) -> None:
+    names = ["q/r", "q_r", "q/r.json", "q/r/s", "q/r_s", "q_r/s"]
+    for name in names:
+        exp.connect_configuration({"called": name}, name=name)
+    exp.flush()
+
+    files = [msgspec.json.decode(file.read_bytes()) for file in (exp.dir / "configs").iterdir()]
+    assert sorted(file["called"] for file in files) == sorted(names)
+    assert (exp.dir / "configs" / "q_r.json").exists()
+
+
+def test_one_that_becomes_a_file_leaves_no_other_behind(exp: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"x")
+    exp.connect_configuration({"a": 1}, name="model")
+    exp.connect_configuration({"a": 1}, name="other.json")
+    exp.flush()
+    exp.stop()
+
+    with tracelet.start_logging("run", dir=tmp_path / "runs", resume=exp.run_id) as again:
+        again.connect_configuration(tmp_path / "a.txt", name="model")
+        again.connect_configuration(tmp_path / "a.txt", name="other")
+    files = sorted(file.name for file in (exp.dir / "configs").iterdir())
+    assert files == ["model.txt", "other.json", "other.txt"]
+
+
+def test_one_that_there_is_not_is_told_with_the_nearest(exp: Any) -> None:
+    with pytest.raises(tracelet.TraceletError, match="there is none"):
+        exp.get_configuration("net")
+    exp.connect_configuration({"a": 1}, name="network")
+    exp.flush()
+
+    for of in (exp, tracelet.load_run(exp.dir)):
+        assert of.get_configuration("/network") == {"a": 1}
+        with pytest.raises(LookupError) as told:
+            of.get_configuration("netwrk")
+        assert isinstance(told.value, tracelet.TraceletError)
+        assert str(told.value) == "no configuration object 'netwrk'; did you mean 'network'?"
+        with pytest.raises(ValueTypeError):
+            of.get_configuration(["network"])
+
+
 def test_secrets_are_hidden_in_values_and_in_files(exp: Any, tmp_path: Path) -> None:
     file = tmp_path / "db.ini"
     file.write_text("host = here\npassword = hunter2\n")
@@ -98,6 +172,7 @@ def test_secrets_are_hidden_in_values_and_in_files(exp: Any, tmp_path: Path) -> 
 
 
 def test_a_resumed_run_reads_what_was_configured_before(exp: Any, tmp_path: Path) -> None:
+    exp.connect_configuration({"a": 0})
     exp.connect_configuration({"a": 1})
     exp.stop()
 

@@ -72,9 +72,15 @@ class ConfigObject(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Where a tracker without a place for configuration objects keeps it as an artifact."""
-        name = self.name.replace("/", "_")
-        return f"configs/{name if name.endswith(self.suffix) else name + self.suffix}"
+        """Where a tracker without a place for configuration objects keeps it as an artifact.
+
+        A file cannot be called ``q/r``: it has ``_`` there, and what tells it from that of ``q_r``.
+        """
+        name = self.name.removesuffix(self.suffix)
+        if "/" in name:
+            mark = hashlib.sha256(self.name.encode()).hexdigest()[:8]
+            name = f"{name.replace('/', '_')}-{mark}"
+        return f"configs/{name}{self.suffix}"
 
 
 class TextLine(msgspec.Struct, frozen=True):

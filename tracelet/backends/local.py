@@ -57,10 +57,12 @@ class LocalBackend(Backend):
         self._sizes: dict[str, int] = {}
         self._tables: dict[str, dict[str, Any]] = {}
         self._changed_tables: set[str] = set()
+        self._configs: dict[str, str] = {}  # the file of each by its name
 
     def open(self, run: RunInfo) -> RunLink:
         self._dir = Path(run.dir)
-        kept: dict[str, int] = run.checkpoint or {}
+        kept: dict[str, Any] = run.checkpoint or {}
+        self._configs = dict(kept.get("configs", {}))
         for name in _REPLACED:
             self._tables[name] = self._load_table(name, kept.get(name, 0))
         for name in _APPENDED:
@@ -99,6 +101,10 @@ class LocalBackend(Backend):
 
     def log_config(self, config: ConfigObject) -> None:
         self._place(config.source, self._dir / config.path)
+        before = self._configs.pop(config.name, config.path)
+        self._configs[config.name] = config.path
+        if before not in self._configs.values():  # it had another suffix
+            (self._dir / before).unlink(missing_ok=True)
 
     def log_run_file(self, file: ArtifactFile) -> None:
         """Leave it: it is in the run's directory already."""
@@ -114,14 +120,15 @@ class LocalBackend(Backend):
                 self.adjusted({"property": name, **fields}, _NO_SUCH_NUMBER)
         self._update("properties.json", shown)
 
-    def flush(self) -> dict[str, int]:
+    def flush(self) -> dict[str, Any]:
         for name in self._changed_tables:
             temporary = self._dir / f".{name}.tmp"
             content = msgspec.json.format(_encoder.encode(self._tables[name]))
             temporary.write_bytes(content + b"\n")
             temporary.replace(self._dir / name)
         self._changed_tables.clear()
-        return {**self._sizes, **{name: len(table) for name, table in self._tables.items()}}
+        tables = {name: len(table) for name, table in self._tables.items()}
+        return {**self._sizes, **tables, "configs": dict(self._configs)}
 
     def close(self, status: Status) -> None:
         self.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,19 @@ from tracelet.core.artifacts import PathLike
 from tracelet.core.flatten import Foreign, flatten
 from tracelet.core.plain import text
 from tracelet.core.redaction import Redactor
-from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
+from tracelet.errors import (
+    ArtifactNotFoundError,
+    ConfigurationNotFoundError,
+    InvalidValueError,
+    ValueTypeError,
+)
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.rundir import RunDir
-from tracelet.records import Config
+from tracelet.records import AnyRecord, Config
+from tracelet.settings_layers import nearest
 from tracelet.wire import clean_text, float_token
+
+_COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
 class Configurations:
@@ -46,11 +55,7 @@ class Configurations:
             ArtifactNotFoundError: the file does not exist.
             ValueTypeError: it is nothing that can be a configuration.
         """
-        if not isinstance(name, str):
-            raise ValueTypeError(f"the name of a configuration is a text, not {text(name):.80}")
-        name = clean_text(name).strip("/")
-        if not name:
-            raise InvalidValueError("the name of a configuration must not be empty")
+        name = _name(name)
         if isinstance(given, str | os.PathLike):
             return self._take_file(name, given, blobs, now)
         value = self._redactor.value(name, plain_value(name, given, self._foreign))
@@ -65,15 +70,15 @@ class Configurations:
         content = msgspec.json.format(msgspec.json.encode(_shown(value))) + b"\n"
         return Config(now, name, ".json", blobs.put_bytes(content), value)
 
-    def get(self, name: str, run_dir: RunDir | None) -> Any:
+    def get(self, name: Any, run_dir: RunDir | None) -> Any:
         """Return a configuration object: the value, or the path of a copy of the file.
 
         Raises:
-            KeyError: there is none of that name.
+            ConfigurationNotFoundError: there is none of that name.
         """
-        if name not in self._values and run_dir is not None:
+        if _name(name) not in self._values and run_dir is not None:
             self._read(run_dir)
-        return _copy(self._values[name])
+        return find(self._values, name)
 
     def _take_file(
         self, name: str, given: PathLike, blobs: BlobStore | None, now: float
@@ -88,8 +93,9 @@ class Configurations:
             return None
         content = path.read_bytes()
         digest = blobs.put_bytes(self._without_secrets(content))
-        self._values[name] = blobs.path(digest)
-        return Config(now, name, path.suffix, digest)
+        suffix = _suffix(path)
+        self._values[name] = blobs.named(digest, suffix)
+        return Config(now, name, suffix, digest)
 
     def _without_secrets(self, content: bytes) -> bytes:
         """Return a file's content byte for byte, unless it is a text with secrets in it."""
@@ -102,12 +108,49 @@ class Configurations:
     def _read(self, run_dir: RunDir) -> None:
         """Learn what other processes, or an earlier one, have kept of this run."""
         reader = run_dir.reader()
-        for record in reader.records():
-            if type(record) is Config:
-                path = run_dir.blobs.path(record.digest)
-                value = path if record.value is None else record.value
-                self._values.setdefault(record.name, value)
+        self._values = {**stored(reader.records(), run_dir.blobs), **self._values}
         reader.close()
+
+
+def stored(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[str, Any]:
+    """Return the configuration objects in records, the latest of each name."""
+    found: dict[str, Any] = {}
+    for record in records:
+        if type(record) is Config:
+            value = record.value
+            found[record.name] = (
+                blobs.named(record.digest, record.suffix) if value is None else value
+            )
+    return found
+
+
+def find(values: Mapping[str, Any], name: Any) -> Any:
+    """Return a copy of the configuration object of a name.
+
+    Raises:
+        ConfigurationNotFoundError: there is none of that name.
+        ValueTypeError, InvalidValueError: it is no name.
+    """
+    name = _name(name)
+    if name not in values:
+        near = nearest(name, values) if values else "; there is none"
+        raise ConfigurationNotFoundError(f"no configuration object {name!r}{near}")
+    return _copy(values[name])
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ValueTypeError(f"the name of a configuration is a text, not {text(name):.80}")
+    name = clean_text(name).strip("/")
+    if not name:
+        raise InvalidValueError("the name of a configuration must not be empty")
+    return name
+
+
+def _suffix(path: Path) -> str:
+    """Return what tells a loader how to read a file: ``.yaml``, ``.tar.gz``."""
+    last = path.suffix
+    return path.with_suffix("").suffix + last if last in _COMPRESSED else last
 
 
 def plain_value(name: str, value: Any, foreign: Foreign | None = None) -> Any:

@@ -171,7 +171,7 @@ class ContentCalls(ParameterCalls):
         """Return a configuration object of this run: the value, or the path of the file as it was.
 
         Raises:
-            KeyError: there is none of that name.
+            ConfigurationNotFoundError: there is none of that name.
         """
         run_dir = self._session.run_dir if self._session is not None else None
         return self._configurations.get(name, run_dir)

@@ -16,6 +16,7 @@ import msgspec
 
 from tracelet.backends.base import Property, TextLine
 from tracelet.core.active import running_in
+from tracelet.core.configurations import find, stored
 from tracelet.core.late import LateRecords
 from tracelet.core.parameter_calls import ParameterCalls, foreign_params
 from tracelet.core.parameters import Parameters
@@ -27,7 +28,6 @@ from tracelet.journal.rundir import RunDir
 from tracelet.records import (
     AnyRecord,
     Artifact,
-    Config,
     Metric,
     MetricPoint,
     Params,
@@ -176,14 +176,15 @@ class Run(ParameterCalls):
     @functools.cached_property
     def configurations(self) -> Mapping[str, Any]:
         """Configuration objects by name: the value, or the path of the file that was given."""
-        blobs = self._run_dir.blobs
-        return MappingProxyType(
-            {
-                record.name: blobs.path(record.digest) if record.value is None else record.value
-                for record in self._records
-                if type(record) is Config
-            }
-        )
+        return MappingProxyType(stored(self._records, self._run_dir.blobs))
+
+    def get_configuration(self, name: str = "General") -> Any:
+        """Return a configuration object: the value, or the path of the file that was given.
+
+        Raises:
+            ConfigurationNotFoundError: there is none of that name.
+        """
+        return find(self.configurations, name)
 
     @functools.cached_property
     def properties(self) -> Mapping[str, Property]:

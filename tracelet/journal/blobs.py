@@ -29,6 +29,20 @@ class BlobStore:
         """Return where the content with this digest is, or would be."""
         return self._directory / digest[:2] / digest
 
+    def named(self, digest: str, suffix: str) -> Path:
+        """Return a path of a content that is stored, one that ends in ``suffix`` if there can be.
+
+        Whoever loads a file chooses how by its suffix. It is made when it is asked for first.
+        """
+        path = self.path(digest)
+        named = path.with_name(digest + suffix)
+        try:
+            if not named.exists():
+                _link(path, named)
+        except OSError:  # a directory that cannot be written, or a suffix that no name can have
+            return path
+        return named
+
     def put_bytes(self, content: bytes) -> str:
         """Store ``content`` and return its digest."""
         digest = hashlib.sha256(content).hexdigest()
@@ -83,6 +97,15 @@ def digest_file(file: Path) -> tuple[str, int]:
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
         return digest, content.tell()
+
+
+def _link(path: Path, named: Path) -> None:
+    try:
+        os.link(path, named)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        shutil.copyfile(path, named)
 
 
 def _copy(content: BinaryIO, to: Path) -> None:
