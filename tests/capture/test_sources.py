@@ -66,12 +66,39 @@ assert with_arguments({"lr": True, "*": False}) == only("lr")
 assert with_arguments({"lr": True}) == only("lr")
 assert with_arguments({"*": False, "l*": True}) == only("lr")
 assert with_arguments({"n*": False, "name": True, "e*": True}) == ALL
+assert with_arguments({"Args/password": False}) == only("lr", "epochs", "name")
+assert with_arguments({"Args/l*": True}) == only("lr")
+assert with_arguments({"TF_DEFINE/lr": False, "Args/n*": False, "Args/name": True}) == ALL
 assert with_arguments(True) == with_arguments({}) == ALL
 assert with_arguments(False) == with_arguments({"*": False}) == {}
 variables = {"TRACELET_CAPTURE_ARGUMENTS": "password=false,*=true", "TRACELET_CAPTURE": "argparse"}
 assert captured(variables) == only("lr", "epochs", "name")
 """,
     )
+
+
+def test_a_name_like_that_of_an_argument_and_of_none_is_one_warning(tmp_path: Path) -> None:
+    said = run_script(
+        tmp_path,
+        PARSE
+        + """
+def with_arguments(**chosen): return captured(capture=["argparse"], capture_arguments=chosen)
+
+import warnings
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    with_arguments(Password=False, pasword=False, **{"args/lr": False, "LR*": False})
+    assert [str(one.message) for one in seen] == [
+        "capture_arguments: 'Password' is no argument; did you mean 'password'?; "
+        "'pasword' is no argument; did you mean 'password'?; "
+        "'args/lr' is no argument; did you mean 'Args/lr'?; "
+        "'LR*' is no argument; did you mean 'lr'?"
+    ]
+    with_arguments(password=False, other=False, **{"Args/*": True, "*": True, "TF_DEFINE/x": True})
+    assert len(seen) == 1
+""",
+    )
+    assert "Traceback" not in said
 
 
 def test_a_source_that_there_is_not_is_named_before_anything_is_written(tmp_path: Path) -> None:

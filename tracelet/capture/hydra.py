@@ -91,7 +91,7 @@ class HydraCapture(CaptureSource):
                 found = _found(composed.resolved, key, given)
                 values[key] = given if isinstance(found, Mapping) and given != found else found
         chosen = self._recorder.settings.capture_arguments
-        return {OVERRIDES: list(wanted(texts, chosen).values()), **values}
+        return {OVERRIDES: list(wanted(texts, chosen, SECTION).values()), **values}
 
 
 def observe() -> None:

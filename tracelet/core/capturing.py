@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tracelet.capture import registry
 from tracelet.capture.base import CaptureSource, failed, forgive
+from tracelet.capture.names import mistaken
 from tracelet.core.recorder import RunRecorder
+from tracelet.errors import warn
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment
@@ -40,6 +42,7 @@ class Capture:
         self._lock = threading.RLock()
         self._begun = self._stopped = False
         self._complaints: list[tuple[str, Exception]] = []
+        self._seen: dict[str, set[str]] = {}
 
     def __enter__(self) -> Mapping[str, Any]:
         """Start the sources, and give the facts they know; within the block the run begins.
@@ -93,12 +96,19 @@ class Capture:
                 except Exception as error:  # noqa: BLE001 - a source's mistake is not the program's
                     self._complaints.append((name, error))
                 recorder.close()
+                for section, names in recorder.seen.items():
+                    self._seen.setdefault(section, set()).update(names)
 
     def complain(self) -> None:
-        """Warn of the sources that have failed when they were stopped."""
+        """Warn of sources that have failed when they were stopped, and of names nobody has."""
         complaints, self._complaints = self._complaints, []
         for name, error in complaints:
             failed(name, error)
+        seen, self._seen = self._seen, {}
+        chosen = self._exp.settings.capture_arguments
+        said = mistaken(chosen, seen) if isinstance(chosen, Mapping) else []
+        if said:
+            warn(f"capture_arguments: {'; '.join(said)}")
 
     def _start(self, name: str) -> None:
         if name in self._started or os.getpid() != self._pid or not registry.is_needed(name):

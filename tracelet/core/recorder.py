@@ -38,6 +38,7 @@ class RunRecorder:
 
     Attributes:
         secrets: what the source has reported, before the run had begun, of arguments that are.
+        seen: section to the names of all arguments there, where not all may be wanted.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class RunRecorder:
         self.settings: Settings = exp.settings
         self.dir = directory
         self.secrets: set[str] = set()
+        self.seen: dict[str, set[str]] = {}
 
     def open(self) -> None:
         """Record what was reported before the run had begun; from now on it is done at once."""
@@ -81,7 +83,9 @@ class RunRecorder:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
         if self._arguments and self._waiting is not None:
             self.secrets |= self._exp._redactor.whole(values, hidden)  # noqa: SLF001 - as below
-        left = wanted(values, self._chosen)
+        if not isinstance(self._chosen, bool):
+            self.seen.setdefault(section, set()).update(values)
+        left = wanted(values, self._chosen, section)
         for name in hidden:
             if name in left:
                 left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own
