@@ -284,3 +284,33 @@ def test_an_argument_that_cannot_be_recorded_costs_no_other(order: str, tmp_path
     assert "'Args/deep' is left out" in said
     assert said.count("Warning") == 1
     assert "Recursion" not in said
+
+
+PARSED_LATER = """
+import argparse, tracelet
+exp = tracelet.start_logging(capture={capture})
+parser = argparse.ArgumentParser()
+parser.add_argument("-p", dest="password")
+parser.add_argument("-k", dest="api_key")
+parser.add_argument("-c", dest="config")
+parser.add_argument("-n", type=float)
+parser.add_argument("-x", action="store_true")
+parser.add_argument("-v", action="store_true")
+parser.add_argument("name")
+parser.parse_args()
+"""
+
+
+@pytest.mark.parametrize("capture", ["True", "['argparse']", "False"])
+def test_what_only_a_later_parser_can_tell_is_not_in_the_command_line(
+    capture: str, tmp_path: Path
+) -> None:
+    script = PARSED_LATER.format(capture=capture)
+    given = ["-p", "hunter2", "-khunter3", "-c", "train.py", "-n", "1e-3", "-xv", "net"]
+    run_script(tmp_path, script, *given)
+
+    run = tracelet.load_run()
+    hidden = ["-p", "[redacted]", "-k[redacted]", "-c", "train.py", "-n", "1e-3", "-xv"]
+    assert run.facts["argv"][1:-1] == hidden
+    for file in run.dir.rglob("*"):
+        assert not file.is_file() or b"hunter" not in file.read_bytes(), file

@@ -6,6 +6,7 @@ What must never happen here: an error that the program sees, or a child process 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tracelet.capture import registry
 from tracelet.capture.base import CaptureSource, failed, forgive
 from tracelet.capture.names import mistaken
+from tracelet.core.command_line import untold
 from tracelet.core.recorder import RunRecorder
 from tracelet.errors import warn
 
@@ -71,8 +73,11 @@ class Capture:
 
     @property
     def secrets(self) -> set[str]:
-        """The arguments that were found to be secrets: the command line must not show them."""
-        return set().union(*(recorder.secrets for _, recorder in self._started.values()))
+        """The arguments that are secrets, or can be: the command line must not show them."""
+        recorders = [recorder for _, recorder in self._started.values()]
+        if not any(recorder.told for recorder in recorders):  # a parser may run later, or never
+            return untold([str(argument) for argument in sys.argv])
+        return set().union(*(recorder.secrets for recorder in recorders))
 
     def needed(self, name: str) -> None:
         """Start a source for which there is something to capture now."""

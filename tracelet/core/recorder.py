@@ -38,6 +38,7 @@ class RunRecorder:
 
     Attributes:
         secrets: what the source has reported, before the run had begun, of arguments that are.
+        told: whether it has reported arguments before the run had begun.
         seen: section to the names of all arguments there, where not all may be wanted.
     """
 
@@ -59,6 +60,7 @@ class RunRecorder:
         self.settings: Settings = exp.settings
         self.dir = directory
         self.secrets: set[str] = set()
+        self.told = False
         self.seen: dict[str, set[str]] = {}
 
     def open(self) -> None:
@@ -82,6 +84,7 @@ class RunRecorder:
     ) -> None:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
         if self._arguments and self._waiting is not None:
+            self.told = True
             self.secrets |= self._exp._redactor.whole(values, hidden)  # noqa: SLF001 - as below
         if not isinstance(self._chosen, bool):
             self.seen.setdefault(section, set()).update(values)
