@@ -6,9 +6,10 @@ what was written beyond it is cut off before the rest is delivered again.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from tracelet.backends.base import (
     Support,
     TextLine,
 )
-from tracelet.errors import CheckpointLostError
+from tracelet.errors import CheckpointLostError, TransientError
 from tracelet.hookspecs import hookimpl
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet.wire import float_token
@@ -32,6 +33,15 @@ _encoder = msgspec.json.Encoder()
 _APPENDED = ("metrics.jsonl", "log.txt")
 _NO_SUCH_NUMBER = "JSON has no NaN and no infinities"
 _REPLACED = ("parameters.json", "properties.json")
+
+
+@contextlib.contextmanager
+def _trouble_of_the_disk() -> Iterator[None]:
+    """Tell an error of the file system from the fault of a record: a later try may cure it."""
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(str(error)) from error
 
 
 class LocalBackend(Backend):
@@ -59,6 +69,7 @@ class LocalBackend(Backend):
         self._changed_tables: set[str] = set()
         self._configs: dict[str, str] = {}  # the file of each by its name
 
+    @_trouble_of_the_disk()
     def open(self, run: RunInfo) -> RunLink:
         self._dir = Path(run.dir)
         kept: dict[str, Any] = run.checkpoint or {}
@@ -133,6 +144,7 @@ class LocalBackend(Backend):
     def close(self, status: Status) -> None:
         self.flush()
 
+    @_trouble_of_the_disk()
     def _append(self, name: str, lines: bytes) -> None:
         # Opened for each batch: a reader's pass must leave no file open behind it.
         with (self._dir / name).open("ab", buffering=0) as file:
@@ -163,6 +175,8 @@ class LocalBackend(Backend):
 
     def _place(self, content: Path, path: Path) -> None:
         """Link a blob, which never changes, under a name; refer to a file that was not copied."""
+        if not self._dir.is_dir():  # nor made anew: it was moved, or deleted
+            raise TransientError(f"{self._dir} is gone")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)

@@ -82,7 +82,7 @@ class Lifecycle:
     """Follows the life of a run; :meth:`update` reads what is new.
 
     Attributes:
-        launch: the latest start, or None before the first.
+        launch: the latest start, or None before the first; it has the directory of now.
         starts: how often the run was started.
         status: ``running`` or the ending.
         pending_exit: an ending was announced, but only the exit code can tell which.
@@ -134,6 +134,8 @@ class Lifecycle:
         for record in heapq.merge(*self._records.values(), key=lambda record: record.time):
             if type(record) is Started:
                 self.launch = msgspec.convert(record.info, Launch)
+                # Where it is, and not where it was: it may have been moved since, or copied.
+                self.launch.run.dir = str(self._run_dir.path.absolute())
                 started.update((entry["name"], entry) for entry in self.launch.backends)
                 self.starts += 1
                 self.status, self.ended, self.reason = "running", None, None
