@@ -307,6 +307,25 @@ def test_a_wrong_value_is_an_error_that_names_key_and_place(
         settle(place, **{key: value})
 
 
+def test_sources_can_be_given_as_a_text_as_in_the_variable(place: Path) -> None:
+    assert settle(place, capture="git").capture == ("git",)
+    assert settle(place, capture="argparse, click").capture == ("argparse", "click")
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [({"lr": 1}, "'lr': 1"), ({" ": True}, "' ': True"), ({3: True}, "3: True")],
+)
+def test_a_wrong_entry_about_an_argument_is_named(place: Path, entry: Any, told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settle(place, capture_arguments={"fine": True, **entry})
+
+    assert str(caught.value) == (
+        "setting 'capture_arguments' (argument) must be true, false, or a mapping of names to "
+        f"true or false, not one with {told}"
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [

@@ -102,6 +102,10 @@ def _flag_or_texts(value: Any) -> bool | tuple[str, ...]:
     return value if isinstance(value, bool) else _texts(value)
 
 
+def _flag_or_names(value: Any) -> bool | tuple[str, ...]:
+    return tuple(_split(value)) if isinstance(value, str) else _flag_or_texts(value)
+
+
 def _parse_flag_or_texts(text: str) -> bool | list[str]:
     return _parse_flag(text) if text.lower() in {"1", "0", *_WORDS} else _split(text)
 
@@ -167,7 +171,7 @@ KINDS: dict[str, Kind] = {
     "strict": FLAG,
     "ranks": _choice("first", "all"),
     "redact": Kind("true, false, or a list of globs", _flag_or_texts, _parse_flag_or_texts),
-    "capture": Kind("true, false, or a list of names", _flag_or_texts, _parse_flag_or_texts),
+    "capture": Kind("true, false, or names of sources", _flag_or_names, _parse_flag_or_texts),
     "capture_arguments": Kind(
         "true, false, or a mapping of names to true or false", _flag_or_flags, _parse_flag_or_flags
     ),
@@ -217,8 +221,15 @@ def _checked(key: str, value: Any, place: str) -> Any:
 
 
 def _wrong(key: str, value: Any, place: str) -> SettingsError:
-    # A mapping is not shown: an option of a backend can be a secret.
-    shown = f"a {type(value).__name__}" if isinstance(value, Mapping) else f"{value!r:.80}"
+    shown = f"{value!r:.80}"
+    if isinstance(value, Mapping):  # is not shown: an option of a backend can be a secret
+        shown = f"a {type(value).__name__}"
+        if key == "capture_arguments":
+            shown = next(
+                f"one with {name!r:.80}: {item!r:.80}"
+                for name, item in value.items()
+                if not (isinstance(name, str) and name.strip() and isinstance(item, bool))
+            )
     return SettingsError(f"setting {key!r} ({place}) must be {KINDS[key].expects}, not {shown}")
 
 
