@@ -134,9 +134,10 @@ def resolve(
 
     Raises:
         SettingsError: if a key is unknown, a value of the wrong type, a file unreadable, or it is
-            not clear which backend ``tracking_uri`` is the address of.
+            not clear which backend ``tracking_uri`` is the address of. If the working directory
+            was deleted, and a path is relative to it.
     """
-    base = Path.cwd() / (cwd or "")
+    base = _working_directory() / (cwd or "")
     layers = [
         from_nearest_file(base),
         from_environment(os.environ if environ is None else environ, base),
@@ -153,6 +154,14 @@ def resolve(
         ranks.update(dict.fromkeys(layer, rank))
     _place_tracking_uri(chosen, ranks)
     return _settle(chosen)
+
+
+def _working_directory() -> Path:
+    """Return the working directory; an empty path if it was deleted: all the rest is known."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
 
 
 def _from_config(config: Any, base: Path) -> Layer:
@@ -207,6 +216,11 @@ def _settle(chosen: Layer) -> Settings:
     backends: dict[str, dict[str, Any]] = {}
     tags: dict[str, str] = {}
     for key, given in chosen.items():
+        if key in (("dir",), ("journal_dir",)) and not given.value.is_absolute():
+            raise SettingsError(
+                f"setting {key[0]!r} ({given.origin}) is {str(given.value)!r}, and the working "
+                "directory was deleted: give an absolute path"
+            )
         origins[".".join(key)] = given.origin
         if key[0] == "backends":
             backends.setdefault(key[1], {})[key[2]] = given.value

@@ -6,7 +6,6 @@ What must never happen here: an error that the program sees, or a child process 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from tracelet.capture import registry
 from tracelet.capture.base import CaptureSource, failed, forgive
 from tracelet.capture.names import mistaken
 from tracelet.core.command_line import untold
+from tracelet.core.names import command_line
 from tracelet.core.recorder import RunRecorder
 from tracelet.errors import warn
 
@@ -76,7 +76,7 @@ class Capture:
         """The arguments that are secrets, or can be: the command line must not show them."""
         recorders = [recorder for _, recorder in self._started.values()]
         if not any(recorder.told for recorder in recorders):  # a parser may run later, or never
-            return untold([str(argument) for argument in sys.argv])
+            return untold(command_line())
         return set().union(*(recorder.secrets for recorder in recorders))
 
     def needed(self, name: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from tracelet.core.names import command_line
 from tracelet.core.redaction import Redactor
 
 _RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
@@ -46,7 +47,7 @@ def run_facts(redactor: Redactor, secrets: Collection[str] = ()) -> dict[str, An
     facts: dict[str, Any] = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "argv": redactor.argv([str(argument) for argument in sys.argv], secrets),
+        "argv": redactor.argv(command_line(), secrets),
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": sys.platform,

@@ -236,7 +236,7 @@ class Run(ParameterCalls):
 
     @functools.cached_property
     def _settings(self) -> Settings:
-        return resolve()
+        return resolve(dir=self.dir.parent.parent)
 
     @functools.cached_property
     def _redactor(self) -> Redactor:  # type: ignore[override] # made when it is asked for

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tracelet.core import lifetime
 from tracelet.core.experiment import Experiment
+from tracelet.core.names import command_line
 from tracelet.core.redaction import Redactor
 from tracelet.errors import SettingsError, ValueTypeError
 from tracelet.journal.process import this_process
@@ -172,7 +172,7 @@ class Plan:
             command=None if script is None else [script.path, *script.arguments],
             directory=None if script is None else script.directory,
             backends=list(backends) if all(isinstance(one, str) for one in backends) else None,
-            argv=redactor.argv(list(map(str, sys.argv))),
+            argv=redactor.argv(command_line()),
             process=dict(this_process()),
             workers=workers,
         )
