@@ -314,3 +314,29 @@ def test_what_only_a_later_parser_can_tell_is_not_in_the_command_line(
     assert run.facts["argv"][1:-1] == hidden
     for file in run.dir.rglob("*"):
         assert not file.is_file() or b"hunter" not in file.read_bytes(), file
+
+
+OVERRIDDEN = """
+import argparse, tracelet
+class Parser(argparse.ArgumentParser):
+    def parse_args(self, *args, **kwargs):
+        args = super().parse_args(*args, **kwargs)
+        args.lr = args.lr * 2
+        args.device = "cpu"
+        return args
+{before}
+parser = Parser()
+parser.add_argument("--lr", type=float, default=0.1)
+args = parser.parse_args()
+{after}
+exp.stop()
+"""
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_what_a_parser_adds_after_its_base_has_parsed_is_recorded(
+    order: str, tmp_path: Path
+) -> None:
+    start = "exp = tracelet.start_logging(capture=['argparse'])"
+    run_script(tmp_path, OVERRIDDEN.format(**{"before": "", "after": "", order: start}))
+    assert tracelet.load_run().params.flat() == {"Args/lr": 0.2, "Args/device": "cpu"}

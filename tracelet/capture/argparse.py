@@ -117,7 +117,12 @@ def _take(
         qualifier = parser.prog
         if rank == LIBRARY and qualifier == Path(sys.argv[0]).name:
             qualifier = str(frame.f_globals.get("__name__")).partition(".")[0]
-        parsed = Parsed(rank, qualifier, values, lambda names: _help_texts(parser, path, names))
+        again = None
+        if caller.f_code.co_name in _METHODS and _first_argument(caller) is parser:
+            # A parser's own parse_args has called its base's, and can add to the Namespace yet.
+            again = lambda: taken(_values(parser, namespace))  # noqa: E731
+        describe = lambda names: _help_texts(parser, path, names)  # noqa: E731
+        parsed = Parsed(rank, qualifier, values, describe, again=again)
         dests = tuple(action.dest for action in parser._actions)  # noqa: SLF001 - there since 2.7
         ArgparseCapture.parsed.add(dests, parsed)
     except Exception as error:  # noqa: BLE001 - namespaces can be of any type
@@ -127,12 +132,15 @@ def _take(
 def _caller(frame: FrameType, parser: argparse.ArgumentParser) -> tuple[FrameType, int]:
     """Return the frame that wanted the result, not a method of the parser's own; and its rank."""
     while (rank := rank_of_frame(frame)) >= LIBRARY and frame.f_back is not None:
-        code = frame.f_code
-        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-        if first is not parser:
+        if _first_argument(frame) is not parser:
             break
         frame = frame.f_back
     return frame, rank
+
+
+def _first_argument(frame: FrameType) -> Any:
+    code = frame.f_code
+    return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
 
 
 def _values(parser: argparse.ArgumentParser, namespace: Any) -> Mapping[str, Any]:

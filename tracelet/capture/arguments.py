@@ -31,6 +31,7 @@ class Parsed(NamedTuple):
         values: name to value, as the program sees it.
         describe: gives the texts that explain these names, and maybe others.
         hidden: names whose values nobody may see.
+        again: gives the values once more, where the parser had not finished; None: it had.
     """
 
     rank: int
@@ -38,6 +39,7 @@ class Parsed(NamedTuple):
     values: Mapping[str, Any]
     describe: Callable[[Collection[str]], Mapping[str, str]]
     hidden: frozenset[str] = frozenset()
+    again: Callable[[], Mapping[str, Any]] | None = None
 
 
 class Arguments:
@@ -70,7 +72,15 @@ class Arguments:
         """Report to a run, now and whenever something is parsed."""
         self._forget_other_tests()
         self._captures.append(capture)
+        self.read_again()
         capture.report()
+
+    def read_again(self) -> None:
+        """Take the values that parsers have now, which had not finished."""
+        for group in self._groups.values():
+            for key, one in list(group.items()):
+                if one.again is not None:
+                    group[key] = one._replace(values={**one.values, **one.again()})
 
     def detach(self, capture: ArgumentsCapture) -> None:
         """Report to a run no more."""
@@ -114,6 +124,8 @@ class ArgumentsCapture(CaptureSource):
 
     def stop(self) -> None:
         self.parsed.detach(self)
+        self.parsed.read_again()
+        self.report()
 
     def report(self) -> None:
         """Report what has changed."""
