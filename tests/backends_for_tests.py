@@ -156,6 +156,49 @@ class Poisoned(Recorder):
         super().log_params(params)
 
 
+class UnspeakableError(Exception):
+    """Cannot be shown."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Speechless(Recorder):
+    """Refuses what is called ``poison`` with an exception that is hard to write down."""
+
+    name = "speechless"
+
+    def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        if any(point.name == "poison" for point in batch):
+            if self.options["how"] == "surrogate":
+                raise ValueError("cannot write " + os.fsdecode(b"/data/\xff.csv"))
+            raise {"unspeakable": UnspeakableError, "interrupt": KeyboardInterrupt}[
+                self.options["how"]
+            ]
+        super().log_metrics(batch)
+
+
+class OpensWrongly(Recorder):
+    """Does not return what ``open`` must."""
+
+    name = "openswrongly"
+
+    def open(self, run: RunInfo) -> RunLink:
+        super().open(run)
+        answers: dict[str, Any] = {"text": "run-7", "number": RunLink(7)}  # type: ignore[arg-type]
+        answer: RunLink = answers[self.options["how"]]
+        return answer
+
+
+class FlushesWrongly(Recorder):
+    """Returns from ``flush`` what cannot be kept."""
+
+    name = "flusheswrongly"
+
+    def flush(self) -> Any:
+        return object()
+
+
 class Exiting(Recorder):
     """Calls ``sys.exit``, as SDKs do, on its first two calls."""
 

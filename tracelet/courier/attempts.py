@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tracelet.courier.answers import WrongAnswerError
 from tracelet.courier.cursor import Health
 from tracelet.courier.retry import DEGRADED_AFTER, backoff
 from tracelet.errors import CheckpointLostError, TransientError
+from tracelet.wire import clean_text
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +40,12 @@ def may_pass(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's type and message, without line breaks, at most 500 characters."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+    """Return an error's type and the first 500 characters of its message, on one line of UTF-8."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception as reason:  # noqa: BLE001 - how it is written is foreign code
+        message = f"(what it says cannot be shown: {type(reason).__name__})"
+    return clean_text(f"{type(error).__name__}: {message}"[:500])
 
 
 class Attempts:
@@ -85,6 +92,12 @@ class Attempts:
         self._watch(self._bound + extra)
         try:
             result = call()
+        except Failure:
+            raise
+        except BaseException as error:
+            if threading.current_thread() is threading.main_thread():  # it may be Ctrl-C
+                raise
+            raise RuntimeError(one_line(error)) from error
         finally:
             self._watch(None)
         if self._failures:
@@ -107,7 +120,7 @@ class Attempts:
         while True:
             try:
                 return self.once(call)
-            except CheckpointLostError:
+            except (CheckpointLostError, WrongAnswerError):
                 raise
             except Failure as error:
                 if blame and not may_pass(error):

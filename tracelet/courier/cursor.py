@@ -11,6 +11,7 @@ import msgspec
 from tracelet.journal.files import replace_file
 from tracelet.journal.reader import Position
 from tracelet.records import RunLink, Status
+from tracelet.wire import clean_text
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,8 @@ class CursorFile:
     def note(self, health: Health, error: str) -> None:
         """Write what a delivery cannot write itself, as it is not at work."""
         cursor = self.load()
-        cursor.health, cursor.last_error, cursor.failures = health, error, cursor.failures + 1
+        cursor.health, cursor.last_error = health, clean_text(error)
+        cursor.failures += 1
         try:
             self.save(cursor)
         except OSError as reason:  # the disk is full

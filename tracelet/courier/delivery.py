@@ -27,6 +27,7 @@ import msgspec
 
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
+from tracelet.courier.answers import WrongAnswerError, checked_checkpoint, checked_link
 from tracelet.courier.attempts import (
     LINGER_SECONDS,
     Attempts,
@@ -157,6 +158,10 @@ class Delivery:
                 self._catch_up()
             except CheckpointLostError as error:
                 self._lost(error)
+            except WrongAnswerError as error:
+                log.error("%s", error)  # noqa: TRY400 - it says all there is to say
+                self._note_health("gave up", one_line(error), 1)
+                raise Interrupted from error
             else:
                 self._losses = 0
                 return
@@ -212,11 +217,12 @@ class Delivery:
         cursor = self._cursor
         run = msgspec.structs.replace(self._run, link=cursor.link, checkpoint=cursor.checkpoint)
         try:
-            cursor.link = backend.open(run)
+            cursor.link = checked_link(self._found.name, backend.open(run))
         except CheckpointLostError as error:
             log.warning("%s: %s; the run is delivered anew", self._found.name, error)
             self._start_over()
-            self._cursor.link = backend.open(msgspec.structs.replace(run, checkpoint=None))
+            link = backend.open(msgspec.structs.replace(run, checkpoint=None))
+            self._cursor.link = checked_link(self._found.name, link)
         self._cursor.closed = None
         return backend
 
@@ -295,6 +301,7 @@ class Delivery:
     def _advance(self, checkpoint: Any) -> None:
         cursor, backend = self._cursor, self._backend
         assert backend is not None
+        checkpoint = checked_checkpoint(self._found.name, checkpoint)
         if self._refused:
             self._rejected_file.parent.mkdir(exist_ok=True)
             with self._rejected_file.open("ab") as file:

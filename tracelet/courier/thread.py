@@ -9,7 +9,8 @@ from typing import Any
 
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
-from tracelet.courier.attempts import LINGER_SECONDS
+from tracelet.courier.attempts import LINGER_SECONDS, one_line
+from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.journal.rundir import RunDir
 from tracelet.records import RunInfo
@@ -35,6 +36,7 @@ class DeliveryThread:
         self.name = found.name
         self._news = threading.Event()
         self._stop = False
+        self._cursor = CursorFile(run_dir.cursors, found.name)
         self.delivery = Delivery(run_dir, found, run, options, wait=self._wait, linger=linger)
         self._thread = threading.Thread(
             target=self._run, name=f"tracelet-{found.name}", daemon=True
@@ -67,8 +69,9 @@ class DeliveryThread:
     def _run(self) -> None:
         try:
             self.delivery.run()
-        except Exception:
+        except BaseException as error:  # it must not end unseen
             log.exception("the delivery to %s has failed", self.name)
+            self._cursor.note("gave up", one_line(error))
 
 
 class ThreadCourier:

@@ -11,7 +11,7 @@ import time
 
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.messages import BUSY, DONE, WAKE, Orders, launch, tell
-from tracelet.courier.retry import backoff
+from tracelet.courier.retry import DEGRADED_AFTER, backoff
 from tracelet.journal.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,9 @@ class WorkerProcess:
         code = self._process.poll()
         if code is not None:
             self._ended(code, now)
+            if code != DONE and self._ends >= DEGRADED_AFTER:
+                error = f"its worker keeps ending, now with code {code}; see courier.log"
+                self._cursor.note("degraded", error)
         elif self._deadline is not None and now > self._deadline:
             self._process.kill()
             code = self._process.wait()
