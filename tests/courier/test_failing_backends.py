@@ -21,6 +21,7 @@ import tracelet
 from tracelet.backends.base import Backend
 from tracelet.courier import retry
 from tracelet.courier.cursor import CursorFile
+from tracelet.courier.delivery import Delivery
 from tracelet.errors import DeliveryError
 from tracelet.records import decode_lines
 
@@ -384,6 +385,109 @@ def test_a_file_that_was_not_copied_and_is_gone_is_rejected(tmp_path: Path, cour
     assert str(file) in reason
 
 
+@pytest.mark.parametrize(
+    ("courier", "how", "reason"),
+    [
+        ("process", "surrogate", r"ValueError: cannot write /data/\udcff.csv"),
+        ("thread", "surrogate", r"ValueError: cannot write /data/\udcff.csv"),
+        (
+            "process",
+            "unspeakable",
+            "UnspeakableError: (what it says cannot be shown: ZeroDivisionError)",
+        ),
+        (
+            "thread",
+            "unspeakable",
+            "UnspeakableError: (what it says cannot be shown: ZeroDivisionError)",
+        ),
+        ("thread", "interrupt", "RuntimeError: KeyboardInterrupt:"),
+    ],
+)
+def test_a_failure_that_is_hard_to_write_down_costs_one_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, courier: str, how: str, reason: str
+) -> None:
+    caplog.set_level(logging.ERROR, "tracelet")  # the report of a test cannot hold it, either
+    exp = start(tmp_path, bad.Speechless, courier=courier, how=how)
+    log_points(exp, 0, 37)
+    exp.log_metric("poison", 1.5, 7)
+    points = log_points(exp, 37)
+    report = exp.stop()
+    assert_others_are_complete(tmp_path, exp, points)
+    assert stored_points(tmp_path, "speechless") == points
+    assert numbers(report, "speechless") == (POINTS + 1, POINTS, 1, 0)
+    ((record, why),) = rejected(exp, "speechless")
+    assert record.name == "poison"
+    assert why == report["speechless"].last_error == reason
+
+
+# --------------------------------------------------------------------- answers that cannot be kept
+
+
+@both_couriers
+@pytest.mark.parametrize(
+    ("how", "given"), [("text", "not str"), ("number", "not RunLink(int, NoneType)")]
+)
+def test_an_open_that_does_not_return_a_link_is_given_up_and_says_so(
+    tmp_path: Path, courier: str, how: str, given: str
+) -> None:
+    exp = start(tmp_path, bad.OpensWrongly, courier=courier, how=how)
+    points = log_points(exp, 0, 10)
+    report = exp.stop()
+    assert_others_are_complete(tmp_path, exp, points)
+    assert numbers(report, "openswrongly") == (10, 0, 0, 10)
+    assert report["openswrongly"].health == "gave up"
+    error = str(report["openswrongly"].last_error)
+    assert "open() of the backend 'openswrongly' must return a tracelet.RunLink" in error
+    assert "or None" in error
+    assert given in error
+    assert stored(tmp_path, "openswrongly", "open") == [False], "it was opened once"
+
+
+@both_couriers
+def test_a_checkpoint_that_cannot_be_kept_is_given_up_and_says_so(
+    tmp_path: Path, courier: str
+) -> None:
+    exp = start(tmp_path, bad.FlushesWrongly, courier=courier)
+    points = log_points(exp, 0, 10)
+    report = exp.stop()
+    assert_others_are_complete(tmp_path, exp, points)
+    assert numbers(report, "flusheswrongly") == (10, 0, 0, 10)
+    assert report["flusheswrongly"].health == "gave up"
+    assert "flush() of the backend 'flusheswrongly' must return None or a checkpoint" in str(
+        report["flusheswrongly"].last_error
+    )
+
+
+def test_a_delivery_thread_that_dies_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: Delivery, checkpoint: Any) -> None:
+        if isinstance(self.backend, bad.Recorder) and self.backend.name == "recorder":
+            raise GeneratorExit("out of the blue")
+        advance(self, checkpoint)
+
+    advance = Delivery._advance
+    monkeypatch.setattr(Delivery, "_advance", die)
+    exp = start(tmp_path, bad.Recorder, courier="thread")
+    points = log_points(exp, 0, 10)
+    report = exp.stop()
+    assert_others_are_complete(tmp_path, exp, points)
+    assert numbers(report, "recorder") == (10, 0, 0, 10)
+    assert report["recorder"].health == "gave up"
+    assert report["recorder"].last_error == "GeneratorExit: out of the blue"
+
+
+def test_a_worker_that_keeps_ending_is_seen(tmp_path: Path) -> None:
+    exp = start(tmp_path, bad.Crashes, how=9, crashes=1_000_000)
+    points = log_points(exp)
+    eventually(lambda: health(exp, "crashes") == "degraded")
+    assert exp.flush(60), "it is not healthy, so nobody waits for it"
+    assert_others_are_complete(tmp_path, exp, points)
+    report = exp.stop(timeout=0)
+    assert numbers(report, "crashes") == (POINTS, 0, 0, POINTS)
+    assert "keeps ending, now with code 9" in str(report["crashes"].last_error)
+
+
 # --------------------------------------------------------------------------- degraded and the rest
 
 
@@ -460,6 +564,17 @@ def test_strict_makes_stop_raise(tmp_path: Path, courier: str) -> None:
     assert exp.status == "finished"
     assert exp.report is not None
     assert exp.report["poisoned"].rejected == 1
+
+
+@both_couriers
+def test_strict_makes_stop_raise_when_the_ending_is_not_in_the_tracker(
+    tmp_path: Path, courier: str
+) -> None:
+    exp = start(tmp_path, bad.CannotClose, courier=courier, strict=True)
+    log_points(exp, 0, 10)
+    with pytest.raises(DeliveryError, match="RuntimeError: the run is locked"):
+        exp.stop()
+    assert exp.status == "finished"
 
 
 def test_strict_is_content_when_everything_was_delivered(tmp_path: Path) -> None:
