@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tracelet.core.active import active
+from tracelet.core.active import active, replaced
 from tracelet.core.experiment import Experiment
-from tracelet.errors import NotRunningError
+from tracelet.errors import NotRunningError, ValueTypeError
 from tracelet.records import Status
 from tracelet.settings import ExperimentConfig
 
@@ -28,10 +28,15 @@ def start_logging(
     run_id: str | None = None,
     **settings: Any,
 ) -> Experiment:
-    """Start a run and make it the active one; a run that is active in this context is stopped.
+    """Start a run and make it the active one.
 
-    In a child process of a run, it joins the parent's run. In a process of a rank above 0 it gives
-    an experiment that checks its arguments and writes nothing.
+    A run that this thread, or this task of asyncio, has started before is stopped, as soon as
+    nothing can be refused any more; so is one whose thread or task has ended. A run that another
+    one has started goes on, and stays the active one there.
+
+    In a child process of a run, it joins the parent's run, unless it is given a ``run_id`` of its
+    own. In a process of a rank above 0 it gives an experiment that checks its arguments and writes
+    nothing.
 
     Args:
         exp_name: the run's name.
@@ -52,7 +57,12 @@ def start_logging(
         SettingsError: a setting is unknown or has the wrong type.
         UnknownBackendError: a backend is unknown or not installed; the message says what to do.
         RunNotFoundError: there is no run to resume.
+        RunBusyError: the run to resume is still running.
+        InvalidValueError: there is a run with this ``run_id``.
+        JournalError: the run's directory cannot be made.
     """
+    if "name" in settings:
+        raise ValueTypeError("start_logging() takes the name of the run as exp_name=, not as name=")
     if project is not None:
         settings["project"] = project
     experiment = Experiment(
@@ -65,13 +75,10 @@ def start_logging(
         run_id=run_id,
         **settings,
     )
-    current = active()
-    if current is not None:
-        from tracelet.core import lifetime
+    from tracelet.core import lifetime  # the courier's side; import tracelet stays cheap
 
-        lifetime.check(experiment)
-        current.stop()
-    return experiment.start()
+    lifetime.start(experiment, instead_of=replaced())
+    return experiment
 
 
 def stop_logging(
@@ -89,7 +96,11 @@ def stop_logging(
 
 
 def get_active_experiment() -> Experiment | None:
-    """Return the active experiment of this context or process, the parent's run, or None."""
+    """Return the active experiment of this context or process, the parent's run, or None.
+
+    A thread or task has what it has started itself, or was begun with; every other one has the
+    run of the process, which is the latest of the thread or task that was the first to start one.
+    """
     if (current := active()) is not None:
         return current
     from tracelet.core.lifetime import inherited_experiment

@@ -22,6 +22,7 @@ from user_scripts import (
 from waiting import eventually
 
 import tracelet
+from tracelet.errors import NotRunningError
 from tracelet.records import Metric, Params, Text
 
 FAMILY = """
@@ -241,6 +242,47 @@ def test_a_child_finds_the_run_by_the_environment(tmp_path: Path) -> None:
     assert len(local_lines(run.dir)) == 2
 
 
+def test_a_child_that_wants_another_run_is_told_that_it_joins_and_how_it_begins_its_own(
+    tmp_path: Path,
+) -> None:
+    exp = tracelet.start_logging("parent", "family", run_id="r", dir=tmp_path / "runs")
+    said = run_script(
+        tmp_path,
+        """
+        import warnings, tracelet
+
+        def start(**given):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                exp = tracelet.start_logging(**given)
+            print(exp.run_id, *(one.message for one in caught))
+            assert all(one.filename == __file__ for one in caught)
+            exp.stop()
+
+        start()
+        start(exp_name="parent", project="family", backend="local", dir="runs")
+        start(exp_name="other", params={"lr": 0.1})
+        start(config={"project": "other"}, backend=["local", "null"], dir="elsewhere")
+        try:
+            tracelet.start_logging(backend="no-such-tracker")
+        except LookupError as error:
+            print(type(error).__name__)
+        start(exp_name="other", run_id="own")
+        """,
+    )
+    lines = [line for line in said.splitlines() if not line.startswith("tracelet:")]
+    joins = "r this process adds to the run r of its parent process, so {} is not used; run_id=... "
+    assert lines == [
+        "r",
+        "r",
+        joins.format("exp_name=") + "begins a run of its own",
+        joins.format("project= and dir= and backend=") + "begins a run of its own",
+        "UnknownBackendError",
+        "own",
+    ]
+    assert exp.stop().complete
+
+
 @pytest.mark.parametrize("stale", ["/nowhere/at/all", "empty", "finished", "killed"])
 def test_a_stale_run_dir_in_the_environment_is_ignored(
     tmp_path: Path, stale: str, monkeypatch: pytest.MonkeyPatch
@@ -294,6 +336,81 @@ def test_an_experiment_that_arrives_often_is_one_handle(tmp_path: Path) -> None:
     )
     assert len(list((exp.dir / "journal").glob("*.jsonl"))) == 2
     assert exp.stop().complete
+
+
+@pytest.mark.parametrize("how", ["spawn", "fork"])
+def test_an_experiment_that_is_not_started_is_started_by_the_child_it_is_given_to(
+    tmp_path: Path, how: str
+) -> None:
+    run_script(
+        tmp_path,
+        """
+        import multiprocessing, sys, tracelet
+
+        def train(exp):
+            exp.start()
+            assert exp.dir is not None
+            exp.log_metric("loss", 1.0)
+            exp.log_params(mine="y")
+            assert exp.stop().complete
+
+        if __name__ == "__main__":
+            exp = tracelet.Experiment(
+                "job", {"project": "family", "redact": ["mine"]}, ["local", "null"], run_id="r",
+                tags={"team": "ml"}, params={"lr": 0.1},
+            )
+            context = multiprocessing.get_context(sys.argv[1])
+            child = context.Process(target=train, args=(exp,))
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+            assert exp.status is None
+            assert tracelet.get_active_experiment() is None
+        """,
+        how,
+    )
+    run = tracelet.load_run(tmp_path / ".tracelet/family/r")
+    assert (run.name, run.status, dict(run.tags)) == ("job", "finished", {"team": "ml"})
+    assert dict(run.params) == {"lr": 0.1, "mine": "[redacted]"}
+    assert [point.value for point in run.metrics["loss"]] == [1.0]
+    assert {name: one.delivered for name, one in run.report.backends.items()} == {
+        "local": 4,
+        "null": 4,
+    }
+
+
+def test_a_handle_of_the_run_hides_what_its_experiment_hides(tmp_path: Path) -> None:
+    exp = tracelet.start_logging(run_id="r", redact=["mine"])
+    (tmp_path / "exp.pickle").write_bytes(pickle.dumps(exp))
+    run_script(
+        tmp_path,
+        """
+        import pickle
+        pickle.load(open("exp.pickle", "rb")).log_params(mine="y")
+        """,
+    )
+    assert exp.stop().complete
+    assert dict(tracelet.load_run(exp.dir).params) == {"mine": "[redacted]"}
+
+
+def test_an_experiment_that_was_stopped_arrives_as_one_that_was(tmp_path: Path) -> None:
+    exp = tracelet.start_logging("job", run_id="r", params={"lr": 0.1})
+    running = pickle.dumps(exp)
+    exp.log_metric("loss", 0.5)
+    exp.stop("failed")
+    for pickled in (pickle.dumps(exp), running):  # one was pickled before the end
+        arrived = pickle.loads(pickled)
+        assert (arrived.name, arrived.run_id, arrived.dir) == ("job", "r", exp.dir)
+        assert (arrived.status, arrived.is_running) == ("failed", False)
+        assert arrived.report["local"].delivered == 2
+        with pytest.raises(NotRunningError, match="'job' was stopped"):
+            arrived.log_metric("loss", 0.5)
+        assert tracelet.get_active_experiment() is None
+    assert journaled_points(exp.dir) == [0]
+    arrived.start()
+    arrived.log_metric("loss", 0.5)
+    assert arrived.stop().complete
+    assert journaled_points(exp.dir) == [0, 1]
 
 
 def test_what_a_child_starts_with_goes_to_the_run(tmp_path: Path) -> None:
@@ -356,6 +473,39 @@ def test_a_rank_above_0_checks_its_arguments_and_writes_nothing(
         tracelet.start_logging(params=3)
     assert not list(tmp_path.iterdir())
     assert "TRACELET_RUN_DIR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"backend": "no-such-tracker"}, LookupError),
+        ({"backend": "local", "backends": {"local": {"no": "option"}}}, ValueError),
+        ({"resume": 3}, TypeError),
+        ({"run_id": "a/b"}, ValueError),
+    ],
+)
+def test_a_rank_above_0_refuses_what_rank_0_refuses(
+    tmp_path: Path, given: dict[str, Any], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    first = tracelet.start_logging(run_id="r")
+    with pytest.raises(error):
+        tracelet.start_logging(**given)
+    assert first.is_running
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(error):
+        tracelet.start_logging(**given)
+
+
+def test_a_rank_above_0_minds_no_run_that_rank_0_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tracelet.start_logging(run_id="r"):
+        pass
+    monkeypatch.setenv("RANK", "1")
+    with tracelet.start_logging(run_id="r") as exp:
+        assert exp.dir is None
 
 
 @pytest.mark.parametrize("rank", ["0", ""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,33 @@ def test_what_leaves_a_block_decides_the_status(
     run_dir = tmp_path / ".tracelet/default/r"
     assert view(run_dir)["status"] == status
     assert local_points(run_dir) == [0]
+
+
+def test_a_generator_that_is_left_before_its_end_is_no_finished_run() -> None:
+    def train() -> Iterator[float]:
+        with tracelet.start_logging(run_id="r"):
+            yield 0.5
+            yield 0.4
+
+    training = train()
+    next(training)
+    training.close()
+    assert (tracelet.load_run("r").status, tracelet.load_run("r").reason) == (
+        "killed",
+        "GeneratorExit",
+    )
+
+
+def test_the_end_of_an_iterator_fails_a_block_but_not_a_run_that_is_stopped_at_it() -> None:
+    with pytest.raises(StopIteration), tracelet.start_logging(run_id="left"):
+        next(iter(()))
+    assert tracelet.load_run("left").status == "failed"
+    exp = tracelet.start_logging(run_id="stopped")
+    try:
+        next(iter(()))
+    except StopIteration:
+        exp.stop()
+    assert tracelet.load_run("stopped").status == "finished"
 
 
 REASONS = {
@@ -322,7 +350,7 @@ def test_a_run_that_cannot_be_ended_at_exit_does_not_keep_the_others_from_it(
         tmp_path,
         """
         import tracelet
-        from tracelet.core import lifetime
+        from tracelet.core import exiting
 
         for name in ("one", "two"):
             tracelet.Experiment(name, run_id=name).start()
@@ -330,7 +358,7 @@ def test_a_run_that_cannot_be_ended_at_exit_does_not_keep_the_others_from_it(
         def fail(timeout):
             raise OSError("the disk has a bad sector")
 
-        next(iter(lifetime._running))._session.flush = fail
+        next(iter(exiting._running))._session.flush = fail
         """,
     )
     assert script.wait() == 0, script.output

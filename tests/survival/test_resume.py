@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from pathlib import Path
 
 import backends_for_tests as bad
@@ -14,7 +15,13 @@ from waiting import eventually
 
 import tracelet
 from tracelet.courier.cursor import CursorFile
-from tracelet.errors import InvalidValueError, NotRunningError, RunBusyError, RunNotFoundError
+from tracelet.errors import (
+    InvalidValueError,
+    NotRunningError,
+    RunBusyError,
+    RunNotFoundError,
+    TraceletWarning,
+)
 
 ENDINGS = {
     "stop": ("exp.stop()", 0, "finished"),
@@ -249,71 +256,35 @@ def test_a_clock_that_is_set_back_makes_no_run_endless_and_ends_none_too_early(
     assert local_points(run_dir) == [0, 1]
 
 
-# ------------------------------------------------------------------------------------ two of them
+def test_a_run_that_goes_on_keeps_its_name_and_says_so() -> None:
+    with tracelet.start_logging("old", run_id="r"):
+        pass
+    with pytest.warns(TraceletWarning, match="r goes on under its name 'old': exp_name= is not"):
+        exp = tracelet.start_logging("new", resume="r")
+    exp.stop()
+    assert tracelet.load_run("r").name == "old"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tracelet.start_logging("old", resume="r").stop()
+        tracelet.start_logging(resume="r").stop()
+        exp = tracelet.Experiment("old", run_id="again").start()
+        exp.stop()
+        exp.start()
 
 
-def test_a_second_start_stops_the_first(tmp_path: Path) -> None:
-    first = tracelet.start_logging("first")
-    first.log_metric("loss", 0.5)
-    second = tracelet.start_logging("second")
-    assert (first.status, first.is_running) == ("finished", False)
-    with pytest.raises(NotRunningError, match="first"):
-        first.log_metric("loss", 0.5)
-    assert tracelet.get_active_experiment() is second
-    second.log_metric("loss", 0.5)
-    tracelet.stop_logging()
-    assert tracelet.get_active_experiment() is None
-    assert [run.name for run in tracelet.runs()] == ["second", "first"]
-    assert all(run.status == "finished" and run.report.complete for run in tracelet.runs())
-
-
-def test_a_second_start_that_is_refused_leaves_the_first_alone() -> None:
-    first = tracelet.start_logging("first")
-    with pytest.raises(LookupError):
-        tracelet.start_logging("second", backend="no-such-backend")
-    with pytest.raises(ValueError, match="projekt"):
-        tracelet.start_logging("second", projekt="typo")
-    assert tracelet.get_active_experiment() is first
-    first.log_metric("loss", 0.5)
-
-
-def test_two_experiments_at_once(tmp_path: Path) -> None:
-    from tracelet import Experiment
-
-    one = Experiment("one").start()
-    two = Experiment("two", courier="process").start()
-    for iteration in range(100):
-        one.log_metric("loss", 1.0, iteration)
-        two.log_metric("loss", 2.0, iteration)
-    assert tracelet.get_active_experiment() is two
-    assert two.stop().complete
-    assert tracelet.get_active_experiment() is one
-    one.log_metric("loss", 1.0, 100)
-    assert one.stop().complete
-    assert local_points(one.dir) == list(range(101))
-    assert {point.value for point in tracelet.load_run(one.dir).metrics["loss"]} == {1.0}
-    assert {point.value for point in tracelet.load_run(two.dir).metrics["loss"]} == {2.0}
-
-
-def test_runs_that_nobody_stopped_all_end_with_the_process(tmp_path: Path) -> None:
-    run_script(
-        tmp_path,
-        """
-        from tracelet import Experiment
-        runs = [Experiment(run_id=f"r{n}", courier=("thread", "process")[n % 2]) for n in range(4)]
-        for run in runs:
-            run.start()
-        for iteration in range(100):
-            for run in runs:
-                run.log_metric("loss", 0.5, iteration)
-        """,
-    )
-    for number in range(4):
-        run_dir = tmp_path / f".tracelet/default/r{number}"
-        eventually(lambda run_dir=run_dir: tracelet.load_run(run_dir).status != "running")
-        assert tracelet.load_run(run_dir).status == "finished"
-        eventually(lambda run_dir=run_dir: tracelet.load_run(run_dir).report.complete)
-        assert local_points(run_dir) == list(range(100))
+@pytest.mark.parametrize("by", ["start", "resume"])
+def test_the_current_iteration_is_not_that_of_before_however_a_run_goes_on(by: str) -> None:
+    exp = tracelet.start_logging(run_id="r")
+    exp.set_iteration(7)
+    exp.log_metric("loss", 0.5)
+    exp.stop()
+    exp = exp.start() if by == "start" else tracelet.start_logging(resume="r")
+    assert exp.iteration is None
+    exp.log_metric("loss", 0.5)
+    exp.log_metric("new", 0.5)
+    metrics = tracelet.load_run("r").metrics
+    assert [point.iteration for point in metrics["loss"]] == [7, 8]
+    assert [point.iteration for point in metrics["new"]] == [0]
 
 
 # --------------------------------------------------------------------------------------- journals

@@ -17,13 +17,14 @@ def ending_of(error: BaseException | None, redactor: Redactor) -> tuple[Status, 
         error: the exception.
         redactor: hides the secrets in what the exception says.
     """
-    if error is None or isinstance(error, GeneratorExit | StopIteration | StopAsyncIteration):
+    if error is None:
         return "finished", None
     if isinstance(error, SystemExit):
         code = error.code  # a text, or anything else, is an error that was printed
         told = code if code is None or isinstance(code, int) else message_of(code)
         status, reason = ending_of_exit(told)
-    elif not isinstance(error, Exception):  # Ctrl-C, also as asyncio tells its tasks
+    elif not isinstance(error, Exception):  # Ctrl-C, also as asyncio tells its tasks; or a
+        # generator that is left before its end, by a break or by an error that only others see
         status, reason = "killed", type(error).__name__
     else:
         status, reason = "failed", f"{type(error).__name__}: {message_of(error)}"

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+import msgspec
+
 from tracelet.core.content_calls import ContentCalls
 from tracelet.core.metric_calls import MetricCalls
 from tracelet.core.names import name_of
@@ -67,11 +69,30 @@ class Experiment(MetricCalls, ContentCalls):
         params: Any = None,
         **settings: Any,
     ) -> None:
+        self._set_up(
+            resolve(config, name=name, backend=backend, **settings), resume, run_id, tags, params
+        )
+
+    @classmethod
+    def _of(cls, settings: Settings, *first: Any) -> Self:
+        """Return an experiment with the settings that were decided for another one."""
+        exp = cls.__new__(cls)
+        exp._set_up(settings, *first)  # noqa: SLF001 - of this class
+        return exp
+
+    def _set_up(
+        self,
+        settings: Settings,
+        resume: str | bool | None = None,
+        run_id: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        params: Any = None,
+    ) -> None:
         super().__init__()
-        self.settings: Settings = resolve(config, name=name, backend=backend, **settings)
+        self.settings: Settings = settings
         self._resume = resume
         self._wanted_id = run_id
-        self._first_tags = {**self.settings.tags, **self._given_tags(tags)}
+        self._first_tags = {**settings.tags, **self._given_tags(tags)}
         self._first_params = params
         self._session: Session | None = None
         self._capture: Capture | None = None
@@ -168,10 +189,19 @@ class Experiment(MetricCalls, ContentCalls):
             self._stop(status, reason=reason, raises=error is None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # In another process the handle writes to the same run, as every child process does.
+        # In another process it is what it is here: to be started, a handle of the run, or over.
+        if self._status is None:
+            first = (self._resume, self._wanted_id, self._first_tags, self._first_params)
+            return (self._of, (self.settings, *first))
         from tracelet.core import lifetime
 
-        return (lifetime.attach, (str(self.dir) if self.dir else None,))
+        # It delivers nothing there: backends that are objects need not be such as can be pickled.
+        names = tuple(one for one in self.settings.backend if isinstance(one, str))
+        settings = msgspec.structs.replace(self.settings, backend=names)
+        if self.is_running:
+            return (lifetime.attach, (str(self.dir) if self.dir else None, settings))
+        state = (self._run, self._status, self._report, self.params.flat())
+        return (lifetime.ended, (settings, *state))
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name!r} run_id={self.run_id!r} {self.status}>"
@@ -204,7 +234,10 @@ class Experiment(MetricCalls, ContentCalls):
     @property
     def dir(self) -> Path | None:
         """The run's directory; None before the start, and for a rank that writes nothing."""
-        return self._session.run_dir.path if self._session is not None else None
+        if self._session is not None:
+            return self._session.run_dir.path
+        has_ended = self._status not in (None, "running")
+        return Path(self._run.dir) if has_ended and self._run is not None else None
 
     @property
     def status(self) -> Status | None:

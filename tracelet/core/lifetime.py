@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import logging
 import os
 import sys
 import threading
-import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from time import time as clock
 from typing import TYPE_CHECKING, Any
@@ -18,47 +16,60 @@ from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
 from tracelet.core.capturing import Capture
 from tracelet.core.endings import ending_of
+from tracelet.core.exiting import end_at_exit, forget
 from tracelet.core.facts import run_facts
 from tracelet.core.lenient import make_lenient
 from tracelet.core.names import name_of
-from tracelet.core.placing import claim, place
-from tracelet.core.preparing import backends_of, check_first, only_checks, take_over
+from tracelet.core.placing import check_ids, directory, place
+from tracelet.core.preparing import (
+    backends_of,
+    check_first,
+    only_checks,
+    say_what_is_kept,
+    take_over,
+)
 from tracelet.core.scalars import seconds_value
 from tracelet.core.session import Session
-from tracelet.courier.ending import arm_exit_code
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView, read_view
 from tracelet.errors import (
     DeliveryError,
     InvalidValueError,
-    TraceletWarning,
 )
 from tracelet.journal.process import is_alive
 from tracelet.journal.rundir import RunDir
-from tracelet.records import RunInfo, Status
+from tracelet.records import Params, RunInfo, Status
+from tracelet.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment
 
 log = logging.getLogger(__name__)
 
-_running: weakref.WeakSet[Experiment] = weakref.WeakSet()
 _stopping = threading.RLock()
 
 
 def check(exp: Experiment) -> None:
-    """Raise what a start would raise for a mistake, before another run is stopped for it."""
+    """Raise what a start would raise for a mistake; write nothing."""
     check_first(exp)
-    if not only_checks(exp):
+    check_ids(exp._resume, exp._wanted_id)
+    if not exp.settings.disabled:  # whoever switches it off may not have the backends at all
         backends_of(exp)
+    if not only_checks(exp):
         place(exp.settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
 
 
-def start(exp: Experiment) -> None:
-    """Begin a run, resume one, join the parent process's, or do nothing, as a rank above 0."""
+def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
+    """Begin a run, resume one, join the parent process's, or do nothing, as a rank above 0.
+
+    Args:
+        exp: the experiment.
+        instead_of: one that is stopped first, as late as possible: not for a start that is refused.
+    """
     settings = exp.settings
     if only_checks(exp):
-        check_first(exp)
+        check(exp)
+        _stop_first(instead_of)
         _accept(exp, None)
         _log_first(exp)
         return
@@ -66,17 +77,24 @@ def start(exp: Experiment) -> None:
     wanted = exp._wanted_id or exp._resume or None
     if inherited is not None and wanted in (None, True, inherited[1].run_id):
         check_first(exp)
+        run_dir, view = inherited
+        say_what_is_kept(exp, view.info(run_dir), view.backends)
+        _stop_first(instead_of)
         _join(exp, *inherited)
         _log_first(exp)
         return
     backends = backends_of(exp)
     run_dir, exists = place(settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
+    if exists and instead_of is not None and instead_of.dir == run_dir.path:
+        check_first(exp)
+        _stop_first(instead_of)
+        instead_of = None
     if exists:
         take_over(exp, run_dir)
     check_first(exp)
-    if not exists:
-        run_dir = claim(run_dir, name_of(settings), may_rename=exp._wanted_id is None)
-    run_dir.create(settings.journal_dir)
+    made = directory(settings, run_dir, exists=exists, may_rename=exp._wanted_id is None)
+    with made as run_dir:
+        _stop_first(instead_of)
     stored = {
         found.name: {key: exp._redactor.value(key, value) for key, value in options.items()}
         for found, options in backends
@@ -103,6 +121,11 @@ def start(exp: Experiment) -> None:
         _accept(exp, session)
     _log_first(exp)
     _tell_plugins("tracelet_run_started", run=exp._run)
+
+
+def _stop_first(other: Experiment | None) -> None:
+    if other is not None:
+        other.stop()
 
 
 def _log_first(exp: Experiment) -> None:
@@ -140,7 +163,10 @@ def stop(
         timeout = exp.settings.drain_timeout
     timeout = seconds_value("stop: timeout", timeout)
     if status is None:
-        status, reason = ending_of(sys.exc_info()[1], exp._redactor)
+        error = sys.exc_info()[1]
+        if isinstance(error, StopIteration | StopAsyncIteration):  # a loop over next() has ended
+            error = None
+        status, reason = ending_of(error, exp._redactor)
     with _stopping:  # of two threads, one stops the run, and the other is told that it was
         exp._check_running()
         session = exp._session
@@ -149,7 +175,7 @@ def stop(
         deactivate(exp)
         exp._append = exp._not_running
         exp._status = status
-    _running.discard(exp)
+    forget(exp)
     if session is None:
         exp._report = DeliveryReport()
         return exp._report
@@ -175,18 +201,44 @@ def stop(
     return exp._report
 
 
-def attach(path: str | None) -> Experiment:
-    """Return an experiment that adds to a run that another process began."""
+def attach(path: str | None, settings: Settings | None = None) -> Experiment:
+    """Return an experiment that adds to a run that another process began.
+
+    Args:
+        path: the run's directory; None: an experiment that writes nothing.
+        settings: those of the other process; None: they are looked for here.
+    """
     from tracelet.core.experiment import Experiment
 
     if path is not None and (known := running_in(path)) is not None:
         return known
-    exp = Experiment()
+    exp = Experiment._of(settings or resolve())
     if path is None:
         _accept(exp, None)
-    else:
-        run_dir = RunDir(Path(path))
-        _join(exp, run_dir, read_view(run_dir))
+        return exp
+    run_dir = RunDir(Path(path))
+    view = read_view(run_dir)
+    if view.status != "running":  # it has ended since this was pickled
+        return ended(exp.settings, view.info(run_dir), view.status, view.report, {})
+    _join(exp, run_dir, view)
+    return exp
+
+
+def ended(
+    settings: Settings,
+    run: RunInfo | None,
+    status: Status,
+    report: DeliveryReport | None,
+    params: Mapping[str, Any],
+) -> Experiment:
+    """Return an experiment that was stopped elsewhere; ``start()`` goes on with its run."""
+    from tracelet.core.experiment import Experiment
+
+    exp = Experiment._of(settings)
+    exp._run, exp._status, exp._report = run, status, report
+    exp.params.apply(Params(0.0, dict(params)))
+    if settings.on_error == "warn":
+        make_lenient(exp)
     return exp
 
 
@@ -222,10 +274,7 @@ def _accept(exp: Experiment, session: Session | None) -> None:
     exp._status, exp._report = "running", None
     if exp.settings.on_error == "warn":
         make_lenient(exp)
-    if not _running:
-        atexit.unregister(_at_exit)
-        atexit.register(_at_exit)
-    _running.add(exp)
+    end_at_exit(exp)
     activate(exp)
 
 
@@ -238,39 +287,6 @@ def _tell_plugins(hook: str, **values: Any) -> None:
         getattr(plugins().hook, hook)(**values)
     except Exception:  # a plugin's mistake is not the training's
         log.warning("a plugin failed in %s", hook, exc_info=True)
-
-
-def _at_exit() -> None:
-    """End the runs that were not stopped."""
-    for exp in list(_running):
-        session = exp._session
-        if session is not None and session.is_ours:
-            try:
-                _end_at_exit(exp, session)
-            except Exception:  # the others have an ending, too
-                log.exception("the run in %s was not ended well", session.run_dir.path)
-
-
-def _end_at_exit(exp: Experiment, session: Session) -> None:
-    """End a run of a program that ends; its true ending may be known only after Python's."""
-    exp._connections.read_at_exit()
-    if not session.owner:
-        return
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    status, reason = ending_of(error, exp._redactor)
-    if exp._capture is not None:
-        exp._capture.stop()
-    if session.delivers_here:
-        session.flush(exp.settings.drain_timeout)
-    exact = error is not None or not arm_exit_code(session.run_dir)
-    exp._append = exp._not_running
-    session.end(status if exact else None, reason, redacted=exp._redactor.count)
-    if session.delivers_here and exact:
-        session.drain(exp.settings.drain_timeout)
-    session.release(redacted=exp._redactor.count)
-    if exp._capture is not None:
-        with contextlib.suppress(TraceletWarning):
-            exp._capture.complain()
 
 
 def _renew_lock() -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from tracelet.core.names import name_of
 from tracelet.courier.reconcile import view_of
 from tracelet.courier.view import RunView
-from tracelet.errors import InvalidValueError, RunNotFoundError, ValueTypeError
+from tracelet.errors import (
+    InvalidValueError,
+    JournalError,
+    RunNotFoundError,
+    TraceletError,
+    ValueTypeError,
+)
 from tracelet.journal.rundir import RunDir, find_runs, new_run_id, slug
 from tracelet.records import RunInfo
 from tracelet.settings import Settings
@@ -22,6 +31,21 @@ def views(root: Path) -> list[tuple[RunDir, RunView]]:
         except (OSError, RunNotFoundError):
             continue  # deleted meanwhile, or not a run of ours
     return sorted(found, key=lambda pair: pair[1].started, reverse=True)
+
+
+def check_ids(resume: object, run_id: object) -> None:
+    """Refuse what is no id of a run.
+
+    Raises:
+        ValueTypeError: ``resume`` or ``run_id`` is none of the types that it can be.
+        InvalidValueError: the id cannot be the name of a directory.
+    """
+    if not isinstance(resume, str | bool | None):
+        raise ValueTypeError(f"resume is a run id, or True for the latest run, not {resume!r}")
+    if not isinstance(run_id, str | None):
+        raise ValueTypeError(f"run_id is a text, not {run_id!r}")
+    if run_id is not None and slug(run_id) != run_id:
+        raise InvalidValueError(f"run_id is the name of a directory: {run_id!r}")
 
 
 def place(
@@ -39,11 +63,16 @@ def place(
         RunNotFoundError: there is no run to go on with.
         ValueTypeError: ``resume`` or ``run_id`` is none of these.
         InvalidValueError: the id is none, or is taken.
+        JournalError: the system lets nobody look there.
     """
-    if not isinstance(resume, str | bool | None):
-        raise ValueTypeError(f"resume is a run id, or True for the latest run, not {resume!r}")
-    if not isinstance(run_id, str | None):
-        raise ValueTypeError(f"run_id is a text, not {run_id!r}")
+    check_ids(resume, run_id)
+    with _telling_where(settings):
+        return _placed(settings, run, resume, run_id)
+
+
+def _placed(
+    settings: Settings, run: RunInfo | None, resume: str | bool | None, run_id: str | None
+) -> tuple[RunDir, bool]:
     project = settings.dir / slug(settings.project)
     if run is not None or (resume and resume is not True):
         run_dir = RunDir(Path(run.dir) if run is not None else project / str(resume))
@@ -54,15 +83,65 @@ def place(
         for run_dir, view in views(settings.dir):
             if run_dir.path.parent == project and view.name == name_of(settings):
                 return run_dir, True
-    if run_id is not None and slug(run_id) != run_id:
-        raise InvalidValueError(f"run_id is the name of a directory: {run_id!r}")
     run_dir = RunDir(project / (run_id or new_run_id(name_of(settings))))
     if run_dir.run_json.exists():
         raise _taken(run_dir)
     return run_dir, False
 
 
-def claim(run_dir: RunDir, name: str, *, may_rename: bool) -> RunDir:
+@contextlib.contextmanager
+def directory(
+    settings: Settings, run_dir: RunDir, *, exists: bool, may_rename: bool
+) -> Iterator[RunDir]:
+    """Make the directories of a run; those of a new one are gone if the block fails.
+
+    Args:
+        settings: ``name`` and ``journal_dir``.
+        run_dir: the directory.
+        exists: whether it is that of a run that goes on.
+        may_rename: take another id if that of a new run is taken, as it was made up.
+
+    Raises:
+        InvalidValueError: another process has begun a run with this id.
+        JournalError: a directory cannot be made.
+    """
+    if not exists:
+        with _telling_where(settings):
+            run_dir = _claim(run_dir, name_of(settings), may_rename=may_rename)
+    try:
+        with _telling_where(settings):
+            run_dir.create(settings.journal_dir)
+        yield run_dir
+    except BaseException:
+        if not exists:
+            with contextlib.suppress(OSError):
+                run_dir.journal.rmdir()
+            shutil.rmtree(run_dir.path, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _telling_where(settings: Settings) -> Iterator[None]:
+    """Make an error of the system ours, which says what the directory was wanted for.
+
+    Raises:
+        JournalError: the system refuses a directory.
+        InvalidValueError: no path can be like that.
+    """
+    where = f"dir={str(settings.dir)!r}"
+    if settings.journal_dir is not None:
+        where += f", journal_dir={str(settings.journal_dir)!r}"
+    try:
+        yield
+    except TraceletError:
+        raise
+    except OSError as error:
+        raise JournalError(f"no run can be kept in {where}: {error}") from error
+    except ValueError as error:  # there is a null in it
+        raise InvalidValueError(f"no run can be kept in {where}: {error}") from error
+
+
+def _claim(run_dir: RunDir, name: str, *, may_rename: bool) -> RunDir:
     """Make the directory of a new run such that no other process has it; return it.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracelet.backends.registry import ResolvedBackend, resolve
@@ -13,10 +14,11 @@ from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
 from tracelet.courier.ending import settle
 from tracelet.courier.view import read_view
-from tracelet.errors import InvalidValueError, RunBusyError, TraceletError
+from tracelet.errors import InvalidValueError, RunBusyError, TraceletError, warn
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
-from tracelet.records import Artifact, Metric, Params
+from tracelet.records import Artifact, Metric, Params, RunInfo
+from tracelet.settings import Settings
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment
@@ -69,6 +71,49 @@ def only_checks(exp: Experiment) -> bool:
     return settings.disabled or (settings.ranks != "all" and process_rank() > 0)
 
 
+def say_what_is_kept(exp: Experiment, run: RunInfo, backends: list[str] | None = None) -> None:
+    """Warn of what the call gives that a run which was begun before does not take from it.
+
+    Args:
+        exp: the experiment that is to log to the run.
+        run: who the run is.
+        backends: where the process goes that began it; None: this one is going on with the run.
+
+    Raises:
+        TraceletError: a backend that is given is not there.
+    """
+    settings = exp.settings
+    wanted: dict[str, tuple[object, object]] = {"name": (settings.name, run.name)}
+    if backends is not None:
+        directory = str(Path(run.dir).parents[1])
+        wanted |= {
+            "project": (settings.project, run.project),
+            "dir": (str(settings.dir), directory),
+        }
+        if _is_given(settings, "backend"):
+            wanted["backend"] = {one.name for one, _ in backends_of(exp)}, set(backends)
+    ignored = [
+        "exp_name" if key == "name" else key
+        for key, (mine, its) in wanted.items()
+        if _is_given(settings, key) and mine != its
+    ]
+    if not ignored:
+        return
+    given = " and ".join(f"{name}=" for name in ignored)
+    if backends is None:
+        warn(f"the run {run.run_id} goes on under its name {run.name!r}: {given} is not used")
+    else:
+        warn(
+            f"this process adds to the run {run.run_id} of its parent process, so {given} "
+            "is not used; run_id=... begins a run of its own"
+        )
+
+
+def _is_given(settings: Settings, key: str) -> bool:
+    """Return whether the call itself has a setting, and not what it finds around it."""
+    return settings.origins[key] in ("argument", "config=")
+
+
 def take_over(exp: Experiment, run_dir: RunDir) -> None:
     """Take over the state of an earlier run: its identity, parameters and counters.
 
@@ -80,6 +125,8 @@ def take_over(exp: Experiment, run_dir: RunDir) -> None:
         process = life.launch.process if life.launch is not None else None
         raise RunBusyError(f"the run {run_dir.path.name} is still running: {process}")
     exp._run = read_view(run_dir).info(run_dir)
+    say_what_is_kept(exp, exp._run)
+    exp._current = None  # as for a process that has not set it
     reader = run_dir.reader()
     for record in reader.records():
         if type(record) is Params:
