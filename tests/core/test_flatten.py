@@ -35,7 +35,7 @@ from tracelet.errors import (
     TraceletWarning,
     ValueTypeError,
 )
-from tracelet.records import Params, decode, encode
+from tracelet.records import Params, decode_lines, encode
 
 # ------------------------------------------------------------------------------ what comes back
 
@@ -92,7 +92,7 @@ def test_every_nested_mapping_comes_back_from_its_line_in_the_journal(
 ) -> None:
     flat = flat_or_none(value)
     if flat is not None:
-        record = decode(encode(Params(1.0, flat.values, [], flat.paths)))
+        (record,) = decode_lines(encode(Params(1.0, flat.values, [], flat.paths)))
         assert isinstance(record, Params)
         assert same(unflatten(record.values, record.paths), value)
 

@@ -26,7 +26,7 @@ from tracelet.errors import (
     TraceletWarning,
     ValueTypeError,
 )
-from tracelet.records import Params, decode, encode
+from tracelet.records import Params, decode_lines, encode
 
 
 class Journal:
@@ -36,7 +36,7 @@ class Journal:
         self.records: list[Params] = []
 
     def write(self, record: Params) -> None:
-        stored = decode(encode(record))
+        (stored,) = decode_lines(encode(record))
         assert isinstance(stored, Params)
         assert set(stored.removed).isdisjoint(stored.values)
         self.records.append(stored)
