@@ -52,7 +52,7 @@ def section_prefix(section: Any) -> str:
     if not isinstance(section, str):
         raise ValueTypeError(
             f"the name of a section is a text, not {text(section):.80}; a parameter called "
-            "'section' is set with set({'section': ...})"
+            '"section" is set with set({"section": ...})'
         )
     name = clean_text(str.__str__(section)).strip("/")
     if not name:
