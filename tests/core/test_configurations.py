@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 import tracelet
-from tracelet.core.redaction import REDACTED
 from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
+from tracelet.redaction import REDACTED
 
 VALUE = {
     "value": 13.37,

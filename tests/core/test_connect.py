@@ -19,7 +19,6 @@ from user_scripts import Script
 from waiting import eventually
 
 import tracelet
-from tracelet.core.redaction import REDACTED
 from tracelet.errors import (
     InvalidValueError,
     KeyCollisionError,
@@ -28,6 +27,7 @@ from tracelet.errors import (
     ValueTypeError,
 )
 from tracelet.records import Params
+from tracelet.redaction import REDACTED
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from waiting import eventually
 
 import tracelet
 from tracelet.backends.base import Property
-from tracelet.core.redaction import REDACTED
 from tracelet.errors import (
     InvalidValueError,
     JournalError,
@@ -23,6 +22,7 @@ from tracelet.errors import (
     ValueTypeError,
 )
 from tracelet.records import Params, Properties
+from tracelet.redaction import REDACTED
 
 
 def finished(*, params: Any = None, **settings: Any) -> Path:

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from ids import stable
 
 from tracelet.core.parameters import ParamChange, Parameters
-from tracelet.core.redaction import Redactor
 from tracelet.errors import (
     InvalidValueError,
     KeyCollisionError,
@@ -27,6 +26,7 @@ from tracelet.errors import (
     ValueTypeError,
 )
 from tracelet.records import Params, decode_lines, encode
+from tracelet.redaction import Redactor
 
 
 class Journal:

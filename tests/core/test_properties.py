@@ -10,8 +10,8 @@ import pytest
 
 import tracelet
 from tracelet.backends.base import Property
-from tracelet.core.redaction import REDACTED
 from tracelet.errors import InvalidValueError, KeyCollisionError, NotRunningError, ValueTypeError
+from tracelet.redaction import REDACTED
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ids import stable
 
 from tracelet.core.flatten import flatten
-from tracelet.core.redaction import REDACTED, Redactor
-from tracelet.core.secret_names import NONE, NUMBERS, TEXTS, secrecy
+from tracelet.redaction import REDACTED, Redactor
+from tracelet.secret_names import NONE, NUMBERS, TEXTS, secrecy
 
 PASSWORD_NAMES = (
     *("password", "db_password", "userPassword", "DB-PASSWORD", "PGPASSWORD", "passwd", "pwd"),

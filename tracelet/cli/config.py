@@ -11,7 +11,7 @@ from rich.text import Text
 from tracelet.cli.options import Json
 from tracelet.cli.output import add_row, columns, print_json, results
 from tracelet.cli.words import clean, value_text
-from tracelet.core.redaction import Redactor
+from tracelet.redaction import Redactor
 from tracelet.settings import Settings, resolve
 
 

@@ -18,13 +18,13 @@ from tracelet.cli.output import print_json, results, say
 from tracelet.cli.report import print_report
 from tracelet.cli.sync import as_builtins, is_pending
 from tracelet.cli.words import clean
-from tracelet.core.redaction import Redactor
 from tracelet.core.run import Run
 from tracelet.courier.view import refresh_view
 from tracelet.errors import InvalidValueError, RunBusyError
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
 from tracelet.records import BackendAdded
+from tracelet.redaction import Redactor
 from tracelet.settings import Settings, resolve
 
 

@@ -13,7 +13,6 @@ import msgspec
 from tracelet.core.artifacts import PathLike
 from tracelet.core.flatten import Foreign, flatten
 from tracelet.core.plain import text
-from tracelet.core.redaction import Redactor
 from tracelet.errors import (
     ArtifactNotFoundError,
     ConfigurationNotFoundError,
@@ -23,6 +22,7 @@ from tracelet.errors import (
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.rundir import RunDir
 from tracelet.records import AnyRecord, Config
+from tracelet.redaction import Redactor
 from tracelet.settings_layers import nearest
 from tracelet.wire import clean_text, float_token
 

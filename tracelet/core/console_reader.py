@@ -19,11 +19,11 @@ import msgspec
 
 from tracelet.capture.channels import copy_size, forward
 from tracelet.capture.terminal import TerminalLines
-from tracelet.core.redaction import Redactor
 from tracelet.journal.process import ProcessId, is_alive
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Text, encode_points
+from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
 
 LOOK_SECONDS = 0.2

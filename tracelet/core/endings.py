@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tracelet.core.redaction import Redactor
 from tracelet.courier.ending import ending_of_exit
 from tracelet.records import Status
+from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
 
 _LONGEST = 1000

@@ -23,9 +23,9 @@ from tracelet.core.metric_calls import MetricCalls
 from tracelet.core.names import name_of
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
-from tracelet.core.redaction import Redactor
 from tracelet.errors import NotRunningError
 from tracelet.records import RunInfo, RunLink, Status
+from tracelet.redaction import Redactor
 from tracelet.settings import ExperimentConfig, Settings, resolve
 
 if TYPE_CHECKING:

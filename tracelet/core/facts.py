@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.core.names import command_line
-from tracelet.core.redaction import Redactor
+from tracelet.redaction import Redactor
 
 _RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from tracelet.core.flatten import flatten
 from tracelet.core.parameters import Parameters
-from tracelet.core.redaction import Redactor
 from tracelet.core.sections import full_key, sections_first
 from tracelet.errors import warn
 from tracelet.records import ParamValue
+from tracelet.redaction import Redactor
 
 
 class ParameterCalls:

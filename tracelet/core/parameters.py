@@ -18,10 +18,10 @@ from typing import Any, Literal, NamedTuple, Self
 
 from tracelet.core.flatten import Flat, Foreign, is_split, path_of, unflatten
 from tracelet.core.key_paths import KeyPaths
-from tracelet.core.redaction import Redactor
 from tracelet.core.sections import by_section, plain_key, taken
 from tracelet.errors import NotRunningError, ParameterConflictError, warn
 from tracelet.records import Params, ParamValue
+from tracelet.redaction import Redactor
 
 Policy = Literal["overwrite", "keep", "error"]
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -13,9 +13,9 @@ from typing import Any
 from tracelet.core.configurations import plain_value
 from tracelet.core.flatten import MAX_DEPTH
 from tracelet.core.plain import text
-from tracelet.core.redaction import Redactor
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.records import Properties
+from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
 
 _FIELDS = frozenset({"value", "description", "type"})

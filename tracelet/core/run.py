@@ -20,7 +20,6 @@ from tracelet.core.configurations import find, stored
 from tracelet.core.late import LateRecords
 from tracelet.core.parameter_calls import ParameterCalls, foreign_params
 from tracelet.core.parameters import Parameters
-from tracelet.core.redaction import Redactor
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport, make_report
 from tracelet.journal.reader import Position
@@ -36,6 +35,7 @@ from tracelet.records import (
     Status,
     Text,
 )
+from tracelet.redaction import Redactor
 from tracelet.settings import Settings, resolve
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any
 from tracelet.core import lifetime
 from tracelet.core.experiment import Experiment
 from tracelet.core.names import command_line
-from tracelet.core.redaction import Redactor
 from tracelet.errors import SettingsError, ValueTypeError
 from tracelet.journal.process import this_process
+from tracelet.redaction import Redactor
 from tracelet.settings import Settings
 from tracelet.sweep.calling import check_call, check_whole
 from tracelet.sweep.carrying import carried

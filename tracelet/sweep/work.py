@@ -23,10 +23,10 @@ import msgspec
 from tracelet.core import lifetime
 from tracelet.core.endings import ending_of, message_of
 from tracelet.core.experiment import Experiment
-from tracelet.core.redaction import Redactor
 from tracelet.errors import DeliveryError, TraceletError, ValueTypeError
 from tracelet.journal.rundir import RunDir, new_run_id
 from tracelet.records import Metric
+from tracelet.redaction import Redactor
 from tracelet.sweep.calling import call
 from tracelet.sweep.encoding import encoded
 from tracelet.sweep.ledger import Entry, Failure, State, SweepDir

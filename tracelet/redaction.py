@@ -1,6 +1,6 @@
 """Secrets, hidden before a value reaches the journal; what is missed here is in every tracker.
 
-- Under a key that names a secret (see :mod:`tracelet.core.secret_names`) every text is hidden, at
+- Under a key that names a secret (see :mod:`tracelet.secret_names`) every text is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
   empty text and unresolved references (``${oc.env:TOKEN}``) never are.
 - In every other text, what is a secret by its shape is hidden, and the rest of the text kept.
@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tracelet.core.secret_names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
+from tracelet.secret_names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
 from tracelet.wire import REDACTED
 
 _HARMLESS = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
