@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tracelet
-from tracelet.errors import ArtifactNotFoundError, InvalidValueError
+from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -124,3 +126,79 @@ def test_a_rank_that_writes_nothing_refuses_the_same(
         exp.log_artifact("file", "q")
         with pytest.raises(InvalidValueError, match="'q/r'"):
             exp.log_artifact("file", "q/r")
+
+
+@pytest.mark.parametrize("name", ["x" * 246, "x" * 255, "é" * 127, "/".join(["d" * 255] * 11)])
+def test_a_destination_as_long_as_file_systems_allow_is_delivered(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").write_text("content")
+    with tracelet.start_logging() as exp:
+        exp.log_artifact("file", name)
+    assert exp.report is not None
+    assert exp.report.complete
+    assert exp.dir is not None
+    assert (exp.dir / "artifacts" / name).read_text() == "content"
+    assert [file.name for file in (exp.dir / "artifacts").rglob(".*")] == [], "nothing is left"
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 256, "é" * 128, "a/" + "x" * 256, "/".join(["d" * 255] * 12)]
+)
+@pytest.mark.parametrize("of", ["a file", "a folder"])
+def test_a_destination_that_is_longer_is_refused_at_the_call(
+    tmp_path: Path, name: str, of: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("content")
+    exp = tracelet.start_logging()
+    with pytest.raises(InvalidValueError, match=r"too long: .* bytes"):
+        exp.log_artifact("folder" if of == "a folder" else "folder/file", name)
+    assert exp.stop()["local"].accepted == 0
+    assert exp.dir is not None
+    assert not (exp.dir / "blobs").exists()
+
+
+class BrokenPath:
+    def __fspath__(self) -> str:
+        raise RuntimeError("no path today")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"file": "x" * 300}, ArtifactNotFoundError, "no file or directory 'xxx"),
+        ({"file": "nul\0", "destination": "x"}, ArtifactNotFoundError, "no file or directory 'nul"),
+        ({"file": BrokenPath()}, ValueTypeError, "BrokenPath object.*no path today"),
+        ({"destination": BrokenPath()}, ValueTypeError, "BrokenPath object.*no path today"),
+        ({"copy": "no"}, ValueTypeError, "copy is True or False, not 'no'"),
+        ({"copy": BrokenPath()}, ValueTypeError, "copy is True or False.*BrokenPath object"),
+    ],
+)
+def test_what_nothing_can_be_called_is_refused_by_name(
+    given: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    exp = tracelet.start_logging()
+    with pytest.raises(error, match=message):
+        exp.log_artifact(**{"file": __file__, **given})
+    assert exp.stop()["local"].accepted == 0
+
+
+def test_an_artifact_is_found_again_when_somebody_has_removed_its_blob(tmp_path: Path) -> None:
+    with tracelet.start_logging() as exp:
+        for name in ("kept", "changed", "deleted"):
+            (tmp_path / "file").write_text(name)
+            exp.log_artifact("file", f"models/{name}.txt")
+    assert exp.dir is not None
+    shutil.rmtree(exp.dir / "blobs")
+    placed = exp.dir / "artifacts/models"
+    (placed / "changed.txt").unlink()
+    (placed / "changed.txt").write_text("something else")
+    (placed / "deleted.txt").unlink()
+    artifacts = tracelet.load_run(exp.dir).artifacts
+    assert artifacts["models/kept.txt"] == placed / "kept.txt"
+    assert not artifacts["models/changed.txt"].exists(), "not what was logged under this name"
+    assert not artifacts["models/deleted.txt"].exists()

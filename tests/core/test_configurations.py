@@ -199,6 +199,10 @@ def test_a_rank_that_writes_nothing_still_reads_its_own(
         (None, "x", ValueTypeError),
         ({"a": 1}, "", InvalidValueError),
         ({"a": 1}, 3, ValueTypeError),
+        ("lr: 0.1\n" * 100, "x", ArtifactNotFoundError),
+        ({"a": 1}, "x" * 251, InvalidValueError),
+        (__file__, "x" * 253, InvalidValueError),
+        ({"a": 1}, "a\0b", InvalidValueError),
     ],
 )
 def test_what_is_no_configuration_is_refused(
@@ -208,6 +212,25 @@ def test_what_is_no_configuration_is_refused(
         exp.connect_configuration(given, name=name)
 
     assert stored(exp) == {}
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_file_without_a_suffix_cannot_be_called_what_no_file_is(
+    exp: Any, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "Makefile").write_text("all:\n")
+    with pytest.raises(InvalidValueError, match="becomes that of a file"):
+        exp.connect_configuration(tmp_path / "Makefile", name=name)
+
+    assert stored(exp) == {}
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "/../" * 45, ".."])
+def test_a_name_that_looks_like_no_file_s_is_delivered(exp: Any, name: str) -> None:
+    exp.connect_configuration({"a": 1}, name=name)
+
+    assert exp.stop().complete
+    assert tracelet.load_run(exp.dir).get_configuration(name) == {"a": 1}
 
 
 def test_a_job_that_must_not_stop_still_gets_back_what_it_gave(tmp_path: Path) -> None:

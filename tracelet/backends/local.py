@@ -178,7 +178,7 @@ class LocalBackend(Backend):
         if not self._dir.is_dir():  # nor made anew: it was moved, or deleted
             raise TransientError(f"{self._dir} is gone")
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{os.getpid()}.tmp")  # not longer than the name
         temporary.unlink(missing_ok=True)
         if content.is_relative_to(self._dir):
             try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from tracelet.core.plain import text
 from tracelet.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
@@ -20,6 +22,8 @@ from tracelet.records import Artifact
 from tracelet.wire import clean_text
 
 PathLike = str | os.PathLike[str]
+LONGEST_NAME, LONGEST_PATH = 255, 3000
+"""Bytes of a name, and of a path below the run: file systems take no longer ones."""
 _Inode = tuple[int, int]
 
 
@@ -85,13 +89,15 @@ def artifact_records(
         ArtifactNotFoundError: there is no such file or directory.
         ArtifactUnreadableError: it, or something in it, cannot be read.
         InvalidValueError: it is a pipe, a device or the like, or its destination is a file's and a
-            folder's at once.
+            folder's at once, or too long.
         UnsafePathError: the destination leaves the run.
-        ValueTypeError: ``file`` or ``destination`` is no path.
+        ValueTypeError: ``file`` or ``destination`` is no path, or ``copy`` is no bool.
     """
-    path = Path(_text(file, "the file of an artifact"))
+    if not isinstance(copy, bool):
+        raise ValueTypeError(f"log_artifact: copy is True or False, not {text(copy):.80}")
+    path = Path(path_text(file, "the file of an artifact"))
     place = safe_destination(path.absolute().name if destination is None else destination)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - False for what no file can be called, too
         raise ArtifactNotFoundError(
             f"log_artifact: there is no file or directory {str(path)!r} (seen from {Path.cwd()})"
         )
@@ -99,6 +105,7 @@ def artifact_records(
         raise InvalidValueError(f"log_artifact: neither a file nor a directory: {str(path)!r}")
     files = {clean_text(str(PurePosixPath(place, name))): found for name, found in _files(path)}
     for where in files:
+        refuse_long("the destination of an artifact", where)
         known.check(where)
     records: list[Artifact] = []
     for where, found in files.items():
@@ -128,15 +135,49 @@ def safe_destination(destination: PathLike) -> str:
         UnsafePathError: it is absolute, empty, or contains ``..``.
         ValueTypeError: it is no path.
     """
-    text = _text(destination, "the destination of an artifact")
-    place = PurePosixPath(text.replace(os.sep, "/"))
-    absolute = place.is_absolute() or Path(text).is_absolute()
-    if absolute or ".." in place.parts or not place.name or "\0" in text:
+    given = path_text(destination, "the destination of an artifact")
+    place = PurePosixPath(given.replace(os.sep, "/"))
+    absolute = place.is_absolute() or Path(given).is_absolute()
+    if absolute or ".." in place.parts or not place.name or "\0" in given:
         raise UnsafePathError(
             f"the destination of an artifact is a relative path below the run, such as "
-            f"'models/last.pt', without '..': {text!r}"
+            f"'models/last.pt', without '..': {given!r}"
         )
     return str(place)
+
+
+def refuse_long(what: str, place: str) -> None:
+    """Refuse a path that file systems cannot keep.
+
+    Raises:
+        InvalidValueError: a name in it, or the whole, is too long.
+    """
+    name = max(place.split("/"), key=lambda part: len(part.encode()))
+    for part, longest in (name, LONGEST_NAME), (place, LONGEST_PATH):
+        if (size := len(part.encode())) > longest:
+            raise InvalidValueError(
+                f"{what} is too long: {size:,} bytes, and file systems keep at most {longest:,}: "
+                f"{part[:60]!r}…"
+            )
+
+
+def content_of(artifact: Artifact, placed: Path, blobs: BlobStore) -> Path:
+    """Return where the content of an artifact is, or was.
+
+    Args:
+        artifact: its record.
+        placed: the folder in which the local backend puts artifacts: a file has its name and
+            suffix there.
+        blobs: where the content is kept.
+    """
+    if artifact.source:
+        return Path(artifact.source)
+    named, kept = placed / artifact.path, blobs.path(artifact.digest)
+    with contextlib.suppress(OSError):  # it is not there
+        # Somebody who has made room has removed the blob.
+        if named.samefile(kept) if kept.exists() else digest_file(named)[0] == artifact.digest:
+            return named
+    return kept
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
@@ -183,11 +224,16 @@ def _unreadable(path: Path, error: OSError) -> ArtifactUnreadableError:
     return ArtifactUnreadableError(f"log_artifact: {str(path)!r} cannot be read: {error.strerror}")
 
 
-def _text(path: PathLike, what: str) -> str:
+def path_text(path: PathLike, what: str) -> str:
+    """Return a path as text.
+
+    Raises:
+        ValueTypeError: it is none, or only one of bytes.
+    """
     try:
-        text = os.fspath(path)
-    except TypeError:
-        raise ValueTypeError(f"{what} is a path, not {type(path).__name__}: {path!r}") from None
-    if not isinstance(text, str):
+        found = os.fspath(path)
+    except Exception as error:  # also what a foreign class raises
+        raise ValueTypeError(f"{what} is a path, not {text(path):.80}: {error!r}") from error
+    if not isinstance(found, str):
         raise ValueTypeError(f"{what} is a str or a Path, not bytes: {path!r}")
-    return text
+    return found

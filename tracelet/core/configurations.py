@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tracelet.core.artifacts import PathLike
+from tracelet.backends.base import ConfigObject
+from tracelet.core.artifacts import PathLike, path_text, refuse_long
 from tracelet.core.flatten import Foreign, flatten
 from tracelet.core.plain import text
 from tracelet.errors import (
@@ -64,6 +65,7 @@ class Configurations:
                 f"a configuration is a mapping, a list, or the path of a file, not "
                 f"{type(given).__name__}: {text(given):.80}"
             )
+        _refuse_no_file(name, ".json")
         self._values[name] = value
         if blobs is None:
             return None
@@ -83,17 +85,19 @@ class Configurations:
     def _take_file(
         self, name: str, given: PathLike, blobs: BlobStore | None, now: float
     ) -> Config | None:
-        path = Path(given)
-        if not path.is_file():
+        path = Path(path_text(given, "the file of a configuration"))
+        if not os.path.isfile(path):  # noqa: PTH113 - False for what no file can be called, too
             raise ArtifactNotFoundError(
-                f"connect_configuration: there is no file {str(path)!r} (seen from {Path.cwd()})"
+                f"connect_configuration: there is no file {str(path)!r:.200} "
+                f"(seen from {Path.cwd()})"
             )
+        suffix = _suffix(path)
+        _refuse_no_file(name, suffix)
         if blobs is None:
             self._values[name] = path.absolute()
             return None
         content = path.read_bytes()
         digest = blobs.put_bytes(self._without_secrets(content))
-        suffix = _suffix(path)
         self._values[name] = blobs.named(digest, suffix)
         return Config(now, name, suffix, digest)
 
@@ -110,6 +114,14 @@ class Configurations:
         reader = run_dir.reader()
         self._values = {**stored(reader.records(), run_dir.blobs), **self._values}
         reader.close()
+
+
+def _refuse_no_file(name: str, suffix: str) -> None:
+    """Refuse a name with which no file can be called."""
+    file = ConfigObject(name, suffix, None, Path(), "", 0).path
+    if "\0" in file or file.endswith(("/.", "/..")):
+        raise InvalidValueError(f"the name of a configuration becomes that of a file: not {name!r}")
+    refuse_long("the name of a configuration", file)
 
 
 def stored(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import msgspec
 
 from tracelet.backends.base import Property, TextLine
 from tracelet.core.active import running_in
+from tracelet.core.artifacts import content_of
 from tracelet.core.configurations import find, stored
 from tracelet.core.late import LateRecords
 from tracelet.core.parameter_calls import ParameterCalls, foreign_params
@@ -162,15 +163,12 @@ class Run(ParameterCalls):
     @functools.cached_property
     def artifacts(self) -> Mapping[str, Path]:
         """The content of every artifact by its destination; read it, do not write to it."""
-        blobs = self._run_dir.blobs
-        found: dict[str, Path] = {}
-        for record in self._records:
-            if type(record) is Artifact:
-                # Where the local backend has put it, the file has its name and suffix.
-                named = self.dir / "artifacts" / record.path
-                content = Path(record.source) if record.source else blobs.path(record.digest)
-                same = not record.source and named.exists() and named.samefile(content)
-                found[record.path] = named if same else content
+        placed, blobs = self.dir / "artifacts", self._run_dir.blobs
+        found = {
+            record.path: content_of(record, placed, blobs)
+            for record in self._records
+            if type(record) is Artifact
+        }
         return MappingProxyType(found)
 
     @functools.cached_property
