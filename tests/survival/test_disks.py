@@ -29,6 +29,7 @@ from tracelet.courier.ending import settle
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import segment_names
+from tracelet.records import Finished
 
 
 class SmallDisk:
@@ -161,6 +162,72 @@ def test_a_run_ends_on_a_full_disk_and_is_whole_when_there_is_space(
     small_disk.free()
     assert tracelet.load_run(exp.dir).report["local"].delivered == 1
     assert local_points(exp.dir) == [0]
+
+
+@pytest.mark.parametrize("courier", ["process", "thread"])
+def test_the_ending_of_a_run_and_what_it_lost_outlive_a_full_disk(
+    small_disk: SmallDisk, courier: str
+) -> None:
+    exp = tracelet.start_logging(run_id="r", dir=small_disk.path, courier=courier)
+    path = exp.dir
+    assert path is not None
+    exp.log_metric("loss", 0.5, 0)
+    assert exp.flush(60)
+    small_disk.fill(4000)
+    for iteration in range(1, 1001):
+        exp.log_metric("loss", 0.5, iteration)
+    report = exp.stop("failed", timeout=0)
+    assert report.lost > 900
+    seen = tracelet.load_run(path)
+    assert (seen.status, seen.report.lost) == ("failed", report.lost)
+    small_disk.free()
+    # A courier tries again in its own time.
+    eventually(lambda: tracelet.load_run(path).report["local"].pending == 0)
+    (ending,) = eventually(lambda: endings(path))
+    assert (ending.status, ending.lost) == ("failed", report.lost)
+    again = tracelet.load_run(path)
+    assert (again.status, again.report.lost) == ("failed", report.lost)
+
+
+def endings(path: Path) -> list[Finished]:
+    return [one for one in journaled(path, damaged=1) if isinstance(one, Finished)]
+
+
+@pytest.mark.parametrize("courier", ["process", "thread"])
+@pytest.mark.parametrize(("code", "status"), [(3, "failed"), (0, "finished")])
+def test_an_exit_code_on_a_full_disk_is_the_ending(
+    tmp_path: Path, courier: str, code: int, status: str
+) -> None:
+    script = Script(
+        tmp_path,
+        """
+        import resource, sys, tracelet
+        exp = tracelet.start_logging(run_id="r", courier=sys.argv[1])
+        exp.log_metric("loss", 0.5, 0)
+        exp.flush()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        for iteration in range(1, 1001):
+            exp.log_metric("loss", 0.5, iteration)
+        sys.exit(int(sys.argv[2]))
+        """,
+        courier,
+        code,
+    )
+    assert script.wait() == code, script.output
+    run = tracelet.load_run(tmp_path / ".tracelet/default/r")
+    assert run.status == status
+    assert run.report.lost == 1002 - run.report["local"].accepted, "the ending is one of them"
+
+
+def test_a_long_reason_that_a_full_disk_cannot_take_is_left_out(small_disk: SmallDisk) -> None:
+    exp = tracelet.start_logging(run_id="r", dir=small_disk.path, config={"drain_timeout": 0})
+    small_disk.fill(4000)
+    for iteration in range(1000):
+        exp.log_metric("loss", 0.5, iteration)
+    with pytest.raises(ValueError, match="xxx"), exp:
+        raise ValueError("x" * 2000)
+    assert exp.dir is not None
+    assert tracelet.load_run(exp.dir).status == "failed"
 
 
 def test_an_ending_that_cannot_be_written_leaves_nothing_and_is_written_later(

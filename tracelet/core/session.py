@@ -18,7 +18,7 @@ from tracelet.backends.registry import ResolvedBackend
 from tracelet.core.scalars import seconds_value
 from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
 from tracelet.courier.cursor import CursorFile
-from tracelet.courier.ending import forget_exit_code
+from tracelet.courier.ending import forget_ending, keep_ending, reserve_ending
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
@@ -69,6 +69,7 @@ class Session:
         self.owner = bool(backends)
         self.names = [found.name for found, _ in backends]
         self._pid = os.getpid()
+        self._began = 0.0
         self._upto: dict[str, int] = {}
         self._named: set[str] = set()
         self._sealed = True
@@ -104,9 +105,10 @@ class Session:
                 for one in found
             ],
         )
-        forget_exit_code(self.run_dir)
+        reserve_ending(self.run_dir)
         life = Lifecycle(self.run_dir).update()
-        self.writer.append(Started(life.now(), msgspec.to_builtins(launch)))
+        self._began = life.now()
+        self.writer.append(Started(self._began, msgspec.to_builtins(launch)))
         write_view(self.run_dir, life.update(), None)
         if reason is not None:
             self._courier = ThreadCourier(self.run_dir, self.run, backends)
@@ -202,8 +204,15 @@ class Session:
         if self.owner and self.is_ours:
             if self._metrics is not None:
                 self._metrics.stop()
+            # A clock may have been set back: an ending before the start would be none.
+            ending = Finished(max(time.time(), self._began), status, reason, lost, redacted)
             with self.run_dir.ending():
-                self.writer.append(Finished(time.time(), status, reason, lost, redacted))
+                self.writer.append(ending)
+                if self.writer.lost != lost:  # the disk is full
+                    ending = msgspec.structs.replace(ending, lost=self.writer.lost)
+                    keep_ending(self.run_dir, ending)
+                elif status is not None:
+                    forget_ending(self.run_dir)
         self._upto = self.writer.position()
         self.writer.close()
         self._sealed = self.writer.lost == lost

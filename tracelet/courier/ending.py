@@ -2,12 +2,16 @@
 
 ``stop()`` writes the ending into the journal, and so does the interpreter's ``atexit`` after an
 uncaught exception. A normal end and ``sys.exit(3)`` look the same from there: the exit code is
-known only to the C library. So at exit a file is armed into which libc itself writes the code, and
-the courier, or the next reader, looks at it. A process that is gone and left nothing was killed.
+known only to the C library. So at exit a file is armed to which libc itself adds the code, and the
+courier, or the next reader, looks at it. A process that is gone and left nothing was killed.
+
+The file has its bytes from the start of the run on: an ending that a full disk keeps out of the
+journal goes over them, with the count of what was lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -17,12 +21,44 @@ import msgspec
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import ProcessId, is_alive
 from tracelet.journal.rundir import RunDir
-from tracelet.records import Finished, Status
+from tracelet.records import Finished, Status, decode_lines, encode
 
 _CONSOLE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.01
+_RESERVED = 1000
+"""Bytes that the file of a process has before its exit code; less than any limit of a file's size
+that lets a journal begin."""
 _SIGNALS = {130: "SIGINT", 137: "SIGKILL", 143: "SIGTERM"}
 """Exit codes with which shells and Python report a signal."""
+
+
+def _file(run_dir: RunDir, pid: int) -> Path:
+    return run_dir.exit / str(pid)
+
+
+def reserve_ending(run_dir: RunDir) -> None:
+    """Make the file of this process, or make it anew: in containers all have the same id."""
+    file = _file(run_dir, os.getpid())
+    try:
+        run_dir.exit.mkdir(exist_ok=True)
+        file.write_bytes(b" " * _RESERVED)
+    except OSError:  # a part of it would be taken for an exit code
+        forget_ending(run_dir)
+
+
+def forget_ending(run_dir: RunDir) -> None:
+    """Remove the file of this process: the journal has its ending."""
+    with contextlib.suppress(OSError):
+        _file(run_dir, os.getpid()).unlink(missing_ok=True)
+
+
+def keep_ending(run_dir: RunDir, ending: Finished) -> None:
+    """Keep in the file of this process an ending that the journal does not take."""
+    line = encode(ending)
+    if len(line) > _RESERVED:
+        line = encode(msgspec.structs.replace(ending, reason=None))
+    with contextlib.suppress(OSError), _file(run_dir, os.getpid()).open("r+b") as file:
+        file.write(line.ljust(_RESERVED))
 
 
 def arm_exit_code(run_dir: RunDir) -> bool:
@@ -43,35 +79,62 @@ def arm_exit_code(run_dir: RunDir) -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     fopen.restype = ctypes.c_void_p
-    file = fopen(os.fsencode(run_dir.exit / str(os.getpid())), b"we")
+    file = fopen(os.fsencode(_file(run_dir, os.getpid())), b"ae")
     if not file:
         return False
     return bool(on_exit(ctypes.cast(fputc, ctypes.c_void_p), ctypes.c_void_p(file)) == 0)
 
 
-def forget_exit_code(run_dir: RunDir) -> None:
-    """Forget how an earlier process of the run with this one's id ended: in containers all have."""
-    (run_dir.exit / str(os.getpid())).unlink(missing_ok=True)
+def unwritten_ending(run_dir: RunDir, life: Lifecycle) -> Finished | None:
+    """Return how a run has ended, if the journal does not say so yet.
+
+    None for a run that lives, or that somebody on another host may be running. Nothing is written.
+    """
+    if life.launch is None or life.status != "running":
+        return None
+    process = life.launch.process
+    is_gone = is_alive(process) is False
+    kept, code = _left_by(_file(run_dir, process["pid"]))
+    is_told = kept is not None and kept.status is not None
+    # Perhaps the process has written it by itself, between the two looks.
+    if not (is_gone or is_told) or life.update().status != "running":
+        return None
+    if is_told:
+        return kept
+    status, reason = ("killed", "the process is gone") if code is None else ending_of_exit(code)
+    ending = Finished(life.now(), status, reason or "exit code 0")
+    if kept is not None:
+        ending = msgspec.structs.replace(ending, lost=kept.lost, redacted=kept.redacted)
+    return ending
+
+
+def _left_by(file: Path) -> tuple[Finished | None, int | None]:
+    """Return the ending that a process has left in its file, and its exit code."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None, None
+    kept = None
+    with contextlib.suppress(ValueError):
+        kept = next(iter(decode_lines(content[:_RESERVED].strip())), None)
+    code = content[-1] if len(content) == 1 or len(content) > _RESERVED else None
+    return kept if isinstance(kept, Finished) else None, code
 
 
 def settle(run_dir: RunDir, life: Lifecycle) -> Status:
-    """Write the ending of a run whose process is gone; return the run's status.
+    """Write the ending of a run that the journal does not have; return the run's status.
 
     A run that lives, or that somebody on another host may be running, is left as it is.
 
     Raises:
         OSError: the ending cannot be written.
     """
-    if life.launch is None or life.status != "running":
+    if unwritten_ending(run_dir, life) is None:
         return life.status
-    if is_alive(life.launch.process) is not False:
-        return "running"
-    ended = life.update().status  # perhaps by the process itself, between the two looks
-    if ended != "running":
-        return ended
     _let_console_finish(run_dir)
-    status, reason = _ending(run_dir.exit / str(life.launch.process["pid"]))
-    _write_ending(run_dir, Finished(life.now(), status, reason))
+    ending = unwritten_ending(run_dir, life)
+    if ending is not None:
+        _write_ending(run_dir, ending)
     return life.update().status
 
 
@@ -96,15 +159,6 @@ def _let_console_finish(run_dir: RunDir) -> None:
         if is_alive(reader) is not True:
             return
         time.sleep(_PAUSE_SECONDS)
-
-
-def _ending(exit_file: Path) -> tuple[Status, str]:
-    try:
-        code = exit_file.read_bytes()[0]
-    except (OSError, IndexError):
-        return "killed", "the process is gone"
-    status, reason = ending_of_exit(code)
-    return status, reason or "exit code 0"
 
 
 def ending_of_exit(code: object) -> tuple[Status, str | None]:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import msgspec
 
 from tracelet.backends.registry import resolve
+from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
-from tracelet.courier.ending import settle
+from tracelet.courier.ending import settle, unwritten_ending
 from tracelet.courier.view import RunView, read_view, refresh_view
 from tracelet.errors import RunNotFoundError
+from tracelet.journal.files import FileLock
 from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.process import is_alive, this_process
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Status
 
 log = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 5.0
+"""How long a reader waits for somebody else who brings the local files up to the journal."""
+_PAUSE_SECONDS = 0.01
+
 
 def reconcile(run_dir: RunDir) -> Lifecycle:
     """Write the ending of a run whose process is gone, and deliver what its local files lack.
 
-    A run that has a courier is left to it. A directory that cannot be written is read as it is.
+    A run that lives is left to its courier. If one that has ended is delivered by somebody else, a
+    courier or another reader, its local files are waited for. Where nothing can be written, or the
+    wait takes too long, the files are as they are; the status is true anyway.
 
     Raises:
         RunNotFoundError: the directory holds no run.
@@ -31,19 +41,54 @@ def reconcile(run_dir: RunDir) -> Lifecycle:
         raise RunNotFoundError(f"{run_dir.path} holds no run")
     lock = run_dir.lock()
     try:
-        if not lock.acquire():
-            return life
-    except OSError:
-        return life
-    try:
-        settle_and_deliver(run_dir, life)
-        if _shown_status(run_dir) != life.status:  # it was killed after it wrote its ending, or
-            refresh_view(run_dir, life)  # its ending was found just now
+        if _is_left_to_us(run_dir, life, lock):
+            settle_and_deliver(run_dir, life)
+            if _shown_status(run_dir) != life.status:  # it was killed after it wrote its ending,
+                refresh_view(run_dir, life)  # or its ending was found just now
     except OSError as error:
         log.warning("%s cannot be brought up to date: %s", run_dir.path, error)
     finally:
         lock.release()
+    ending = unwritten_ending(run_dir, life)
+    if ending is not None:
+        life.suppose(ending)
     return life
+
+
+def _is_left_to_us(run_dir: RunDir, life: Lifecycle, lock: FileLock) -> bool:
+    """Take the lock of a run; return False if there is no need to, or no way."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while _is_exiting(life) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+        life.update()
+    try:
+        while not lock.acquire():
+            lives = life.status == "running" and unwritten_ending(run_dir, life) is None
+            if lives or _is_up_to_date(run_dir, life) or time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE_SECONDS)
+            life.update()
+    except OSError:  # it is on a disk that nobody can write to
+        return False
+    return True
+
+
+def _is_exiting(life: Lifecycle) -> bool:
+    """Return whether another process is about to say with its exit code how the run has ended."""
+    if life.launch is None or not life.pending_exit:
+        return False
+    process = life.launch.process
+    return process != this_process() and is_alive(process) is True
+
+
+def _is_up_to_date(run_dir: RunDir, life: Lifecycle) -> bool:
+    """Return whether the journal has the ending, and the local files, unless they fail, have it."""
+    if life.launch is None or "local" not in life.launch.names:
+        return life.status != "running"
+    cursor = CursorFile(run_dir.cursors, "local").load()
+    if cursor.failures:
+        return life.status != "running"
+    return cursor.closed == life.status and run_dir.reader().read(cursor.position) is None
 
 
 def _shown_status(run_dir: RunDir) -> Status | None:

@@ -116,6 +116,11 @@ class Lifecycle:
             self._fold()
         return self
 
+    def suppose(self, ending: Finished) -> None:
+        """Take an ending for true that nobody has written yet."""
+        self._records.setdefault("", []).append(ending)
+        self._fold()
+
     def now(self) -> float:
         """Return a time behind all others in the life of the run, even if a clock was set back.
 

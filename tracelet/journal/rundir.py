@@ -26,8 +26,8 @@ class RunDir:
 
     ``run.json`` is the view for people; ``journal/`` the truth; ``blobs/`` contents by hash;
     ``cursors/`` how far each backend is; ``rejected/`` what a backend could not take;
-    ``exit/`` exit codes; ``courier.log`` what the courier and the SDKs said; ``console.log`` what
-    the program printed; ``tracelet/`` files about the run itself.
+    ``exit/`` how processes ended; ``courier.log`` what the courier and the SDKs said;
+    ``console.log`` what the program printed; ``tracelet/`` files about the run itself.
     """
 
     def __init__(self, path: Path) -> None:
