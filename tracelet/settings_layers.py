@@ -216,7 +216,7 @@ def checked(values: Mapping[Any, Any], origin: Callable[[str], str], base: Path)
 def _checked(key: str, value: Any, place: str) -> Any:
     try:
         return KINDS[key].check(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last: a path in the home of nobody
         raise _wrong(key, value, place) from None
 
 
@@ -263,12 +263,15 @@ def _options(value: Any, origin: Callable[[str], str]) -> Layer:
         raise _wrong("backends", value, origin("backends"))
     layer: Layer = {}
     for name, options in value.items():
+        key = f"backends.{name}"
         if not isinstance(name, str) or not isinstance(options, Mapping):
-            raise _wrong("backends", value, origin(f"backends.{name}"))
+            raise SettingsError(
+                f"setting 'backends' ({origin(key)}) must be {KINDS['backends'].expects}, "
+                f"not one with {name!r}: a {type(options).__name__}"
+            )
         for option, item in options.items():
             if item is not None:
-                key = f"backends.{name}.{option}"
-                layer["backends", name, str(option)] = Given(item, origin(key))
+                layer["backends", name, str(option)] = Given(item, origin(f"{key}.{option}"))
     return layer
 
 

@@ -28,6 +28,7 @@ import msgspec
 from tracelet.backends.capabilities import Capabilities, Support
 from tracelet.errors import MissingPluginError, SettingsError
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
+from tracelet.settings_layers import nearest
 from tracelet.wire import to_wire
 
 __all__ = [
@@ -150,10 +151,9 @@ class Backend(ABC):
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         for option in options:
             if not takes_any and option not in parameters:
-                known = ", ".join(sorted(parameters)) or "none"
                 raise SettingsError(
-                    f"backends.{cls.name}.{option} is not an option of the backend {cls.name!r}; "
-                    f"its options: {known}"
+                    f"backends.{cls.name}.{option} is not an option of the backend {cls.name!r}"
+                    f"{nearest(option, parameters) if parameters else '; it has none'}"
                 )
         for module, requirement in cls.requires.items():
             if importlib.util.find_spec(module) is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracelet.backends.registry import ResolvedBackend, resolve
+from tracelet.backends.registry import CORE, OFFICIAL, ResolvedBackend, installed, resolve
 from tracelet.capture import registry
 from tracelet.core.content_calls import tag_values
 from tracelet.core.facts import process_rank
@@ -14,7 +15,7 @@ from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
 from tracelet.courier.ending import settle
 from tracelet.courier.view import read_view
-from tracelet.errors import InvalidValueError, RunBusyError, TraceletError, warn
+from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Artifact, Metric, Params, RunInfo
@@ -44,7 +45,8 @@ def backends_of(exp: Experiment) -> list[tuple[ResolvedBackend, dict[str, Any]]]
     """Return the backends that the settings ask for, each with its options.
 
     Raises:
-        TraceletError: one is not there, or does not take its options.
+        TraceletError: one is not there, or does not take its options; or there are options of one
+            whose name is misspelt.
     """
     found: dict[str, tuple[ResolvedBackend, dict[str, Any]]] = {}
     for spec in exp.settings.backend:
@@ -52,8 +54,7 @@ def backends_of(exp: Experiment) -> list[tuple[ResolvedBackend, dict[str, Any]]]
             one = resolve(spec)
             if one.name in found:
                 raise InvalidValueError(f"two backends of one run are called {one.name!r}")
-            options = dict(exp.settings.backends.get(one.name, {}))
-            one.check(options)
+            options = _options_of(one, exp.settings)
         except TraceletError as error:
             if exp.settings.on_error != "warn":
                 raise
@@ -62,7 +63,46 @@ def backends_of(exp: Experiment) -> list[tuple[ResolvedBackend, dict[str, Any]]]
         found[one.name] = one, options
     if not found:
         found["local"] = resolve("local"), {}
+    misspelt = _misspelt(exp.settings, found)
+    if misspelt is not None:
+        if exp.settings.on_error != "warn":
+            raise misspelt
+        warn_once(str(misspelt), f"not used: {misspelt}")
     return list(found.values())
+
+
+def _options_of(found: ResolvedBackend, settings: Settings) -> dict[str, Any]:
+    options = dict(settings.backends.get(found.name, {}))
+    try:
+        found.check(options)
+    except SettingsError as error:
+        if not options:
+            raise
+        places = {settings.origins[f"backends.{found.name}.{option}"] for option in options}
+        raise SettingsError(f"{error} ({', '.join(sorted(places))})") from error
+    return options
+
+
+def _misspelt(settings: Settings, used: Collection[str]) -> SettingsError | None:
+    """Return what is wrong if options are for a backend that nobody has, and that looks like one.
+
+    A class of the user's own that is not used here is not known by its name, and no mistake.
+    """
+    others = settings.backends.keys() - used - CORE.keys() - OFFICIAL.keys()
+    if not others:
+        return None
+    import difflib  # 3 ms that others need not pay
+
+    known = {*used, *CORE, *OFFICIAL, *installed()}
+    for name in sorted(others - known):
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
+        if near and near[0] not in name:  # mlflow2 is meant so
+            option = next(iter(settings.backends[name]))
+            place = settings.origins[f"backends.{name}.{option}"]
+            return SettingsError(
+                f"unknown backend 'backends.{name}' ({place}); did you mean 'backends.{near[0]}'?"
+            )
+    return None
 
 
 def only_checks(exp: Experiment) -> bool:
