@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tracelet.records import RunLink
+from tracelet.redaction import Redactor
 
 
 class WrongAnswerError(Exception):
@@ -23,7 +24,9 @@ def checked_link(name: str, link: object) -> RunLink | None:
         return None
     try:
         if isinstance(link, RunLink):
-            return msgspec.json.decode(msgspec.json.encode(link), type=RunLink)
+            text = msgspec.json.encode(link)
+            link = msgspec.json.decode(text, type=RunLink)
+            return msgspec.structs.replace(link, url=link.url and Redactor().text(link.url))
     except (TypeError, ValueError):  # a number where a text belongs, a text that UTF-8 cannot hold
         pass
     given = type(link).__name__

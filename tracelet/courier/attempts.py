@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from tracelet.courier.answers import WrongAnswerError
 from tracelet.courier.cursor import Health
+from tracelet.courier.error_texts import full_text, one_line
 from tracelet.courier.retry import DEGRADED_AFTER, backoff
 from tracelet.errors import CheckpointLostError, TransientError
-from tracelet.wire import clean_text
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +37,6 @@ def may_pass(error: BaseException) -> bool:
     if isinstance(error, OSError) and not isinstance(error, TransientError):
         return not (isinstance(error, _OF_THE_RECORD) or error.errno == errno.ENAMETOOLONG)
     return isinstance(error, TransientError | SystemExit)
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's type and the first 500 characters of its message, on one line of UTF-8."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception as reason:  # noqa: BLE001 - how it is written is foreign code
-        message = f"(what it says cannot be shown: {type(reason).__name__})"
-    return clean_text(f"{type(error).__name__}: {message}"[:500])
 
 
 class Attempts:
@@ -138,12 +129,14 @@ class Attempts:
             self._failing_since = now
         self._failures += 1
         degraded = self._failures >= DEGRADED_AFTER
-        message = "%s fails, and is tried again: %s"
-        log.log(logging.WARNING if self._failures == 1 else logging.DEBUG, message, self._name,
-                one_line(error), exc_info=error)  # fmt: skip
-        self._report("degraded" if degraded else "ok", one_line(error), self._failures)
+        said = one_line(error)
+        if self._failures == 1:
+            log.warning("%s fails, and is tried again: %s", self._name, full_text(error))
+        else:
+            log.debug("%s fails, and is tried again: %s", self._name, said)
+        self._report("degraded" if degraded else "ok", said, self._failures)
         if now - self._failing_since > self._linger and self._run_is_over():
-            self._report("gave up", one_line(error), self._failures)
+            self._report("gave up", said, self._failures)
             raise Interrupted
         self.pause(backoff(self._failures))
 

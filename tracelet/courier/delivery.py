@@ -28,15 +28,10 @@ import msgspec
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
 from tracelet.courier.answers import WrongAnswerError, checked_checkpoint, checked_link
-from tracelet.courier.attempts import (
-    LINGER_SECONDS,
-    Attempts,
-    Failure,
-    Interrupted,
-    one_line,
-)
+from tracelet.courier.attempts import LINGER_SECONDS, Attempts, Failure, Interrupted
 from tracelet.courier.batches import Caller, Group, groups
 from tracelet.courier.cursor import Cursor, CursorFile, Health
+from tracelet.courier.error_texts import full_text, keep_secret, one_line
 from tracelet.courier.handover import Refusal, hand_over
 from tracelet.courier.kept import Kept
 from tracelet.courier.retry import backoff
@@ -82,6 +77,7 @@ class Delivery:
         self._found = found
         self._run = run
         self._options = options
+        keep_secret(options)
         self._wait = wait
         self._linger = linger
         self._losses = 0
@@ -159,8 +155,9 @@ class Delivery:
             except CheckpointLostError as error:
                 self._lost(error)
             except WrongAnswerError as error:
-                log.error("%s", error)  # noqa: TRY400 - it says all there is to say
-                self._note_health("gave up", one_line(error), 1)
+                said = one_line(error)
+                log.error("%s", said)  # noqa: TRY400 - it says all there is to say
+                self._note_health("gave up", said, 1)
                 raise Interrupted from error
             else:
                 self._losses = 0
@@ -219,7 +216,7 @@ class Delivery:
         try:
             cursor.link = checked_link(self._found.name, backend.open(run))
         except CheckpointLostError as error:
-            log.warning("%s: %s; the run is delivered anew", self._found.name, error)
+            log.warning("%s: %s; the run is delivered anew", self._found.name, one_line(error))
             self._start_over()
             link = backend.open(msgspec.structs.replace(run, checkpoint=None))
             self._cursor.link = checked_link(self._found.name, link)
@@ -239,7 +236,8 @@ class Delivery:
 
     def _lost(self, error: CheckpointLostError) -> None:
         """Begin anew, after a pause: in the middle of the run the backend has lost what it had."""
-        log.warning("%s: %s; the run is delivered anew", self._found.name, error)
+        said = one_line(error)
+        log.warning("%s: %s; the run is delivered anew", self._found.name, said)
         now = time.monotonic()
         self._losses += 1
         self._losing_since = self._losing_since if self._losses > 1 else now
@@ -247,9 +245,9 @@ class Delivery:
         self._chunk = None
         self._delivered, self._refused = 0, []
         self._start_over()
-        self._note_health("ok", one_line(error), self._losses)
+        self._note_health("ok", said, self._losses)
         if now - self._losing_since > self._linger and self._life.update().status != "running":
-            self._note_health("gave up", one_line(error), self._losses)
+            self._note_health("gave up", said, self._losses)
             raise Interrupted
         self._attempts.pause(backoff(self._losses))
 
@@ -259,7 +257,7 @@ class Delivery:
         refused = hand_over(group, call, self._attempts, before_waiting=self._try_commit)
         if refused and not (self._cursor.rejected or self._refused):
             # Once for a person; all of them are in the file.
-            log.warning("%s refused a record", self._found.name, exc_info=refused[0].error)
+            log.warning("%s refused a record: %s", self._found.name, full_text(refused[0].error))
         # Counted only now: a commit in the middle of a group moves the cursor to its beginning.
         self._delivered += len(group) - len(refused)
         self._refused += refused
@@ -284,7 +282,7 @@ class Delivery:
         except (Interrupted, CheckpointLostError):
             raise
         except Failure as error:
-            log.warning("%s failed at the end of the run", self._found.name, exc_info=error)
+            log.warning("%s failed at the end: %s", self._found.name, full_text(error))
             self._note_health("degraded", one_line(error), 1)
 
     def _commit(self) -> None:

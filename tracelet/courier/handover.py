@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from tracelet.courier.attempts import Attempts, Failure, Interrupted, may_pass, one_line
+from tracelet.courier.attempts import Attempts, Failure, Interrupted, may_pass
 from tracelet.courier.batches import Caller, Group, parts
+from tracelet.courier.error_texts import one_line
 from tracelet.errors import CheckpointLostError
 from tracelet.records import Artifact, Deliverable
 from tracelet.wire import to_wire

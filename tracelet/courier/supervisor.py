@@ -19,6 +19,7 @@ from typing import Any
 from tracelet.backends.registry import ResolvedBackend, resolve
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.ending import settle
+from tracelet.courier.error_texts import hide_in_output, one_line
 from tracelet.courier.messages import LOCKED, Orders, launch, read_orders
 from tracelet.courier.report import is_delivered
 from tracelet.courier.system_metrics import SystemMetrics
@@ -169,7 +170,7 @@ def choose(
             chosen.append((resolve(target), life.options(name, orders.options.get(name))))
         except TraceletError as error:
             log.error("%s", error)  # noqa: TRY400 - it says all there is to say
-            CursorFile(run_dir.cursors, name).note("gave up", str(error))
+            CursorFile(run_dir.cursors, name).note("gave up", one_line(error))
     return chosen
 
 
@@ -216,6 +217,7 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
 
 def main(path: str) -> int:
     """Run as ``python -m tracelet courier RUN_DIR``."""
+    hide_in_output()
     logging.basicConfig(format="%(asctime)s courier: %(message)s", level=logging.INFO)
     if hasattr(os, "nice"):
         os.nice(5)  # the training comes first

@@ -9,9 +9,10 @@ from typing import Any
 
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
-from tracelet.courier.attempts import LINGER_SECONDS, one_line
+from tracelet.courier.attempts import LINGER_SECONDS
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
+from tracelet.courier.error_texts import full_text, one_line
 from tracelet.journal.rundir import RunDir
 from tracelet.records import RunInfo
 
@@ -69,8 +70,10 @@ class DeliveryThread:
     def _run(self) -> None:
         try:
             self.delivery.run()
-        except BaseException as error:  # it must not end unseen
-            log.exception("the delivery to %s has failed", self.name)
+        except BaseException as error:  # noqa: BLE001 - it must not end unseen
+            log.error(  # noqa: TRY400 - with its secrets hidden
+                "the delivery to %s has failed: %s", self.name, full_text(error)
+            )
             self._cursor.note("gave up", one_line(error))
 
 

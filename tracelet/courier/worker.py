@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tracelet.backends.registry import resolve
 from tracelet.courier.delivery import Delivery
+from tracelet.courier.error_texts import hide_in_output
 from tracelet.courier.messages import BUSY, DONE, IDLE, read_orders
 from tracelet.errors import TraceletError
 from tracelet.journal.files import FileLock
@@ -78,5 +79,6 @@ def _listen(news: threading.Event) -> None:
 
 def main(path: str, backend: str) -> int:
     """Run as ``python -m tracelet courier RUN_DIR --backend NAME``."""
+    hide_in_output()
     logging.basicConfig(format=f"%(asctime)s {backend}: %(message)s", level=logging.INFO)
     return work(RunDir(Path(path)), backend)
