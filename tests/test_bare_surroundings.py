@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tracelet
-from tracelet.errors import SettingsError
+from tracelet.errors import RunNotFoundError, SettingsError
 
 
 def test_a_python_without_a_command_line_logs_a_run(
@@ -43,6 +43,7 @@ def test_a_run_needs_no_working_directory_if_it_is_told_its_own(tmp_path: Path) 
     assert run.flush()
     assert (run.facts["cwd"], len(run.metrics["loss"])) == (None, 1)
     assert [one.run_id for one in tracelet.runs(dir=tmp_path)] == [exp.run_id]
+    assert tracelet.load_run(exp.run_id, dir=tmp_path).dir == exp.dir
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -50,3 +51,11 @@ def test_a_run_needs_no_working_directory_if_it_is_told_its_own(tmp_path: Path) 
 def test_a_path_that_is_relative_to_nothing_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"working directory was deleted: give an absolute"):
         tracelet.start_logging("run", **settings)
+
+
+def test_the_home_of_nobody_is_refused_and_has_no_runs(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"'dir' \(argument\) must be a path, not '~nobody-at"):
+        tracelet.start_logging("run", dir="~nobody-at-all/runs")
+    assert tracelet.runs(dir="~nobody-at-all/runs") == []
+    with pytest.raises(RunNotFoundError, match="~nobody-at-all"):
+        tracelet.load_run("~nobody-at-all")

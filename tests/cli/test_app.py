@@ -58,6 +58,31 @@ def test_colour_is_for_terminals_only(cli: Cli) -> None:
     assert "\x1b" not in cli("show", "nope", FORCE_COLOR="1", NO_COLOR="1", TERM="dumb").err
 
 
+def test_a_working_directory_that_was_deleted_is_no_crash(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tracelet.start_logging(run_id="r", dir=tmp_path / "runs"):
+        pass
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert cli("--version").code == 0
+    assert cli("show", "r", "--dir", tmp_path / "runs").code == 0
+    assert "no runs in here" in cli("runs", "--dir", "here").err
+    assert "the working directory was deleted" in cli("runs").err
+
+
+def test_a_home_that_nobody_has_is_no_crash(cli: Cli) -> None:
+    wrong = cli("runs", TRACELET_DIR="~nobody-at-all/runs")
+
+    assert (wrong.code, len(wrong.err.splitlines())) == (2, 1)
+    assert "setting 'dir' (environment TRACELET_DIR) must be a path" in wrong.err
+    assert "no runs in" in cli("runs", "--dir", "~nobody-at-all/runs").err
+    assert "no run '~nobody-at-all'" in cli("show", "~nobody-at-all").err
+
+
 def test_a_reader_that_goes_away_is_no_error(cli: Cli, tmp_path: Path) -> None:
     with tracelet.start_logging("long", params={f"p{i}": "x" * 70 for i in range(5000)}):
         pass

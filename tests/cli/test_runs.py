@@ -101,6 +101,13 @@ def test_runs_are_found_in_another_directory(cli: Cli, tmp_path: Path) -> None:
     assert [row["run_id"] for row in cli("runs", "--dir", "here", "--json").json] == [exp.run_id]
 
 
+def test_a_project_without_runs_is_answered_with_the_nearest(cli: Cli) -> None:
+    log("one", "vision")
+
+    for command in ("runs", "show"):
+        assert "; did you mean 'vision'?" in cli(command, "--project", "vison").err
+
+
 def test_no_runs_are_no_error(cli: Cli) -> None:
     empty = cli("runs")
 

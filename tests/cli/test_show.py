@@ -144,6 +144,20 @@ def test_an_unknown_run_is_one_line_with_the_nearest(cli: Cli, logged: tracelet.
     assert f"did you mean {logged.run_id}?" in shown.err
 
 
+def test_a_misspelt_name_is_answered_with_the_nearest_as_a_shell_takes_it(cli: Cli) -> None:
+    with tracelet.start_logging("warm restarts"):
+        pass
+
+    assert "; did you mean 'warm restarts'?" in cli("show", "warm restart").err
+
+
+def test_a_long_id_is_on_one_line(cli: Cli) -> None:
+    with tracelet.start_logging(run_id="r" * 100):
+        pass
+
+    assert cli("show").out.splitlines()[0] == f"{'r' * 100} finished"
+
+
 def test_a_run_is_found_by_its_name_the_latest_of_several(cli: Cli, logged: tracelet.Run) -> None:
     assert cli("show", "everything", "--json").json["run_id"] == logged.run_id
     with tracelet.start_logging("everything", "other") as exp:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from tracelet import hookspecs
 from tracelet.cli.app import app
-from tracelet.errors import UnknownBackendError
+from tracelet.errors import InvalidValueError, UnknownBackendError
 from tracelet.hookspecs import hookimpl
 from tracelet.testing import Subject, subjects
 from tracelet.testing.checks import all_checks
@@ -111,6 +111,13 @@ def test_what_was_logged_can_be_kept_and_a_terminal_shows_what_is_being_done(
 
     assert "logging the runs" in result.stderr
     assert list((tmp_path / "kept" / "runs").glob("*/everything-thread/run.json"))
+
+
+def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    result = check("memory", "--keep", str(tmp_path))
+
+    assert isinstance(result.exception, InvalidValueError)
+    assert str(tmp_path) in str(result.exception)
 
 
 @pytest.mark.parametrize("name", ["memroy", "no_such_module.py:Mine", "tracelet.testing:ReadBack"])

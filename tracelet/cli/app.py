@@ -71,7 +71,8 @@ def run() -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    sys.path.append(str(Path.cwd()))  # for backends of the user's own, as in their scripts
+    with contextlib.suppress(OSError):  # for backends of the user's own, as in their scripts
+        sys.path.append(str(Path.cwd()))
     try:
         app(prog_name="tracelet")
     except SystemExit as end:

@@ -17,6 +17,7 @@ from rich.text import Text
 from tracelet.cli.options import Json
 from tracelet.cli.output import add_row, columns, heading, messages, print_json, results, say
 from tracelet.cli.words import clean, many
+from tracelet.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from tracelet.testing.verdicts import Verdict
@@ -63,8 +64,11 @@ def check(
 @contextlib.contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
-        keep = keep.expanduser().absolute()
-        keep.mkdir(parents=True)
+        try:
+            keep = keep.expanduser().absolute()
+            keep.mkdir(parents=True)
+        except (OSError, RuntimeError) as error:
+            raise InvalidValueError(f"--keep is a directory that can be made: {error}") from error
         yield keep
         return
     with tempfile.TemporaryDirectory(prefix="tracelet-check-") as path:

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from pathlib import Path
 
 import tracelet
 from tracelet.cli.output import say
+from tracelet.core import placing
+from tracelet.core.loading import root
 from tracelet.core.run import Run
-from tracelet.courier.reconcile import view_of
 from tracelet.courier.view import RunView
 from tracelet.errors import RunNotFoundError
-from tracelet.journal.rundir import RunDir, find_runs
-from tracelet.settings import resolve
-
-
-def root(directory: Path | None) -> Path:
-    """Return where the runs are."""
-    return (resolve().dir if directory is None else directory).expanduser().absolute()
+from tracelet.journal.rundir import RunDir
+from tracelet.settings_layers import nearest
 
 
 def views(directory: Path | None, project: str | None = None) -> list[tuple[RunDir, RunView]]:
     """Return the runs there are, newest first, as their ``run.json`` has them."""
-    found = []
-    for run_dir in find_runs(root(directory)):
-        try:
-            view = view_of(run_dir)
-        except (OSError, RunNotFoundError):
-            continue  # deleted meanwhile, or not a run of ours
-        if project is None or view.project == project:
-            found.append((run_dir, view))
-    return sorted(found, key=lambda pair: pair[1].started, reverse=True)
+    found = placing.views(root(directory))
+    return [pair for pair in found if project is None or pair[1].project == project]
 
 
 def one(run: str | None, directory: Path | None, project: str | None = None) -> Run:
@@ -52,17 +42,20 @@ def one(run: str | None, directory: Path | None, project: str | None = None) -> 
     try:
         return tracelet.load_run(run, project=project, dir=root(directory))
     except RunNotFoundError as error:
-        named = [run_dir for run_dir, view in views(directory, project) if view.name == run]
+        found = views(directory, project)
+        named = [run_dir for run_dir, view in found if view.name == run]
         if named:
             if len(named) > 1:
                 say(f"{run}: the latest of {len(named)} runs of this name")
             return tracelet.load_run(named[0].path)
-        known = [run_dir.path.name for run_dir, _ in views(directory, project)]
+        ids = [run_dir.path.name for run_dir, _ in found]
+        known = list(dict.fromkeys([*(view.name for _, view in found), *ids]))
         near = difflib.get_close_matches(run, known, n=3)
         near = near or [name for name in known if run and run in name][:3]
-        if not near or run in known:
+        if not near or run in ids:
             raise
-        raise RunNotFoundError(f"{error}; did you mean {' or '.join(near)}?") from error
+        meant = " or ".join(map(shlex.quote, near))
+        raise RunNotFoundError(f"{error}; did you mean {meant}?") from error
 
 
 def is_settled(view: RunView) -> bool:
@@ -76,4 +69,8 @@ def is_settled(view: RunView) -> bool:
 def nothing(directory: Path | None, project: str | None) -> str:
     """Say that there is no run."""
     of_project = f" of the project {project!r}" if project is not None else ""
-    return f"no runs{of_project} in {root(directory)} yet; tracelet.start_logging() begins one"
+    told = f"no runs{of_project} in {root(directory)}"
+    known = {view.project for _, view in views(directory)}
+    if project is not None and known:
+        return told + nearest(project, known)
+    return f"{told} yet; tracelet.start_logging() begins one"

@@ -43,7 +43,8 @@ def show(
         print_json(_as_json(found))
         return
     console, longest = results(), sys.maxsize if full else LONGEST
-    console.print(Text(clean(found.run_id), style="bold"), status_text(found.status))
+    title = (Text(clean(found.run_id), style="bold"), status_text(found.status))
+    console.print(*title, soft_wrap=True)  # an id is copied whole
     _print_facts(console, found, longest)
     if found.params:
         _part(console, "Parameters", _params(found, longest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -35,10 +36,10 @@ def load_run(
     """
     if run is not None:
         text = _path("load_run takes a directory or a run id", run)
-        run_dir = RunDir(Path(text).expanduser().absolute())
+        run_dir = RunDir(_absolute(text))
         if run_dir.run_json.exists():
             return Run(run_dir)
-        matches = [one for one in find_runs(_root(dir)) if one.path.name == text]
+        matches = [one for one in find_runs(root(dir)) if one.path.name == text]
         if project is not None:
             matches = [one for one in matches if one.path.parent.name == slug(project)]
         if len(matches) == 1:
@@ -46,15 +47,15 @@ def load_run(
         if matches:
             places = ", ".join(one.path.parent.name for one in matches)
             raise RunNotFoundError(f"the run {text!r} is in several projects: {places}")
-        raise RunNotFoundError(f"no run {text!r}: neither a directory nor an id in {_root(dir)}")
-    for found in views(_root(dir)):
+        raise RunNotFoundError(f"no run {text!r}: neither a directory nor an id in {root(dir)}")
+    for found in views(root(dir)):
         view = found[1]
         if (project is None or view.project == project) and (
             exp_name is None or view.name == exp_name
         ):
             return Run(found[0])
     asked = f"project={project!r}, exp_name={exp_name!r}"
-    raise RunNotFoundError(f"no run with {asked} in {_root(dir)}")
+    raise RunNotFoundError(f"no run with {asked} in {root(dir)}")
 
 
 def runs(
@@ -69,13 +70,20 @@ def runs(
         dir: where the runs are; None: the setting ``dir``.
     """
     return [
-        Run(one) for one, view in views(_root(dir)) if project is None or view.project == project
+        Run(one) for one, view in views(root(dir)) if project is None or view.project == project
     ]
 
 
-def _root(dir: PathLike | None) -> Path:  # noqa: A002
-    given = resolve().dir if dir is None else _path("dir= is a directory", dir)
-    return Path(given).expanduser().absolute()
+def root(dir: PathLike | None) -> Path:  # noqa: A002
+    """Return where the runs are; None: the setting ``dir``."""
+    return resolve().dir if dir is None else _absolute(_path("dir= is a directory", dir))
+
+
+def _absolute(path: str) -> Path:
+    """Return a path from the root; as it is if there is no such home, or no working directory."""
+    with contextlib.suppress(RuntimeError, OSError):
+        return Path(path).expanduser().absolute()
+    return Path(path)
 
 
 def _path(what: str, given: object) -> str:
