@@ -17,6 +17,7 @@ from tracelet.cli import find
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import heading, print_json, results, say, status_text
 from tracelet.cli.words import clean, duration, many, when_short
+from tracelet.core.placing import leaving_out
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView, read_view
 from tracelet.journal.rundir import RunDir
@@ -34,7 +35,10 @@ def runs(
 ) -> None:
     """List the runs there are, newest first."""
     found = find.views(directory, project)
-    shown = [(run_dir.path, *_up_to_date(run_dir, view)) for run_dir, view in found[:limit]]
+    shown: list[_Row] = []
+    for run_dir, view in found[:limit]:
+        with leaving_out(run_dir):
+            shown.append((run_dir.path, *_up_to_date(run_dir, view)))
     if as_json:
         print_json([_as_json(path, view, report) for path, view, report in shown])
         return

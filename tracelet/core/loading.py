@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from tracelet.core.artifacts import PathLike
-from tracelet.core.placing import views
+from tracelet.core.placing import leaving_out, views
 from tracelet.core.plain import text as shown
 from tracelet.core.run import Run
 from tracelet.errors import RunNotFoundError, ValueTypeError
@@ -37,7 +37,7 @@ def load_run(
     if run is not None:
         text = _path("load_run takes a directory or a run id", run)
         run_dir = RunDir(_absolute(text))
-        if run_dir.run_json.exists():
+        if run_dir.exists:
             return Run(run_dir)
         matches = [one for one in find_runs(root(dir)) if one.path.name == text]
         if project is not None:
@@ -69,9 +69,12 @@ def runs(
         project: only those of this project.
         dir: where the runs are; None: the setting ``dir``.
     """
-    return [
-        Run(one) for one, view in views(root(dir)) if project is None or view.project == project
-    ]
+    found = []
+    for one, view in views(root(dir)):
+        if project is None or view.project == project:
+            with leaving_out(one):
+                found.append(Run(one))
+    return found
 
 
 def root(dir: PathLike | None) -> Path:  # noqa: A002

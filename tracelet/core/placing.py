@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,15 +23,26 @@ from tracelet.records import RunInfo
 from tracelet.settings import Settings
 
 
+log = logging.getLogger(__name__)
+
+
 def views(root: Path) -> list[tuple[RunDir, RunView]]:
     """Return the runs below ``root`` with their views, newest first; what is no run is left out."""
     found = []
     for run_dir in find_runs(root):
-        try:
+        with leaving_out(run_dir):
             found.append((run_dir, view_of(run_dir)))
-        except (OSError, RunNotFoundError):
-            continue  # deleted meanwhile, or not a run of ours
     return sorted(found, key=lambda pair: pair[1].started, reverse=True)
+
+
+@contextlib.contextmanager
+def leaving_out(run_dir: RunDir) -> Iterator[None]:
+    """Log that a run cannot be read, and go on with the others."""
+    try:
+        yield
+    except (OSError, RunNotFoundError) as error:
+        if run_dir.run_json.exists():  # else it is just being made, or was deleted meanwhile
+            log.error("a run is left out: %s", error)  # noqa: TRY400 - it says all there is to say
 
 
 def check_ids(resume: object, run_id: object) -> None:
@@ -76,7 +88,7 @@ def _placed(
     project = settings.dir / slug(settings.project)
     if run is not None or (resume and resume is not True):
         run_dir = RunDir(Path(run.dir) if run is not None else project / str(resume))
-        if not run_dir.run_json.exists():
+        if not run_dir.exists:
             raise RunNotFoundError(f"resume={resume!r}: there is no such run in {project}")
         return run_dir, True
     if resume is True:
@@ -84,7 +96,7 @@ def _placed(
             if run_dir.path.parent == project and view.name == name_of(settings):
                 return run_dir, True
     run_dir = RunDir(project / (run_id or new_run_id(name_of(settings))))
-    if run_dir.run_json.exists():
+    if run_dir.exists:
         raise _taken(run_dir)
     return run_dir, False
 

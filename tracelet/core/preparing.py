@@ -14,7 +14,6 @@ from tracelet.core.lenient import warn_once
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
 from tracelet.courier.ending import settle
-from tracelet.courier.view import read_view
 from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
@@ -159,12 +158,14 @@ def take_over(exp: Experiment, run_dir: RunDir) -> None:
 
     Raises:
         RunBusyError: it is still running.
+        RunNotFoundError: it has no journal any more.
     """
-    life = Lifecycle(run_dir).update()
-    if settle(run_dir, life) == "running":
-        process = life.launch.process if life.launch is not None else None
-        raise RunBusyError(f"the run {run_dir.path.name} is still running: {process}")
-    exp._run = read_view(run_dir).info(run_dir)
+    life = Lifecycle.of(run_dir)
+    status, launch = settle(run_dir, life), life.launch
+    assert launch is not None
+    if status == "running":
+        raise RunBusyError(f"the run {run_dir.path.name} is still running: {launch.process}")
+    exp._run = launch.run
     say_what_is_kept(exp, exp._run)
     exp._current = None  # as for a process that has not set it
     reader = run_dir.reader()

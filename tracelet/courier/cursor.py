@@ -63,7 +63,7 @@ class CursorFile:
         """Return what was saved last; a fresh cursor if nothing was."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Cursor)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, ValueError):
             return Cursor()
 
     def save(self, cursor: Cursor) -> None:

@@ -154,7 +154,7 @@ def _let_console_finish(run_dir: RunDir) -> None:
     while time.monotonic() < deadline:
         try:
             reader = msgspec.json.decode(run_dir.console_reader.read_bytes(), type=ProcessId)
-        except (OSError, msgspec.DecodeError):  # it is done, or there was none
+        except (OSError, ValueError):  # it is done, or there was none
             return
         if is_alive(reader) is not True:
             return

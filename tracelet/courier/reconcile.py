@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 import time
 
-import msgspec
-
 from tracelet.backends.registry import resolve
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.courier.ending import settle, unwritten_ending
 from tracelet.courier.view import RunView, read_view, refresh_view
-from tracelet.errors import RunNotFoundError
 from tracelet.journal.files import FileLock
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import is_alive, this_process
@@ -36,9 +33,7 @@ def reconcile(run_dir: RunDir) -> Lifecycle:
     Raises:
         RunNotFoundError: the directory holds no run.
     """
-    life = Lifecycle(run_dir).update()
-    if life.launch is None:
-        raise RunNotFoundError(f"{run_dir.path} holds no run")
+    life = Lifecycle.of(run_dir)
     lock = run_dir.lock()
     try:
         if _is_left_to_us(run_dir, life, lock):
@@ -94,12 +89,12 @@ def _is_up_to_date(run_dir: RunDir, life: Lifecycle) -> bool:
 def _shown_status(run_dir: RunDir) -> Status | None:
     try:
         return read_view(run_dir).status
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, ValueError):
         return None
 
 
 def view_of(run_dir: RunDir) -> RunView:
-    """Read ``run.json``; made anew from the journal if a crash of the machine has left it torn.
+    """Read ``run.json``; made anew from the journal if it is damaged, or was deleted.
 
     Raises:
         RunNotFoundError: the directory holds no run.
@@ -107,7 +102,7 @@ def view_of(run_dir: RunDir) -> RunView:
     """
     try:
         return read_view(run_dir)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, ValueError):
         refresh_view(run_dir, reconcile(run_dir))
         return read_view(run_dir)
 

@@ -90,7 +90,7 @@ def refresh_view(run_dir: RunDir, life: Lifecycle, *, redacted: int = 0) -> Deli
     """
     try:
         before = read_view(run_dir).report
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         before = None
     report = make_report(
         run_dir,
@@ -108,6 +108,6 @@ def read_view(run_dir: RunDir) -> RunView:
 
     Raises:
         FileNotFoundError: there is none.
-        msgspec.DecodeError: it is not one of ours.
+        ValueError: it is not one of ours, or damaged.
     """
     return msgspec.json.decode(run_dir.run_json.read_bytes(), type=RunView)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from tracelet.errors import RunNotFoundError
 from tracelet.journal.process import ProcessId
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import (
@@ -115,6 +116,20 @@ class Lifecycle:
         if changed:
             self._fold()
         return self
+
+    @classmethod
+    def of(cls, run_dir: RunDir) -> Lifecycle:
+        """Read the life of a run that there is; its ``launch`` is never None.
+
+        Raises:
+            RunNotFoundError: the directory holds no run.
+        """
+        life = cls(run_dir).update()
+        if life.launch is None:
+            raise RunNotFoundError(
+                f"{run_dir.path} holds no run: there is no journal, or it has no beginning"
+            )
+        return life
 
     def suppose(self, ending: Finished) -> None:
         """Take an ending for true that nobody has written yet."""

@@ -53,6 +53,11 @@ class RunDir:
         except FileNotFoundError:
             return self._journal
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a run; ``run.json`` may have been deleted."""
+        return self.run_json.exists() or self.cursors.is_dir()
+
     def create(self, journal_dir: Path | None = None) -> None:
         """Make the directories; harmless if they are there.
 
@@ -120,4 +125,5 @@ def new_run_id(name: str) -> str:
 
 def find_runs(root: Path) -> list[RunDir]:
     """Return every run below ``root``, which has a directory a project."""
-    return [RunDir(file.parent) for file in sorted(root.glob("*/*/run.json"))]
+    found = {file.parent for name in ("run.json", "cursors") for file in root.glob(f"*/*/{name}")}
+    return [RunDir(path) for path in sorted(found)]
