@@ -10,7 +10,7 @@ from time import time as clock
 from typing import Any
 
 from tracelet.core.flatten import flatten
-from tracelet.core.parameters import Parameters
+from tracelet.core.parameters import NOTHING, Parameters
 from tracelet.core.sections import full_key, sections_first
 from tracelet.errors import warn
 from tracelet.records import ParamValue
@@ -59,7 +59,7 @@ class ParameterCalls:
         """Log one parameter; see :meth:`log_params`."""
         self.log_params({key: value})
 
-    def set_parameters(self, params: Any = None, /, **values: ParamValue) -> None:
+    def set_parameters(self, params: Any = NOTHING, /, **values: ParamValue) -> None:
         """Replace all parameters; the journal keeps what they were.
 
         Args:
@@ -67,6 +67,7 @@ class ParameterCalls:
             values: more of them, by name.
 
         Raises:
+            ValueTypeError: None, or something else without named fields, is given.
             KeyCollisionError: two of them become the same key.
             ParameterConflictError: one would change or vanish, and ``on_param_conflict="error"``.
         """

@@ -19,12 +19,12 @@ from typing import Any, Literal, NamedTuple, Self
 from tracelet.core.flatten import Flat, Foreign, is_split, path_of, unflatten
 from tracelet.core.key_paths import KeyPaths
 from tracelet.core.sections import by_section, plain_key, taken
-from tracelet.errors import NotRunningError, ParameterConflictError, warn
+from tracelet.errors import NotRunningError, ParameterConflictError, ValueTypeError, warn
 from tracelet.records import Params, ParamValue
 from tracelet.redaction import Redactor
 
 Policy = Literal["overwrite", "keep", "error"]
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _alive: weakref.WeakValueDictionary[int, Parameters] = weakref.WeakValueDictionary()
 
 
@@ -96,12 +96,14 @@ class Parameters(Mapping[str, ParamValue]):
         self.merge(taken(given, values, section, foreign=self._foreign))
         return self
 
-    def replace_all(self, given: Any = None, /, **values: Any) -> Self:
+    def replace_all(self, given: Any = NOTHING, /, **values: Any) -> Self:
         """Set parameters and remove all others; their history stays.
 
         With the policy ``keep`` nothing is removed; with ``error`` nothing may be. The arguments
-        and errors are those of :meth:`set`.
+        and errors are those of :meth:`set`, but that None is a ValueTypeError.
         """
+        if given is None:  # what a function without ``return`` gives, and not a wish to lose all
+            raise ValueTypeError("None are no parameters; an empty mapping removes all of them")
         self._commit(taken(given, values, foreign=self._foreign), replace=True)
         return self
 
@@ -177,7 +179,7 @@ class Parameters(Mapping[str, ParamValue]):
     # -- inside -------------------------------------------------------------------------------
 
     def _commit(
-        self, flat: Flat, *, replace: bool, descriptions: Mapping[str, str] = _NOTHING
+        self, flat: Flat, *, replace: bool, descriptions: Mapping[str, str] = NOTHING
     ) -> None:
         """Write what changes, without secrets, then change it."""
         if self._write is None:
