@@ -88,6 +88,33 @@ def test_there_is_no_such_run_to_resume(tmp_path: Path) -> None:
     assert not (tmp_path / ".tracelet").exists()
 
 
+@pytest.mark.parametrize("resume", ["", ".", "../family/r", "a\0b"])
+def test_what_is_no_run_id_is_not_resumed(tmp_path: Path, resume: str) -> None:
+    with tracelet.start_logging("net", "family", run_id="r"):
+        pass
+    with pytest.raises(InvalidValueError, match="resume is a run id, or True for the latest run"):
+        tracelet.start_logging(resume=resume)
+    assert [path.name for path in (tmp_path / ".tracelet").iterdir()] == ["family"]
+
+
+def test_one_run_is_resumed_or_another_begun_and_not_both() -> None:
+    with tracelet.start_logging(run_id="r"):
+        pass
+    with pytest.raises(InvalidValueError, match="resume='r' goes on .* run_id='other' begins one"):
+        tracelet.start_logging(resume="r", run_id="other")
+    with tracelet.start_logging(resume="r", run_id="r") as exp:
+        assert exp.run_id == "r"
+
+
+@pytest.mark.parametrize("run_id", ["", " ", "..", "a/b", "a\nb", "x" * 300])
+def test_a_run_id_that_is_no_name_of_a_directory_is_refused_with_one_that_is(
+    tmp_path: Path, run_id: str
+) -> None:
+    with pytest.raises(InvalidValueError, match="run_id is the name of a directory, such as '.+'"):
+        tracelet.start_logging(run_id=run_id)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_id_that_is_taken_is_refused(tmp_path: Path) -> None:
     with tracelet.start_logging(run_id="r") as exp:
         exp.log_metric("loss", 0.5)

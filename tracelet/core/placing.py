@@ -22,7 +22,6 @@ from tracelet.journal.rundir import RunDir, find_runs, new_run_id, slug
 from tracelet.records import RunInfo
 from tracelet.settings import Settings
 
-
 log = logging.getLogger(__name__)
 
 
@@ -50,14 +49,23 @@ def check_ids(resume: object, run_id: object) -> None:
 
     Raises:
         ValueTypeError: ``resume`` or ``run_id`` is none of the types that it can be.
-        InvalidValueError: the id cannot be the name of a directory.
+        InvalidValueError: an id cannot be the name of a directory, or there are two.
     """
+    going_on = f"resume is a run id, or True for the latest run, not {resume!r}"
     if not isinstance(resume, str | bool | None):
-        raise ValueTypeError(f"resume is a run id, or True for the latest run, not {resume!r}")
+        raise ValueTypeError(going_on)
     if not isinstance(run_id, str | None):
         raise ValueTypeError(f"run_id is a text, not {run_id!r}")
+    if isinstance(resume, str) and slug(resume) != resume:
+        raise InvalidValueError(going_on)
     if run_id is not None and slug(run_id) != run_id:
-        raise InvalidValueError(f"run_id is the name of a directory: {run_id!r}")
+        raise InvalidValueError(
+            f"run_id is the name of a directory, such as {slug(run_id)!r}, not {run_id!r}"
+        )
+    if isinstance(resume, str) and run_id not in (None, resume):
+        raise InvalidValueError(
+            f"resume={resume!r} goes on with a run, and run_id={run_id!r} begins one: give one"
+        )
 
 
 def place(
@@ -86,7 +94,7 @@ def _placed(
     settings: Settings, run: RunInfo | None, resume: str | bool | None, run_id: str | None
 ) -> tuple[RunDir, bool]:
     project = settings.dir / slug(settings.project)
-    if run is not None or (resume and resume is not True):
+    if run is not None or isinstance(resume, str):
         run_dir = RunDir(Path(run.dir) if run is not None else project / str(resume))
         if not run_dir.exists:
             raise RunNotFoundError(f"resume={resume!r}: there is no such run in {project}")
