@@ -106,7 +106,8 @@ class _Connected:
             params.merge(_changed(self._flat, flat))
         except Exception as error:  # its properties and its mapping are foreign code
             log.debug("a connected %s cannot be read again", type(self._given), exc_info=True)
-            complaints = [f"{type(error).__name__}: {error}"]
+            cause = error.__cause__ or error
+            complaints = [f"{type(cause).__name__}: {cause}"]
         else:
             self._flat = flat
         if not complaints or self._warned:

@@ -119,10 +119,12 @@ class ContentCalls(ParameterCalls):
             level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         """
         self._check_running()
-        known = str(level).lower()
+        known = _as_text("the level of a line", level).lower()
         if known not in _LEVELS:
-            raise InvalidValueError(f"log: the level is one of {', '.join(_LEVELS)}: {level!r}")
-        self._write(Text(clock(), clean_text(self._redactor.text(str(text))), known))
+            raise InvalidValueError(
+                f"log: the level is one of {', '.join(_LEVELS)}: {shown(level):.80}"
+            )
+        self._write(Text(clock(), self._redactor.text(_as_text("a line of the log", text)), known))
 
     def set_tags(self, tags: Mapping[str, Any] | None = None, /, **values: Any) -> None:
         """Set tags, short texts by name; a tag that is there is replaced."""
@@ -186,11 +188,11 @@ def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
     for key in tags:
         if not isinstance(key, str) or not key:
             raise ValueTypeError(f"the name of a tag is a text that is not empty: {shown(key):.80}")
-    return {clean_text(key): _tag_value(key, value) for key, value in tags.items()}
+    return {clean_text(key): _as_text(f"the tag {key!r}", value) for key, value in tags.items()}
 
 
-def _tag_value(key: str, value: Any) -> str:
+def _as_text(what: str, value: Any) -> str:
     try:
         return clean_text(str(value))
     except Exception as error:  # how it is written is the user's code
-        raise ValueTypeError(f"the tag {key!r} cannot be made a text: {error!r}") from error
+        raise ValueTypeError(f"{what} cannot be made a text: {error!r}") from error

@@ -28,7 +28,13 @@ from tracelet.core.plain import (
     unwrap,
 )
 from tracelet.core.scalars import INT_BITS
-from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError, warn
+from tracelet.errors import (
+    InvalidValueError,
+    KeyCollisionError,
+    TraceletError,
+    ValueTypeError,
+    warn,
+)
 from tracelet.records import ParamValue
 from tracelet.wire import clean_text
 
@@ -71,7 +77,7 @@ def flatten(
         other objects inside become text.
 
     Raises:
-        ValueTypeError: if ``value`` has no named fields.
+        ValueTypeError: if ``value`` has no named fields, or something in it raises when it is read.
         InvalidValueError: if a key is empty, a structure contains itself, or an integer has more
             than 4300 digits.
         KeyCollisionError: if two keys become the same.
@@ -79,15 +85,13 @@ def flatten(
     if (plain := flat_copy(value)) is not None:
         return Flat(plain, {})
     walk = _Walk(foreign)
-    given = unwrap(value)
-    fields = walk.fields(given)
-    if fields is None and not _is_plain(given):
-        fields = public_attributes(given)
-    if fields is None:
-        raise ValueTypeError(
-            f"parameters need names: a mapping or an object with attributes, not {text(value):.80}"
-        )
-    walk.branch((), given, fields)
+    try:
+        walk.root(value)
+    except TraceletError:
+        raise
+    except Exception as error:  # how a value is read can be the user's code
+        what = f"parameter {show_path(walk.at)}" if walk.at else "the parameters"
+        raise ValueTypeError(f"{what} cannot be read: {error!r:.200}") from error
     if walk.unreadable:
         complain(f"parameters left out, because reading them raises: {'; '.join(walk.unreadable)}")
     if walk.summarised:
@@ -151,8 +155,22 @@ class _Walk:
         self.paths: dict[str, list[str]] = {}
         self.summarised: list[str] = []
         self.unreadable: list[str] = []
+        self.at: KeyPath = ()
         self._foreign = foreign
         self._within: set[int] = set()
+
+    def root(self, value: Any) -> None:
+        """Flatten what was given."""
+        given = unwrap(value)
+        fields = self.fields(given)
+        if fields is None and not _is_plain(given):
+            fields = public_attributes(given)
+        if fields is None:
+            raise ValueTypeError(
+                "parameters need names: a mapping or an object with attributes, not "
+                f"{text(value):.80}"
+            )
+        self.branch((), given, fields)
 
     def branch(self, path: KeyPath, owner: Any, fields: Mapping[Any, Any]) -> None:
         """Flatten the fields of ``owner``, which is at ``path``."""
@@ -172,6 +190,7 @@ class _Walk:
 
     def _put(self, path: KeyPath, value: Any) -> None:
         if type(value) not in ATOMS:
+            self.at = path
             value = unwrap(value)
         if type(value) not in ATOMS:
             fields = self.fields(value)

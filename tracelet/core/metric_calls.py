@@ -7,6 +7,7 @@ from time import time as clock
 from typing import Any, Never
 
 from tracelet.core.keywords import refuse_keywords
+from tracelet.core.plain import text
 from tracelet.core.scalars import iteration_value, metric_name, metric_value
 from tracelet.core.track import Track
 from tracelet.errors import InvalidValueError, ValueTypeError
@@ -146,6 +147,13 @@ class MetricCalls:
             raise ValueTypeError(
                 f"log_metrics takes a mapping of names to numbers, not {type(values).__name__}"
             )
+        if type(values) is not dict:
+            try:
+                values = dict(values.items())
+            except Exception as error:  # a mapping can be the user's code
+                raise ValueTypeError(
+                    f"log_metrics: the mapping cannot be read: {error!r:.200}"
+                ) from error
         self._log_points(values, iteration, axis, time)
 
     def track(self, name: str) -> Track:
@@ -156,7 +164,7 @@ class MetricCalls:
         self, values: Mapping[str, Any], iteration: Any, axis: str, time: float | None
     ) -> None:
         if axis is not DEFAULT_AXIS:
-            axis = clean_text(metric_name(axis))
+            axis = metric_name(axis, "the axis of a metric")
             axis = DEFAULT_AXIS if axis == DEFAULT_AXIS else axis
         now = clock() if time is None else _timestamp(time)
         at = None
@@ -218,8 +226,8 @@ def _lines(points: list[tuple[str, float, str, Any, int, str]]) -> bytes:
 def _timestamp(time: Any) -> float:
     try:
         seconds = float(time)
-    except (TypeError, ValueError):
-        raise ValueTypeError(f"time is seconds since the epoch, not {time!r}") from None
+    except Exception as error:  # a number can be the user's code
+        raise ValueTypeError(f"time is seconds since the epoch, not {text(time):.80}") from error
     if not 0 <= seconds < 1e11:
-        raise InvalidValueError(f"time is seconds since the epoch, from 1970 on: {time!r}")
+        raise InvalidValueError(f"time is seconds since the epoch, from 1970 on: {seconds}")
     return seconds

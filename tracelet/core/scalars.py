@@ -19,11 +19,12 @@ INT_BITS = 14_283
 _MIN_ITERATION, _MAX_ITERATION = -(2**63), 2**63 - 1
 
 
-def metric_name(value: object) -> str:
-    """Check the name of a metric.
+def metric_name(value: object, what: str = "a metric's name") -> str:
+    """Check the name of a metric, or of an axis.
 
     Args:
         value: the name that was given.
+        what: whose it is, for the message of an error.
 
     Returns:
         The name as a plain ``str`` that UTF-8 can hold.
@@ -33,9 +34,9 @@ def metric_name(value: object) -> str:
         InvalidValueError: if it is empty.
     """
     if not isinstance(value, str):
-        raise ValueTypeError(f"a metric's name must be a str, not {_describe(value)}")
+        raise ValueTypeError(f"{what} must be a str, not {type(value).__qualname__}")
     if not value:
-        raise InvalidValueError("a metric's name must not be empty")
+        raise InvalidValueError(f"{what} must not be empty")
     return clean_text(str.__str__(value))
 
 
@@ -61,7 +62,7 @@ def metric_value(name: str, value: object) -> float | int | str:
         return number
     try:
         result = float(number)
-    except (OverflowError, ValueError) as error:  # a vast Fraction, a signalling NaN
+    except Exception as error:  # a vast Fraction, a signalling NaN, a number of the user's own
         raise InvalidValueError(
             f"metric {name!r}: no float64 can hold this {type(number).__name__}"
         ) from error
@@ -92,7 +93,7 @@ def iteration_value(name: str | None, value: object) -> int:
     number = _number(what, value)
     try:
         result = int(number)
-    except (OverflowError, ValueError):  # an infinity, NaN
+    except Exception:  # noqa: BLE001 - an infinity, NaN, a number of the user's own
         result = None
     if result is None or result != number:
         shown = number if isinstance(number, float) else f"this {type(number).__name__}"
@@ -126,25 +127,29 @@ def seconds_value(what: str, value: object) -> float:
 
 def _number(what: str, value: Any) -> Any:
     """Return the int, float, Decimal or Fraction that ``value`` holds; bools become integers."""
+    try:
+        return _held(what, value)
+    except ValueTypeError:
+        raise
+    except Exception as error:  # how a value gives its number can be the user's code
+        raise _refusal(what, value, f" ({error!r:.200})") from error
+
+
+def _held(what: str, value: Any) -> Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, str | bytes | bytearray) or _is_complex(value) or _is_time(value):
         raise _refusal(what, value)
-    try:
-        if callable(getattr(value, "item", None)):  # arrays and tensors, wherever they live
-            item = value.item()
-            if type(item) is not type(value):  # NumPy's extended precision stays NumPy's
-                return _number(what, item)
-        if isinstance(value, numbers.Number):
-            return value
-        if hasattr(value, "__float__") or hasattr(value, "__index__"):
-            return float(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, ValueTypeError):
-            raise
-        raise _refusal(what, value) from error
+    if callable(getattr(value, "item", None)):  # arrays and tensors, wherever they live
+        item = value.item()
+        if type(item) is not type(value):  # NumPy's extended precision stays NumPy's
+            return _number(what, item)
+    if isinstance(value, numbers.Number):
+        return value
+    if hasattr(value, "__float__") or hasattr(value, "__index__"):
+        return float(value)
     raise _refusal(what, value)
 
 
@@ -157,8 +162,12 @@ def _is_time(value: object) -> bool:
     return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
 
 
-def _refusal(what: str, value: object) -> ValueTypeError:
-    return ValueTypeError(f"{what} must be one real number, not {_describe(value)}")
+def _refusal(what: str, value: object, why: str = "") -> ValueTypeError:
+    try:
+        described = _describe(value)
+    except Exception:  # noqa: BLE001 - its length and its shape can be the user's code, too
+        described = type(value).__qualname__
+    return ValueTypeError(f"{what} must be one real number, not {described}{why}")
 
 
 def _describe(value: object) -> str:
