@@ -6,6 +6,7 @@ import json
 import math
 import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -41,7 +42,10 @@ def number(value: float, *, short: bool = False) -> str:
     """Return a number in five digits; integers whole up to 64 bits, or, if short, ten million."""
     if isinstance(value, int):
         whole = abs(value) < (1e7 if short else 2**64)
-        return str(value) if whole else f"{as_float(value):.4g}"
+        if whole:
+            return str(value)
+        rounded = as_float(value)
+        return f"{rounded if math.isfinite(rounded) else Decimal(value):.4g}"
     if math.isnan(value):
         return "NaN"
     return f"{value:.5g}"
