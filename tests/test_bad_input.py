@@ -101,6 +101,24 @@ MISTAKES: dict[str, tuple[Call, type[TraceletError], type[Exception], str]] = {
         ValueError,
         r"^set_iteration: the iteration must be whole, not 1\.5$",
     ),
+    "a fraction as the iteration of no metric": (
+        lambda exp: exp.log_metrics({}, iteration=1.5),
+        errors.InvalidValueError,
+        ValueError,
+        r"^log_metrics: the iteration must be whole, not 1\.5$",
+    ),
+    "a number as the axis": (
+        lambda exp: exp.log_metric("loss", 0.5, axis=3),
+        errors.ValueTypeError,
+        TypeError,
+        "^the axis of a metric must be a str, not int$",
+    ),
+    "a number as the name of a metric": (
+        lambda exp: exp.log_metric(0.5, 1.0),
+        errors.ValueTypeError,
+        TypeError,
+        "^a metric's name must be a str, not float$",
+    ),
     "another tracker's word for the iteration": (
         lambda exp: exp.log_metric("loss", 0.5, step=3),
         errors.ValueTypeError,

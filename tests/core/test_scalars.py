@@ -84,6 +84,7 @@ class Indexed:
         (np.array([7]), 7),
         (np.array([[[-1.5]]]), -1.5),
         (np.array([Decimal("0.5")], dtype=object), 0.5),
+        (np.ma.array([2.5], mask=[False]), 2.5),
         (pd.Series([2.5]), 2.5),
         (OnDevice(), 0.25),
         (Floating(), "Infinity"),
@@ -113,6 +114,11 @@ def test_anything_with_one_number_is_a_value(value: object, expected: object) ->
         (np.array([]), "shape (0,)"),
         (np.array("0.5"), "log_params"),
         (np.array([None]), "leave the call out"),
+        (np.ma.masked, "a masked value; leave the call out"),
+        (np.ma.array([1.5], mask=[True]), "a masked value; leave the call out"),
+        (np.ma.array(1, mask=True), "a masked value; leave the call out"),
+        (np.ma.array([1.0, 2.0], mask=True).mean(), "a masked value; leave the call out"),
+        (np.ma.array([1.0, 2.0], mask=[True, False]), "shape (2,)"),
         (np.datetime64("2024-01-01", "ns"), "numpy.datetime64"),
         (np.timedelta64(1, "s"), "numpy.timedelta64"),
         (Many(), "shape (2, 3)"),
@@ -186,7 +192,7 @@ def test_an_impossible_iteration_is_refused_by_name(value: object) -> None:
         iteration_value("val/loss", value)
 
 
-@pytest.mark.parametrize("value", ["3", None, [3], 1j, np.array([1, 2])], ids=stable)
+@pytest.mark.parametrize("value", ["3", None, [3], 1j, np.array([1, 2]), np.ma.masked], ids=stable)
 def test_an_iteration_that_is_no_number_is_a_type_error(value: object) -> None:
     with pytest.raises(ValueTypeError, match="iteration of metric 'val/loss'"):
         iteration_value("val/loss", value)

@@ -154,6 +154,8 @@ class MetricCalls:
                 raise ValueTypeError(
                     f"log_metrics: the mapping cannot be read: {error!r:.200}"
                 ) from error
+        if not values and iteration is not None:
+            iteration_value(None, iteration, "log_metrics")
         self._log_points(values, iteration, axis, time)
 
     def track(self, name: str) -> Track:

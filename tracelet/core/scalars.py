@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 from typing import Any
 
 from tracelet.errors import InvalidValueError, ValueTypeError
@@ -73,12 +74,13 @@ def metric_value(name: str, value: object) -> float | int | str:
     return float_token(result)
 
 
-def iteration_value(name: str | None, value: object) -> int:
+def iteration_value(name: str | None, value: object, call: str = "set_iteration") -> int:
     """Make an iteration an integer.
 
     Args:
-        name: the metric's name, for the message of an error; None: that of all, the current one.
+        name: the metric's name, for the message of an error; None: it is that of no metric.
         value: an integer of any kind, or a number without a fraction, such as ``3.0``.
+        call: what was called, to be named instead of a metric.
 
     Returns:
         The integer, which fits in 64 bits.
@@ -87,9 +89,7 @@ def iteration_value(name: str | None, value: object) -> int:
         ValueTypeError: if there is not exactly one real number in it.
         InvalidValueError: if the number has a fraction, is not finite, or needs more than 64 bits.
     """
-    what = "set_iteration: the iteration"
-    if name is not None:
-        what = f"the iteration of metric {name!r}"
+    what = f"{call}: the iteration" if name is None else f"the iteration of metric {name!r}"
     number = _number(what, value)
     try:
         result = int(number)
@@ -142,6 +142,8 @@ def _held(what: str, value: Any) -> Any:
         return float(value)
     if isinstance(value, str | bytes | bytearray) or _is_complex(value) or _is_time(value):
         raise _refusal(what, value)
+    if _is_masked(value):
+        raise _refusal(what, value)
     if callable(getattr(value, "item", None)):  # arrays and tensors, wherever they live
         item = value.item()
         if type(item) is not type(value):  # NumPy's extended precision stays NumPy's
@@ -162,6 +164,12 @@ def _is_time(value: object) -> bool:
     return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
 
 
+def _is_masked(value: Any) -> bool:
+    """Tell NumPy's masked values: their ``item()`` would be what is behind the mask."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and getattr(value, "size", 0) == 1 and masked.is_masked(value)
+
+
 def _refusal(what: str, value: object, why: str = "") -> ValueTypeError:
     try:
         described = _describe(value)
@@ -173,8 +181,9 @@ def _refusal(what: str, value: object, why: str = "") -> ValueTypeError:
 def _describe(value: object) -> str:
     """Name what was given, and what would do."""
     kind = type(value)
-    if value is None:
-        return "None; leave the call out where there is no value"
+    if value is None or _is_masked(value):
+        shown = "None" if value is None else "a masked value"
+        return f"{shown}; leave the call out where there is no value"
     if isinstance(value, str | bytes | bytearray):
         return (
             f"the {kind.__name__} {value[:40]!r}; a text can be logged with log() or log_params()"
