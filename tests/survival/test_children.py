@@ -22,7 +22,7 @@ from user_scripts import (
 from waiting import eventually
 
 import tracelet
-from tracelet.errors import NotRunningError
+from tracelet.errors import NotRunningError, RunNotFoundError
 from tracelet.records import Metric, Params, Text
 
 FAMILY = """
@@ -267,6 +267,10 @@ def test_a_child_that_wants_another_run_is_told_that_it_joins_and_how_it_begins_
             tracelet.start_logging(backend="no-such-tracker")
         except LookupError as error:
             print(type(error).__name__)
+        try:
+            tracelet.start_logging(run_id="")
+        except ValueError as error:
+            print(type(error).__name__)
         start(exp_name="other", run_id="own")
         """,
     )
@@ -278,6 +282,7 @@ def test_a_child_that_wants_another_run_is_told_that_it_joins_and_how_it_begins_
         joins.format("exp_name=") + "begins a run of its own",
         joins.format("project= and dir= and backend=") + "begins a run of its own",
         "UnknownBackendError",
+        "InvalidValueError",
         "own",
     ]
     assert exp.stop().complete
@@ -411,6 +416,34 @@ def test_an_experiment_that_was_stopped_arrives_as_one_that_was(tmp_path: Path) 
     arrived.log_metric("loss", 0.5)
     assert arrived.stop().complete
     assert journaled_points(exp.dir) == [0, 1]
+
+
+def test_an_experiment_whose_run_was_killed_arrives_as_one_that_was(tmp_path: Path) -> None:
+    script = Script(
+        tmp_path,
+        """
+        import os, pathlib, pickle, tracelet
+        exp = tracelet.start_logging(run_id="r")
+        exp.log_metric("loss", 0.5)
+        pathlib.Path("exp.pickle").write_bytes(pickle.dumps(exp))
+        os._exit(0)
+        """,
+    )
+    assert script.wait() == 0, script.output
+    arrived = pickle.loads((tmp_path / "exp.pickle").read_bytes())
+    assert (arrived.status, arrived.is_running) == ("killed", False)
+    with pytest.raises(NotRunningError, match="was stopped"):
+        arrived.log_metric("loss", 0.5)
+    assert journaled_points(arrived.dir) == [0]
+
+
+def test_an_experiment_whose_run_is_elsewhere_does_not_arrive(tmp_path: Path) -> None:
+    exp = tracelet.start_logging(run_id="r")
+    (tmp_path / "exp.pickle").write_bytes(pickle.dumps(exp))
+    exp.stop()
+    (tmp_path / ".tracelet").rename(tmp_path / "elsewhere")
+    with pytest.raises(RunNotFoundError, match=r"default/r holds no run"):
+        pickle.loads((tmp_path / "exp.pickle").read_bytes())
 
 
 def test_what_a_child_starts_with_goes_to_the_run(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_what_is_no_run_id_is_not_resumed(tmp_path: Path, resume: str) -> None:
 def test_one_run_is_resumed_or_another_begun_and_not_both() -> None:
     with tracelet.start_logging(run_id="r"):
         pass
-    with pytest.raises(InvalidValueError, match="resume='r' goes on .* run_id='other' begins one"):
+    with pytest.raises(InvalidValueError, match=r"resume='r' goes on .* run_id='other' begins one"):
         tracelet.start_logging(resume="r", run_id="other")
     with tracelet.start_logging(resume="r", run_id="r") as exp:
         assert exp.run_id == "r"
@@ -110,7 +110,7 @@ def test_one_run_is_resumed_or_another_begun_and_not_both() -> None:
 def test_a_run_id_that_is_no_name_of_a_directory_is_refused_with_one_that_is(
     tmp_path: Path, run_id: str
 ) -> None:
-    with pytest.raises(InvalidValueError, match="run_id is the name of a directory, such as '.+'"):
+    with pytest.raises(InvalidValueError, match=r"run_id is the name of a directory, such as '.+'"):
         tracelet.start_logging(run_id=run_id)
     assert not list(tmp_path.iterdir())
 

@@ -20,7 +20,7 @@ from tracelet.core.exiting import end_at_exit, forget
 from tracelet.core.facts import run_facts
 from tracelet.core.lenient import make_lenient
 from tracelet.core.names import name_of
-from tracelet.core.placing import check_ids, directory, place
+from tracelet.core.placing import directory, place
 from tracelet.core.preparing import (
     backends_of,
     check_first,
@@ -30,12 +30,10 @@ from tracelet.core.preparing import (
 )
 from tracelet.core.scalars import seconds_value
 from tracelet.core.session import Session
+from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView, read_view
-from tracelet.errors import (
-    DeliveryError,
-    InvalidValueError,
-)
+from tracelet.errors import DeliveryError, InvalidValueError
 from tracelet.journal.process import is_alive
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Params, RunInfo, Status
@@ -52,7 +50,6 @@ _stopping = threading.RLock()
 def check(exp: Experiment) -> None:
     """Raise what a start would raise for a mistake; write nothing."""
     check_first(exp)
-    check_ids(exp._resume, exp._wanted_id)
     if not exp.settings.disabled:  # whoever switches it off may not have the backends at all
         backends_of(exp)
     if not only_checks(exp):
@@ -69,7 +66,8 @@ def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
     settings = exp.settings
     if only_checks(exp):
         check(exp)
-        _stop_first(instead_of)
+        if instead_of is not None:
+            instead_of.stop()
         _accept(exp, None)
         _log_first(exp)
         return
@@ -79,7 +77,8 @@ def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
         check_first(exp)
         run_dir, view = inherited
         say_what_is_kept(exp, view.info(run_dir), view.backends)
-        _stop_first(instead_of)
+        if instead_of is not None:
+            instead_of.stop()
         _join(exp, *inherited)
         _log_first(exp)
         return
@@ -87,14 +86,14 @@ def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
     run_dir, exists = place(settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
     if exists and instead_of is not None and instead_of.dir == run_dir.path:
         check_first(exp)
-        _stop_first(instead_of)
+        instead_of.stop()
         instead_of = None
     if exists:
         take_over(exp, run_dir)
     check_first(exp)
-    made = directory(settings, run_dir, exists=exists, may_rename=exp._wanted_id is None)
-    with made as run_dir:
-        _stop_first(instead_of)
+    with directory(settings, run_dir, exists=exists, may_rename=exp._wanted_id is None) as run_dir:
+        if instead_of is not None:
+            instead_of.stop()
     stored = {
         found.name: {key: exp._redactor.value(key, value) for key, value in options.items()}
         for found, options in backends
@@ -121,11 +120,6 @@ def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
         _accept(exp, session)
     _log_first(exp)
     _tell_plugins("tracelet_run_started", run=exp._run)
-
-
-def _stop_first(other: Experiment | None) -> None:
-    if other is not None:
-        other.stop()
 
 
 def _log_first(exp: Experiment) -> None:
@@ -207,6 +201,9 @@ def attach(path: str | None, settings: Settings | None = None) -> Experiment:
     Args:
         path: the run's directory; None: an experiment that writes nothing.
         settings: those of the other process; None: they are looked for here.
+
+    Raises:
+        RunNotFoundError: the run is not there, or not on this machine.
     """
     from tracelet.core.experiment import Experiment
 
@@ -217,7 +214,10 @@ def attach(path: str | None, settings: Settings | None = None) -> Experiment:
         _accept(exp, None)
         return exp
     run_dir = RunDir(Path(path))
-    view = read_view(run_dir)
+    view = view_of(run_dir)
+    if view.process is not None and is_alive(view.process) is False:  # killed, and nobody looked
+        reconcile(run_dir)
+        view = view_of(run_dir)
     if view.status != "running":  # it has ended since this was pickled
         return ended(exp.settings, view.info(run_dir), view.status, view.report, {})
     _join(exp, run_dir, view)

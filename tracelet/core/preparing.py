@@ -13,6 +13,7 @@ from tracelet.core.facts import process_rank
 from tracelet.core.lenient import warn_once
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
+from tracelet.core.placing import check_ids
 from tracelet.courier.ending import settle
 from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
 from tracelet.journal.lifecycle import Lifecycle
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def check_first(exp: Experiment) -> None:
-    """Raise for what cannot be captured or logged, while nothing is begun yet."""
+    """Raise for what is no id, or cannot be captured or logged, while nothing is begun yet."""
+    check_ids(exp._resume, exp._wanted_id)
     registry.check(exp.settings)
     if exp.settings.on_error == "warn":
         return
