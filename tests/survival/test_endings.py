@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,25 @@ def test_the_end_of_an_iterator_fails_a_block_but_not_a_run_that_is_stopped_at_i
     assert tracelet.load_run("stopped").status == "finished"
 
 
+def test_a_second_try_does_not_fail_for_what_the_first_failed_for() -> None:
+    def train(batch: int) -> None:
+        exp = tracelet.start_logging(run_id=f"batch{batch}")
+        try:
+            exp.log_metric("loss", 1.0 / max(0, 64 - batch))
+        finally:
+            tracelet.stop_logging()
+
+    try:
+        train(128)
+    except ZeroDivisionError as error:
+        with pytest.raises(ZeroDivisionError):
+            train(64)  # for an error of its own
+        train(32)
+        pickle.dumps(error)  # as a pool gives it to who waits
+    statuses = {run.run_id: run.status for run in tracelet.runs()}
+    assert statuses == {"batch128": "failed", "batch64": "failed", "batch32": "finished"}
+
+
 REASONS = {
     'ValueError("the loss is NaN")': "ValueError: the loss is NaN",
     'ValueError("at https://u:hunter2@h")': "ValueError: at https://u:[redacted]@h",
@@ -163,10 +183,11 @@ try:
         raise {error}
 except (Mute, SystemExit, ValueError):
     pass
+exp = tracelet.start_logging(run_id="stop-{number}")
 try:
     raise {error}
 except (Mute, SystemExit, ValueError):
-    tracelet.start_logging(run_id="stop-{number}").stop()
+    exp.stop()
 """
     script = Script(tmp_path, text + "print('over')")
     assert script.wait() == 0, script.output

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from tracelet.courier.ending import ending_of_exit
 from tracelet.records import Status
 from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
 
 _LONGEST = 1000
+_BEFORE = "_tracelet_before"
+"""Where an exception has the directories of the runs that began while it was handled."""
+
+
+def note_handled(run_dir: Path) -> None:
+    """Have the exception that is handled be none of the run that begins, as a second try does."""
+    error = sys.exc_info()[1]
+    if error is not None:  # kept there, for a reference to it would keep all that it has seen
+        error.__dict__.setdefault(_BEFORE, set()).add(str(run_dir))
+
+
+def handled(run_dir: Path | None) -> BaseException | None:
+    """Return the exception that is handled, unless it says nothing of the ending of a run."""
+    error = sys.exc_info()[1]
+    if isinstance(error, StopIteration | StopAsyncIteration):  # a loop over next() has ended
+        return None
+    if error is not None and str(run_dir) in error.__dict__.get(_BEFORE, ()):
+        return None
+    return error
 
 
 def ending_of(error: BaseException | None, redactor: Redactor) -> tuple[Status, str | None]:

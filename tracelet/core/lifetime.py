@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from tracelet.backends.registry import plugins
 from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
 from tracelet.core.capturing import Capture
-from tracelet.core.endings import ending_of
+from tracelet.core.endings import ending_of, handled, note_handled
 from tracelet.core.exiting import end_at_exit, forget
 from tracelet.core.facts import run_facts
 from tracelet.core.lenient import make_lenient
@@ -157,10 +156,7 @@ def stop(
         timeout = exp.settings.drain_timeout
     timeout = seconds_value("stop: timeout", timeout)
     if status is None:
-        error = sys.exc_info()[1]
-        if isinstance(error, StopIteration | StopAsyncIteration):  # a loop over next() has ended
-            error = None
-        status, reason = ending_of(error, exp._redactor)
+        status, reason = ending_of(handled(exp.dir), exp._redactor)
     with _stopping:  # of two threads, one stops the run, and the other is told that it was
         exp._check_running()
         session = exp._session
@@ -272,6 +268,8 @@ def _accept(exp: Experiment, session: Session | None) -> None:
     exp._session = session
     exp._append = session.writer.append_lines if session is not None else _ignore
     exp._status, exp._report = "running", None
+    if session is not None:
+        note_handled(session.run_dir.path)
     if exp.settings.on_error == "warn":
         make_lenient(exp)
     end_at_exit(exp)
