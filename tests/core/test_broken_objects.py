@@ -178,6 +178,16 @@ FAILING: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "metrics": ("log_metrics: the mapping", lambda exp: exp.log_metrics(FailingMapping())),
     "params": ("the parameters ", lambda exp: exp.log_params(FailingMapping())),
     "config": (r"\['a'\] ", lambda exp: exp.connect_configuration([FailingMapping()], "a")),
+    "tags": ("the tags ", lambda exp: exp.set_tags(FailingMapping())),
+    "properties": ("the user prop", lambda exp: exp.set_user_properties(FailingMapping())),
+    "property": (
+        "the user property 'bad' ",
+        lambda exp: exp.set_user_properties(bad=FailingMapping()),
+    ),
+    "its value": (
+        r"\['bad'\] ",
+        lambda exp: exp.set_user_properties(bad={"value": FailingMapping()}),
+    ),
     "log": ("a line of the log", lambda exp: exp.log(raising("__str__"))),
 }
 

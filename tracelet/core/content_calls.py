@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracelet.core.connect import Connections
 from tracelet.core.parameter_calls import ParameterCalls, foreign_params
+from tracelet.core.plain import copied
 from tracelet.core.plain import text as shown
 from tracelet.core.sections import GENERAL
 from tracelet.errors import InvalidValueError, JournalError, ValueTypeError
@@ -140,7 +141,7 @@ class ContentCalls(ParameterCalls):
                 "tags are a mapping of names to texts, such as {'team': 'ml'}, not "
                 f"{type(tags).__name__}: {shown(tags):.80}"
             )
-        return tags or {}
+        return copied("the tags", tags) if tags is not None else {}
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set one tag."""

@@ -7,7 +7,7 @@ from time import time as clock
 from typing import Any, Never
 
 from tracelet.core.keywords import refuse_keywords
-from tracelet.core.plain import text
+from tracelet.core.plain import copied, text
 from tracelet.core.scalars import iteration_value, metric_name, metric_value
 from tracelet.core.track import Track
 from tracelet.errors import InvalidValueError, ValueTypeError
@@ -148,12 +148,7 @@ class MetricCalls:
                 f"log_metrics takes a mapping of names to numbers, not {type(values).__name__}"
             )
         if type(values) is not dict:
-            try:
-                values = dict(values.items())
-            except Exception as error:  # a mapping can be the user's code
-                raise ValueTypeError(
-                    f"log_metrics: the mapping cannot be read: {error!r:.200}"
-                ) from error
+            values = copied("log_metrics: the mapping", values)
         if not values and iteration is not None:
             iteration_value(None, iteration, "log_metrics")
         self._log_points(values, iteration, axis, time)

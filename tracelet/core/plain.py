@@ -13,12 +13,13 @@ import os
 import re
 import sys
 import types
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Mapping, MutableSequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
 from tracelet.core.scalars import INT_BITS
+from tracelet.errors import ValueTypeError
 from tracelet.wire import clean_text
 
 MAX_ELEMENTS = 1000
@@ -51,6 +52,18 @@ def flat_copy(value: Any) -> dict[str, Any] | None:
         if type(item) is int and item.bit_length() > INT_BITS:
             return None
     return copy
+
+
+def copied(what: str, given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return a copy of a mapping of whatever class.
+
+    Raises:
+        ValueTypeError: it raises when it is read.
+    """
+    try:
+        return dict(given)
+    except Exception as error:  # a mapping can be the user's code
+        raise ValueTypeError(f"{what} cannot be read: {error!r:.200}") from error
 
 
 def unwrap(value: Any) -> Any:

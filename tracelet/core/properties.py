@@ -12,7 +12,7 @@ from typing import Any
 
 from tracelet.core.configurations import plain_value
 from tracelet.core.flatten import MAX_DEPTH
-from tracelet.core.plain import text
+from tracelet.core.plain import copied, text
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.records import Properties
 from tracelet.redaction import Redactor
@@ -59,10 +59,10 @@ def _several(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
                 "a user property is name=value, or a dict with 'name' and 'value', not "
                 f"{type(one).__name__}: {text(one):.80}"
             )
-        elif _describes_one(one):
-            pairs.append((one["name"], {key: one[key] for key in one if key != "name"}))
+        elif _describes_one(fields := copied("the user properties", one)):
+            pairs.append((fields.pop("name"), fields))
         else:
-            pairs += one.items()
+            pairs += fields.items()
     return pairs
 
 
@@ -85,7 +85,9 @@ def _name(name: Any) -> str:
 
 
 def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
-    fields = dict(content) if isinstance(content, Mapping) else {"value": content}
+    fields = {"value": content}
+    if isinstance(content, Mapping):
+        fields = copied(f"the user property {name!r}", content)
     if fields.get("name") == name:
         del fields["name"]
     if "value" not in fields or fields.keys() - _FIELDS:
