@@ -183,6 +183,9 @@ class Delivery:
             self._chunk = None
             if self._ended is None and not chunk.more:
                 break  # what came meanwhile is for the next batch, not for many small ones
+        if self._ended is None and self._reader.is_damaged:  # its ending may not be readable
+            status = self._life.update().status
+            self._ended = None if status == "running" else status
         if self._ended is not None and not self.finished:
             self._close(self._ended)
 
@@ -312,7 +315,7 @@ class Delivery:
         cursor.rejected += len(self._refused)
         cursor.adjusted += backend.adjustments - self._adjusted_before
         cursor.ended = self._ended
-        cursor.skipped = self._skipped_before + self._reader.skipped
+        cursor.skipped = self._skipped_before + self._reader.garbage
         if self._refused:
             cursor.last_error = one_line(self._refused[-1].error)
         self._delivered, self._refused = 0, []

@@ -95,8 +95,21 @@ class JournalReader:
 
     @property
     def skipped(self) -> int:
-        """How many lines, whole or torn at the end of a segment, were no records."""
-        return sum(map(len, self._bad.values())) + len(self._torn)
+        """How many lines, whole or torn at the end of a segment, were no records.
+
+        What is lost in a damaged segment is one.
+        """
+        return self.garbage + len(self._torn)
+
+    @property
+    def garbage(self) -> int:
+        """How many whole lines were no records."""
+        return sum(map(len, self._bad.values()))
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a part of what was read so far cannot be read any more."""
+        return any(file.is_damaged for file in self._files.values())
 
     def read(self, position: Position) -> Chunk | None:
         """Return the records that come next after ``position``, or None if there are none now."""
@@ -148,12 +161,14 @@ class JournalReader:
 
     def _read_piece(self, name: str, size: int | None, at: tuple[int, int]) -> _Piece | None:
         start, skip = at
-        if size is not None and start >= size:
+        if start == size:
             return None
         file = self._files.setdefault(name, SegmentFile(self._directory, name))
         limit = self._chunk_bytes
         while True:
-            wanted = limit if size is None else min(limit, size - start)
+            wanted = limit
+            if size is not None and not file.is_packed:  # that may be damaged, and does not grow
+                wanted = max(0, min(limit, size - start))
             data = file.read(start, wanted)
             end = data.rfind(b"\n") + 1
             if end or len(data) < limit:
@@ -162,7 +177,7 @@ class JournalReader:
         more = len(data) >= limit
         if not more:  # a run can have more segments than a process may have open files
             file.close()
-        if end == len(data) or more:
+        if (end == len(data) or more) and not file.is_damaged:
             self._torn.discard(name)
         else:
             self._torn.add(name)

@@ -6,18 +6,26 @@ compacted. Offsets always count the uncompressed bytes, so a cursor outlives the
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
+import logging
 import os
 import re
 import shutil
+import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 from tracelet.journal.files import opened_exclusively, replace_file
+from tracelet.records import decode_lines
+
+log = logging.getLogger(__name__)
 
 _PLAIN, _PACKED, _LIFE = ".jsonl", ".jsonl.gz", ".life"
 _OF_LIFE = re.compile(rb'\n\["(?!(?:metrics?|text|params|artifact|config|properties)",)[^\n]*')
 _CHUNK = 1 << 20
+_told: set[Path] = set()
+"""Damaged segments that this process has logged."""
 
 
 def chains(directory: Path) -> list[list[str]]:
@@ -40,7 +48,10 @@ def segment_names(directory: Path) -> set[str]:
 
 
 def segment_size(directory: Path, name: str) -> int | None:
-    """Return the size in bytes, uncompressed; None if there is no such segment any more."""
+    """Return the size in bytes, uncompressed; None if there is no such segment any more.
+
+    That of a damaged one is what its last bytes say, or None.
+    """
     try:
         return os.stat(directory / (name + _PLAIN)).st_size
     except FileNotFoundError:
@@ -48,7 +59,7 @@ def segment_size(directory: Path, name: str) -> int | None:
             with (directory / (name + _PACKED)).open("rb") as packed:
                 packed.seek(-4, os.SEEK_END)  # gzip ends with the size of what it holds
                 return int.from_bytes(packed.read(4), "little")
-        except FileNotFoundError:
+        except OSError:
             return None
 
 
@@ -67,27 +78,61 @@ def packed_life(directory: Path, name: str) -> list[bytes] | None:
     if (directory / (name + _PLAIN)).exists():
         return None
     try:
-        return (directory / (name + _LIFE)).read_bytes().splitlines()
-    except FileNotFoundError:
+        content = (directory / (name + _LIFE)).read_bytes()
+        decode_lines(content)
+    except (FileNotFoundError, ValueError):  # the segment may be whole
         return None
+    return content.splitlines()
 
 
 class SegmentFile:
-    """The bytes of one segment, read forwards."""
+    """The bytes of one segment, read forwards.
+
+    Attributes:
+        is_damaged: whether it is compressed, and only a part of it could be read, or its checksum
+            is wrong; that is logged.
+    """
 
     def __init__(self, directory: Path, name: str) -> None:
         self._plain = directory / (name + _PLAIN)
         self._packed = directory / (name + _PACKED)
-        self._file: BinaryIO | None = None
+        self._file: io.BufferedReader | gzip.GzipFile | io.BytesIO | None = None
+        self.is_damaged = False
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the segment is there, and compressed."""
+        return isinstance(self._open(), gzip.GzipFile | io.BytesIO)
 
     def read(self, offset: int, limit: int) -> bytes:
         """Return up to ``limit`` bytes from ``offset``; nothing at the end, or if it is gone."""
         file = self._open()
         if file is None:
             return b""
-        if file.tell() != offset:
-            file.seek(offset)
-        return file.read(limit)
+        try:
+            if file.tell() != offset:
+                file.seek(offset)
+            data = file.read(limit)
+            if isinstance(file, gzip.GzipFile) and not file.peek(1) and not offset + len(data):
+                self._damaged("it is empty")  # at its end peek() compares its checksum
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self._damaged(error)
+            return self.read(offset, limit)
+        return data
+
+    def _damaged(self, reason: object) -> None:
+        """Read from now on what there is before the damage."""
+        self.close()
+        self.is_damaged = True
+        if self._packed not in _told:
+            _told.add(self._packed)
+            log.error("%s is damaged: %s. It is read as far as it can be", self._packed, reason)
+        found = bytearray()
+        unpacking = zlib.decompressobj(31)  # 31: a file as gzip writes it
+        with contextlib.suppress(zlib.error):
+            for byte in self._packed.read_bytes():  # so that no more is lost than must be
+                found += unpacking.decompress(bytes((byte,)))
+        self._file = io.BytesIO(found)
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
@@ -95,13 +140,13 @@ class SegmentFile:
             self._file.close()
             self._file = None
 
-    def _open(self) -> BinaryIO | None:
+    def _open(self) -> io.BufferedReader | gzip.GzipFile | io.BytesIO | None:
         if self._file is None:
             try:
                 self._file = self._plain.open("rb")
             except FileNotFoundError:
                 try:
-                    self._file = gzip.open(self._packed, "rb")  # type: ignore[assignment]
+                    self._file = gzip.open(self._packed, "rb")
                 except FileNotFoundError:
                     return None
         return self._file
