@@ -22,7 +22,7 @@ from tracelet.records import Artifact
 from tracelet.wire import clean_text
 
 PathLike = str | os.PathLike[str]
-LONGEST_NAME, LONGEST_PATH = 255, 3000
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000
 """Bytes of a name, and of a path below the run: file systems take no longer ones."""
 _Inode = tuple[int, int]
 
@@ -153,7 +153,7 @@ def refuse_long(what: str, place: str) -> None:
         InvalidValueError: a name in it, or the whole, is too long.
     """
     name = max(place.split("/"), key=lambda part: len(part.encode()))
-    for part, longest in (name, LONGEST_NAME), (place, LONGEST_PATH):
+    for part, longest in (name, _LONGEST_NAME), (place, _LONGEST_PATH):
         if (size := len(part.encode())) > longest:
             raise InvalidValueError(
                 f"{what} is too long: {size:,} bytes, and file systems keep at most {longest:,}: "

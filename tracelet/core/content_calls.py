@@ -93,7 +93,8 @@ class ContentCalls(ParameterCalls):
         Raises:
             ArtifactNotFoundError: it does not exist.
             ArtifactUnreadableError: it, or something in it, cannot be read.
-            InvalidValueError: the destination is a folder of other artifacts, or in one of them.
+            InvalidValueError: the destination is a folder of other artifacts, or in one of them, or
+                is longer than file systems allow: 255 bytes a name.
             UnsafePathError: the destination is absolute or contains ``..``.
         """
         self._check_running()
