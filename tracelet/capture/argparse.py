@@ -10,7 +10,7 @@ import argparse
 import functools
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -46,9 +46,19 @@ class ArgparseCapture(ArgumentsCapture):
             )
 
 
+class _Seen:
+    """What is seen of a parse while it runs."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[str, str]] = []
+        """Destination and name of each sub-command."""
+        self.typed: dict[str, list[str]] = {}
+        """Destination to what the command line has for it."""
+
+
 class _Local(threading.local):
-    commands: list[tuple[str, str]] | None = None
-    """Of the parse that this thread is in: destination and name of each sub-command."""
+    seen: _Seen | None = None
+    """Of the parse that this thread is in."""
 
 
 _local = _Local()
@@ -59,44 +69,47 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def parse(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
-        outer = _local.commands
-        _local.commands = [] if outer is None else outer
+        outer = _local.seen
+        seen = _local.seen = _Seen() if outer is None else outer
         try:
             result = method(self, *args, **kwargs)
-            commands = _local.commands
         except BaseException as error:
             without_our_frame(error)
             raise
         finally:
-            _local.commands = outer
+            _local.seen = outer
         if outer is None:
             given = args[0] if args else kwargs.get("args")
             whole = strict and (given is None or given == sys.argv[1:])
             namespace = result if strict else result[0]
-            _take(self, namespace, commands, sys._getframe(1), whole=whole)  # noqa: SLF001
+            _take(self, namespace, seen, sys._getframe(1), whole=whole)  # noqa: SLF001
         return result
 
     return parse
 
 
-def _observed_command(method: Callable[..., Any]) -> Callable[..., Any]:
+def _observed_values(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def call(self: Any, parser: Any, namespace: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
-        if _local.commands is not None and isinstance(values, list) and values:
-            _local.commands.append((self.dest, str(values[0])))
+    def get_values(self: Any, action: Any, strings: list[str]) -> Any:
+        if (seen := _local.seen) is not None and strings:
+            is_command = isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+            if is_command:
+                seen.commands.append((action.dest, strings[0]))
+            given = strings[:1] if is_command else strings
+            seen.typed.setdefault(action.dest, []).extend(given)
         try:
-            return method(self, parser, namespace, values, *args, **kwargs)
+            return method(self, action, strings)
         except BaseException as error:
             without_our_frame(error)
             raise
 
-    return call
+    return get_values
 
 
 def _take(
     parser: argparse.ArgumentParser,
     namespace: Any,
-    commands: list[tuple[str, str]],
+    seen: _Seen,
     caller: FrameType,
     *,
     whole: bool,
@@ -111,8 +124,8 @@ def _take(
         if rank == NOBODY or (rank == LIBRARY and not whole):
             return
         values = taken(_values(parser, namespace))
-        path = [name for _, name in commands]
-        if any(dest == argparse.SUPPRESS for dest, _ in commands):
+        path = [name for _, name in seen.commands]
+        if any(dest == argparse.SUPPRESS for dest, _ in seen.commands):
             values.setdefault(COMMAND, ".".join(path))
         qualifier = parser.prog
         if rank == LIBRARY and qualifier == Path(sys.argv[0]).name:
@@ -122,7 +135,8 @@ def _take(
             # A parser's own parse_args has called its base's, and can add to the Namespace yet.
             again = lambda: taken(_values(parser, namespace))  # noqa: E731
         describe = lambda names: _help_texts(parser, path, names)  # noqa: E731
-        parsed = Parsed(rank, qualifier, values, describe, again=again)
+        aliases = lambda names: _aliases(parser, path, names)  # noqa: E731
+        parsed = Parsed(rank, qualifier, values, describe, aliases, seen.typed, again=again)
         dests = tuple(action.dest for action in parser._actions)  # noqa: SLF001 - there since 2.7
         ArgparseCapture.parsed.add(dests, parsed)
     except Exception as error:  # noqa: BLE001 - namespaces can be of any type
@@ -155,15 +169,36 @@ def _help_texts(
     parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
 ) -> dict[str, str]:
     """Return the help of arguments of a parser and of its sub-commands that were called."""
-    texts: dict[str, str] = {}
-    rest = list(commands)
+    return {
+        action.dest: _expanded(owner, action)
+        for owner, action in _actions(parser, commands)
+        if action.dest in names and action.help and action.help != argparse.SUPPRESS
+    }
+
+
+def _aliases(
+    parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
+) -> dict[str, list[str]]:
+    """Return the options of arguments, and what their help calls the values."""
+    found: dict[str, list[str]] = {}
+    for owner, action in _actions(parser, commands):
+        if action.dest not in names:
+            continue
+        metavar = (action.metavar,) if isinstance(action.metavar, str) else action.metavar or ()
+        options = (option.lstrip(owner.prefix_chars) for option in action.option_strings)
+        found.setdefault(action.dest, []).extend([*options, *metavar])
+    return found
+
+
+def _actions(
+    parser: argparse.ArgumentParser, commands: Sequence[str]
+) -> Iterator[tuple[argparse.ArgumentParser, argparse.Action]]:
+    """Yield the arguments of a parser and of its sub-commands that were called."""
     for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            if rest and rest[0] in action.choices:
-                texts |= _help_texts(action.choices[rest[0]], rest[1:], names)
-        elif action.dest in names and action.help and action.help != argparse.SUPPRESS:
-            texts[action.dest] = _expanded(parser, action)
-    return texts
+        if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            yield parser, action
+        elif commands and commands[0] in action.choices:
+            yield from _actions(action.choices[commands[0]], commands[1:])
 
 
 def _expanded(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
@@ -214,8 +249,9 @@ def observe() -> None:
     ArgparseCapture.missed = _has_parsed()
     for name in _METHODS:
         setattr(argparse.ArgumentParser, name, _observed(getattr(argparse.ArgumentParser, name)))
-    commands = argparse._SubParsersAction  # noqa: SLF001 - the only place that knows the name
-    commands.__call__ = _observed_command(commands.__call__)  # type: ignore[method-assign]
+    # The only place that knows what was typed, and the name of a sub-command.
+    cls: Any = argparse.ArgumentParser
+    cls._get_values = _observed_values(cls._get_values)
 
 
 @hookimpl

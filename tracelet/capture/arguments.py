@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Hashable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from tracelet.capture.base import CaptureSource, Recorder, failed
 from tracelet.capture.program import current_test
@@ -18,8 +19,13 @@ from tracelet.capture.program import current_test
 SECTION = "Args"
 _CLICKS = ("click.", "typer.")
 _ABSENT = object()
+_Answer = TypeVar("_Answer")
 _DEEP = 100
 _ATOMS = frozenset({str, int, float, bool, type(None)})
+
+
+def _nothing(_: object) -> dict[str, Any]:
+    return {}
 
 
 class Parsed(NamedTuple):
@@ -30,6 +36,8 @@ class Parsed(NamedTuple):
         qualifier: what qualifies its names where they are another's already.
         values: name to value, as the program sees it.
         describe: gives the texts that explain these names, and maybe others.
+        aliases: gives what else these names are called, and maybe others.
+        typed: name to what the command line has for it, where that is known.
         hidden: names whose values nobody may see.
         again: gives the values once more, where the parser had not finished; None: it had.
     """
@@ -37,7 +45,9 @@ class Parsed(NamedTuple):
     rank: int
     qualifier: str
     values: Mapping[str, Any]
-    describe: Callable[[Collection[str]], Mapping[str, str]]
+    describe: Callable[[Collection[str]], Mapping[str, str]] = _nothing
+    aliases: Callable[[Collection[str]], Mapping[str, Collection[str]]] = _nothing
+    typed: Mapping[str, Sequence[str]] = MappingProxyType({})
     hidden: frozenset[str] = frozenset()
     again: Callable[[], Mapping[str, Any]] | None = None
 
@@ -103,6 +113,9 @@ class Arguments:
                     owners[f"{qualifier}.{name}"] = owner
         return owners
 
+    def __iter__(self) -> Iterator[Parsed]:
+        return iter([one for group in self._groups.values() for one in group.values()])
+
     def _forget_other_tests(self) -> None:
         """Drop what another test of the same process has parsed: it is no argument of this one."""
         test = current_test()
@@ -121,6 +134,8 @@ class ArgumentsCapture(CaptureSource):
         self._recorder = recorder
         self._reported: dict[str, Any] = {}
         self.parsed.attach(self)
+        for one in self.parsed:
+            recorder.typed(one.typed, hidden=one.hidden, aliases=one.aliases(one.typed))
 
     def stop(self) -> None:
         self.parsed.detach(self)
@@ -133,7 +148,7 @@ class ArgumentsCapture(CaptureSource):
             reported = self._reported
             values: dict[str, Any] = {}
             hidden: set[str] = set()
-            new: dict[str, tuple[Parsed, str]] = {}
+            changed: dict[str, tuple[Parsed, str]] = {}
             for key, owner in self.parsed.owners().items():
                 parsed, name = owner
                 value = parsed.values[name]
@@ -143,11 +158,14 @@ class ArgumentsCapture(CaptureSource):
                 values[key] = value
                 if name in parsed.hidden:
                     hidden.add(key)
-                if before is _ABSENT:
-                    new[key] = owner
+                changed[key] = owner
             if values:
-                texts = _descriptions(new) if new else {}
-                self._recorder.params(SECTION, values, descriptions=texts, hidden=hidden)
+                new = {key: owner for key, owner in changed.items() if key not in reported}
+                texts = _asked(new, lambda parsed, names: parsed.describe(names)) if new else {}
+                aliases = _asked(changed, lambda parsed, names: parsed.aliases(names))
+                self._recorder.params(
+                    SECTION, values, descriptions=texts, hidden=hidden, aliases=aliases
+                )
                 self._reported |= values
         except Exception as error:  # noqa: BLE001 - values and help texts are foreign code
             failed(self.name, error)
@@ -157,15 +175,19 @@ def _rank(item: tuple[tuple[int, str], object]) -> int:
     return item[0][0]
 
 
-def _descriptions(owners: Mapping[str, tuple[Parsed, str]]) -> dict[str, str]:
+def _asked(
+    owners: Mapping[str, tuple[Parsed, str]],
+    ask: Callable[[Parsed, Collection[str]], Mapping[str, _Answer]],
+) -> dict[str, _Answer]:
+    """Return what each parser says of its names."""
     keys: dict[int, dict[str, str]] = {}
     for key, (parsed, name) in owners.items():
         keys.setdefault(id(parsed), {})[name] = key
     found = {}
     for parsed, _ in owners.values():
         names = keys.pop(id(parsed), {})
-        texts = parsed.describe(names) if names else {}
-        found.update({key: texts[name] for name, key in names.items() if name in texts})
+        said = ask(parsed, names) if names else {}
+        found.update({key: said[name] for name, key in names.items() if name in said})
     return found
 
 

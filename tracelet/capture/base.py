@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from tracelet.errors import warn
@@ -50,6 +50,7 @@ class Recorder(Protocol):
         *,
         descriptions: Mapping[str, str] | None = None,
         hidden: Collection[str] = (),
+        aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         """Record parameters.
 
@@ -59,6 +60,23 @@ class Recorder(Protocol):
                 become dotted keys.
             descriptions: name to a text that explains it, as far as there is one.
             hidden: names whose values are secrets, whatever they are called.
+            aliases: name to what else it is called, such as its options and its variable: a
+                secret under one of these names is one.
+        """
+
+    def typed(
+        self,
+        texts: Mapping[str, Sequence[str]],
+        *,
+        hidden: Collection[str] = (),
+        aliases: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """Tell what the command line has, so that the one that is recorded shows no secret.
+
+        Args:
+            texts: name to the values of that argument, as they were typed.
+            hidden: as for :meth:`params`.
+            aliases: as for :meth:`params`.
         """
 
     def config(self, name: str, value: Any) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, taken
 from tracelet.capture.base import CaptureSource, Recorder, failed
@@ -49,6 +50,8 @@ class _Local(threading.local):
     """How many commands this thread is in."""
 
 
+_typed: WeakKeyDictionary[Any, dict[str, list[str]]] = WeakKeyDictionary()
+"""Of each context, what the command line has for its parameters."""
 _program = _Program()
 _local = _Local()
 
@@ -58,6 +61,8 @@ def observe() -> None:
     for core in _cores():
         if not hasattr(core.Command.invoke, "__wrapped__"):
             core.Command.invoke = _observed(core.Command.invoke)
+            parse = core.Parameter.handle_parse_result
+            core.Parameter.handle_parse_result = _observed_parameter(parse)
 
 
 def _cores() -> list[Any]:
@@ -80,6 +85,37 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
     return invoke
 
 
+def _observed_parameter(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def handle_parse_result(self: Any, ctx: Any, opts: Any, args: Any) -> Any:
+        _note(ctx, self.name, opts)
+        try:
+            return method(self, ctx, opts, args)
+        except BaseException as error:
+            without_our_frame(error)
+            raise
+
+    return handle_parse_result
+
+
+def _note(context: Any, name: str, opts: Mapping[str, Any]) -> None:
+    """Note what the command line has for a parameter."""
+    try:
+        if texts := list(_texts(opts.get(name))):
+            _typed.setdefault(context, {})[name] = texts
+    except Exception as error:  # noqa: BLE001 - contexts can be of the program's classes
+        failed(ClickCapture.name, error)
+
+
+def _texts(typed: Any) -> Iterator[str]:
+    """Yield the texts of a parameter that may have several, each of them of several."""
+    if isinstance(typed, str):
+        yield typed
+    elif isinstance(typed, list | tuple):
+        for one in typed:
+            yield from _texts(one)
+
+
 def _enter(context: Any) -> None:
     """Note a command that is about to run, or that runs."""
     try:
@@ -98,7 +134,7 @@ def _enter(context: Any) -> None:
         if outermost and path and context.invoked_subcommand is None:
             _program.commands = (*_program.commands, path)
             command = {COMMAND: ",".join(_program.commands)}
-            ClickCapture.parsed.add(COMMAND, Parsed(SCRIPT - 1, "", command, lambda _: {}))
+            ClickCapture.parsed.add(COMMAND, Parsed(SCRIPT - 1, "", command))
         for depth, (one, its_rank) in enumerate(zip(chain, ranks, strict=True)):
             if its_rank is None or its_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
@@ -114,13 +150,27 @@ def _rank(command: Any) -> int | None:
 def _take(context: Any, rank: int, path: str) -> None:
     params = context.command.params
     hidden = frozenset(param.name for param in params if getattr(param, "hide_input", False))
-    parsed = Parsed(rank, path, taken(context.params), lambda _: _help_texts(params), hidden)
+    describe, aliases = lambda _: _help_texts(params), lambda _: _aliases(params)
+    typed = _typed.get(context, {})
+    parsed = Parsed(rank, path, taken(context.params), describe, aliases, typed, hidden)
     ClickCapture.parsed.add(path, parsed)
 
 
 def _help_texts(params: list[Any]) -> Mapping[str, str]:
     texts = {param.name: getattr(param, "help", None) for param in params}
     return {name: str(text) for name, text in texts.items() if text}
+
+
+def _aliases(params: list[Any]) -> Mapping[str, list[str]]:
+    """Return the options of parameters, their variables, and what their help calls the values."""
+    found: dict[str, list[str]] = {}
+    for param in params:
+        variables = param.envvar or ()
+        variables = [variables] if isinstance(variables, str) else variables
+        options = (option.lstrip("-+/") for option in (*param.opts, *param.secondary_opts))
+        metavar = [param.metavar] if param.metavar else []
+        found.setdefault(param.name, []).extend([*options, *variables, *metavar])
+    return found
 
 
 @hookimpl

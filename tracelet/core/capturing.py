@@ -75,9 +75,9 @@ class Capture:
     def secrets(self) -> set[str]:
         """The arguments that are secrets, or can be: the command line must not show them."""
         recorders = [recorder for _, recorder in self._started.values()]
-        if not any(recorder.told for recorder in recorders):  # a parser may run later, or never
-            return untold(command_line())
-        return set().union(*(recorder.secrets for recorder in recorders))
+        plain = set().union(*(recorder.told.plain for recorder in recorders))
+        secrets = set().union(*(recorder.told.secrets for recorder in recorders))
+        return secrets | untold(command_line(), self._exp._redactor, plain)  # noqa: SLF001
 
     def needed(self, name: str) -> None:
         """Start a source for which there is something to capture now."""

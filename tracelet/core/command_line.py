@@ -1,32 +1,118 @@
-"""What a command line does not tell of itself: only a parser knows that ``-p`` is a password."""
+"""What a command line does not tell of itself: only a parser knows that ``-p`` is a password.
+
+A short number is taken for one, and is no key; one with six digits, or a zero in front, can be.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterator, Sequence
 
-_OPTION = re.compile(r"-[A-Za-z][\w-]*")
+from tracelet.redaction import Redactor
+
+_OPTION = re.compile(
+    r"(?P<dashes>--?|\+\+?|/)(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL
+)
+_ASSIGNED = re.compile(r"(?P<before>[-+~/]*(?P<name>[\w.@/-]+)=)(?P<value>.*)", re.DOTALL)
 _JOINED = re.compile(r"-[A-Za-z](?P<value>[A-Za-z_]*[^A-Za-z_].*)", re.DOTALL)
 """An option of one letter and its value; letters alone are options, as ``-xvf``."""
-_TOLD = re.compile(r"[-+]?[\d.][\d._eE+-]*|true|false|yes|no|on|off|none|null", re.IGNORECASE)
+_NAMED = re.compile(r"\A[A-Za-z_]*=")
+"""What is no value in ``-lr=0.1``, if that is no option of one letter."""
+_LETTERS = re.compile(r"[-+/][A-Za-z]+")
+_NUMBER = re.compile(r"(?![-+]?(?:0\d|\d{6}))[-+]?[\d.][\d._eE+-]*")
+_SHORT = re.compile(r"0|[1-9]\d{0,4}")
+_WORD = re.compile(r"true|false|yes|no|on|off|none|null", re.IGNORECASE)
+_NAMES = (
+    *("password", "passphrase", "passwd", "secret", "token", "key", "credentials", "auth"),
+    *("api_key", "apikey", "access_key", "access_token", "private_key"),
+)
+"""How a name can go on that was cut short, as parsers allow: ``--api-k``, ``--hf-tok``."""
 
 
-def untold(argv: Sequence[str]) -> set[str]:
+def untold(argv: Sequence[str], redactor: Redactor, plain: Collection[str] = ()) -> set[str]:
     """Return the values that can be secrets as long as no parser has said what they are.
 
-    They stand behind an option with one dash, in ``-p X`` and ``-pX``. Numbers, words such as
-    ``true`` and the paths of what there is are none.
+    They stand behind an option with one dash, in ``-p X`` and ``-pX``, or behind one whose name is
+    a secret's or can be short for it. Short numbers, words such as ``true`` and the paths of what
+    there is are none.
+
+    Args:
+        argv: the command line.
+        redactor: knows which names are secret.
+        plain: what parsers have said is none.
     """
-    found = set()
-    for before, item in pairwise(argv):
+    return {
+        value
+        for names, dashed, value, said in _values(argv)
+        if (dashed or redactor.whole(dict.fromkeys(names, value)))
+        and not (value in plain or said in plain or _says_nothing(said))
+    }
+
+
+def as_typed(text: str) -> str | int:
+    """Return what was typed for an argument; a short number as one."""
+    return int(text) if _SHORT.fullmatch(text) else text
+
+
+def shown(argv: Sequence[str], redactor: Redactor, secrets: Collection[str] = ()) -> list[str]:
+    """Return a command line without secrets: ``--password X`` and ``--password=X`` too.
+
+    Args:
+        argv: the command line.
+        redactor: hides them.
+        secrets: what is one under any name, or none: in ``-p X``, ``-pX``, ``-vpX``, ``--pw=X``.
+    """
+    return redactor.argv([_without(secrets, item, redactor) for item in argv])
+
+
+def _without(secrets: Collection[str], item: str, redactor: Redactor) -> str:
+    if item in secrets:
+        return str(redactor.hidden(item))
+    for secret in sorted(secrets, key=len, reverse=True):
+        if item.endswith(secret) and _LETTERS.fullmatch(before := item.removesuffix(secret)):
+            return f"{before}{redactor.hidden(secret)}"
+    if assigned := _ASSIGNED.fullmatch(item):
+        value = assigned["value"]
+        if value in secrets or redactor.whole({assigned["name"]: as_typed(value.strip("[]"))}):
+            return f"{assigned['before']}{redactor.hidden(value)}"
+    return item
+
+
+def _values(argv: Sequence[str]) -> Iterator[tuple[list[str], bool, str, str]]:
+    """Yield the values on a command line.
+
+    Yields:
+        The names of the option that it is behind, and of secrets; whether that has one dash; the
+        value, and what it is without a name that it may begin with.
+    """
+    names: list[str] = []
+    dashed = False
+    for item in argv[1:]:
+        option = _OPTION.fullmatch(item)
         if joined := _JOINED.fullmatch(item):
-            found.add(joined["value"])
-        elif _OPTION.fullmatch(before) and before is not argv[0] and not item.startswith("-"):
-            found.add(item)
-    return {value for value in found if not (_TOLD.fullmatch(value) or _is_path(value))}
+            yield [], True, joined["value"], _NAMED.sub("", joined["value"])
+            names, dashed = [], False
+        elif option:
+            names, dashed = _completed(option["name"]), option["dashes"] == "-"
+            if (value := option["value"]) is not None:
+                yield names, dashed, value, value
+                names, dashed = [], False
+        elif item == "--":
+            names, dashed = [], False
+        else:
+            yield names, dashed, item, item
+            dashed = False  # the second value behind -v can be anything
 
 
-def _is_path(value: str) -> bool:
+def _completed(name: str) -> list[str]:
+    """Return a name, and those of secrets that it can be short for."""
+    last = re.split(r"[-_.]", name)[-1]
+    head = name.removesuffix(last)
+    return [name, *(head + word for word in _NAMES if last and word.startswith(last.lower()))]
+
+
+def _says_nothing(value: str) -> bool:
+    if not value or _NUMBER.fullmatch(value) or _WORD.fullmatch(value):
+        return True
     return os.path.exists(value)  # noqa: PTH110 - False for what is too long for one, too

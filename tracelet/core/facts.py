@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from tracelet.core.command_line import shown
 from tracelet.core.names import command_line
 from tracelet.redaction import Redactor
 
@@ -47,7 +48,7 @@ def run_facts(redactor: Redactor, secrets: Collection[str] = ()) -> dict[str, An
     facts: dict[str, Any] = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "argv": redactor.argv(command_line(), secrets),
+        "argv": shown(command_line(), redactor, secrets),
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": sys.platform,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from time import time as clock
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from tracelet.capture.base import CaptureSource, Level, failed
 from tracelet.capture.names import wanted
 from tracelet.core.artifacts import safe_destination
+from tracelet.core.command_line import as_typed
 from tracelet.core.flatten import flatten
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.sections import plain_key, section_prefix
+from tracelet.core.told import Told
 from tracelet.errors import InvalidValueError, NotRunningError
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
@@ -37,8 +39,7 @@ class RunRecorder:
         facts: takes the facts.
 
     Attributes:
-        secrets: what the source has reported, before the run had begun, of arguments that are.
-        told: whether it has reported arguments before the run had begun.
+        told: what the source has reported of arguments before the run had begun.
         seen: section to the names of all arguments there, where not all may be wanted.
     """
 
@@ -59,8 +60,7 @@ class RunRecorder:
         self._pid: int | None = os.getpid()
         self.settings: Settings = exp.settings
         self.dir = directory
-        self.secrets: set[str] = set()
-        self.told = False
+        self.told = Told(exp._redactor)  # noqa: SLF001 - the run's own
         self.seen: dict[str, set[str]] = {}
 
     def open(self) -> None:
@@ -81,19 +81,35 @@ class RunRecorder:
         *,
         descriptions: Mapping[str, str] | None = None,
         hidden: Collection[str] = (),
+        aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
         if self._arguments and self._waiting is not None:
-            self.told = True
-            self.secrets |= self._exp._redactor.whole(values, hidden)  # noqa: SLF001 - as below
+            for name, value in values.items():
+                self.told.note(name, value, aliases or {}, hidden=name in hidden)
         if not isinstance(self._chosen, bool):
             self.seen.setdefault(section, set()).update(values)
         left = wanted(values, self._chosen, section)
-        for name in hidden:
-            if name in left:
-                left[name] = self._exp._redactor.hidden(left[name])  # noqa: SLF001 - the run's own
+        texts = dict(descriptions or {})
+        for name in left.keys() & {*hidden, *(aliases or ())}:
+            shown = self.told.shown(name, left[name], aliases or {}, hidden=name in hidden)
+            if shown is not left[name]:
+                left[name] = shown
+                texts.pop(name, None)  # it may name the secret
         if left:
-            self._do(lambda: self._params(section, left, descriptions or {}))
+            self._do(lambda: self._params(section, left, texts))
+
+    def typed(
+        self,
+        texts: Mapping[str, Sequence[str]],
+        *,
+        hidden: Collection[str] = (),
+        aliases: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """Note what must not be shown of the command line."""
+        for name, given in texts.items():
+            values = [as_typed(text) for text in given]
+            self.told.note(name, values, aliases or {}, hidden=name in hidden)
 
     def config(self, name: str, value: Any) -> None:
         """Record a configuration object."""
