@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 import tracelet
-from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
+from tracelet.errors import (
+    ArtifactNotFoundError,
+    InvalidValueError,
+    UnsafePathError,
+    ValueTypeError,
+)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -86,6 +91,24 @@ def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> Non
     (warning,) = [str(one.message) for one in warned]
     for circle in ("inner/circle", "once/back/deep", "twice/deep/back"):
         assert f"folder/{circle}'" in warning
+
+
+def test_a_destination_that_ends_with_a_slash_is_a_folder(tmp_path: Path) -> None:
+    for name in ("first.bin", "second.bin"):
+        (tmp_path / name).write_bytes(name.encode())
+    with tracelet.start_logging(dir="runs") as exp:
+        for name in ("first.bin", "second.bin"):
+            exp.log_artifact(tmp_path / name, "models/")
+        exp.log_artifact(tmp_path / "first.bin", "./")
+        with pytest.raises(UnsafePathError):
+            exp.log_artifact(tmp_path / "first.bin", "/")
+    assert exp.dir is not None
+    found = tracelet.load_run(exp.dir).artifacts
+    assert {place: file.read_bytes() for place, file in found.items()} == {
+        "models/first.bin": b"first.bin",
+        "models/second.bin": b"second.bin",
+        "first.bin": b"first.bin",
+    }
 
 
 @pytest.mark.parametrize("resumed", [False, True])

@@ -79,7 +79,8 @@ def artifact_records(
 
     Args:
         file: a file or a directory.
-        destination: where it goes, relative, POSIX; None: under its own name.
+        destination: where it goes, relative, POSIX; None: under its own name; with a ``/`` at its
+            end it is the folder that a file goes into.
         blobs: where the content is kept; None: only check the arguments.
         now: the time of the call.
         copy: keep the content; False trusts the file to stay as it is.
@@ -96,7 +97,11 @@ def artifact_records(
     if not isinstance(copy, bool):
         raise ValueTypeError(f"log_artifact: copy is True or False, not {text(copy):.80}")
     path = Path(path_text(file, "the file of an artifact"))
-    place = safe_destination(path.absolute().name if destination is None else destination)
+    name = path.absolute().name
+    given = (
+        name if destination is None else path_text(destination, "the destination of an artifact")
+    )
+    place = safe_destination(given + name if given.endswith("/") and path.is_file() else given)
     if not os.path.exists(path):  # noqa: PTH110 - False for what no file can be called, too
         raise ArtifactNotFoundError(
             f"log_artifact: there is no file or directory {str(path)!r} (seen from {Path.cwd()})"

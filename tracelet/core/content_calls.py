@@ -86,8 +86,8 @@ class ContentCalls(ParameterCalls):
 
         Args:
             file: the file or directory.
-            destination: where it goes in the run, relative; None: under its own name. The same
-                destination again: the later content wins.
+            destination: where it goes in the run, relative; None: under its own name; ``models/``:
+                into that folder. The same destination again: the later content wins.
             copy: False only notes where the file is, and trusts it to stay.
 
         Raises:
