@@ -25,6 +25,14 @@ def main(k: Annotated[str, {}] = ""):
     {}
 typer.run(main)
 """
+ABSL = """
+import tracelet
+from absl import app, flags
+flags.{}
+def main(argv):
+    {}
+app.run(main)
+"""
 
 
 class Case(NamedTuple):
@@ -46,6 +54,10 @@ def click(options: str, *argv: str, params: Any, shown: str, before: str = "") -
 
 def typer(option: str, *argv: str, params: Any, shown: str, before: str = "") -> Case:
     return Case(Program(before + TYPER.format(option, START), argv), params, shown.split())
+
+
+def absl(flags: str, *argv: str, params: Any, shown: str) -> Case:
+    return Case(Program(ABSL.format(flags, START), argv), params, shown.split())
 
 
 LATER = START.replace(".stop()", "") + PARSE
@@ -190,6 +202,30 @@ CASES = {
         params={"k": [[HIDDEN, HIDDEN]]},
         shown="-x [redacted] [redacted]",
     ),
+    "a flag that has an alias": absl(
+        "DEFINE_multi_string('k', [], 'Of a bank.')\nflags.DEFINE_alias('api_key', 'k')",
+        *("--k=hunter7", "--api_key=hunter8"),
+        params={"k": [HIDDEN, HIDDEN], "api_key": [HIDDEN, HIDDEN]},
+        shown="--k=[redacted] --api_key=[redacted]",
+    ),
+    "the alias of a flag": absl(
+        "DEFINE_string('password', None, 'Of a bank.')\nflags.DEFINE_alias('pw', 'password')",
+        *("--pw=hunter7",),
+        params={"password": HIDDEN, "pw": HIDDEN},
+        shown="--pw=[redacted]",
+    ),
+    "a flag with a short name": absl(
+        "DEFINE_list('token', [], 'Of a bank.', short_name='t')\n"
+        "flags.DEFINE_enum('mode', 'a', ['a', 'b'], 'How.', short_name='m')",
+        *("-t", "hunter7,hunter8", "-m", "b"),
+        params={"token": [HIDDEN, HIDDEN], "mode": "b"},
+        shown="-t [redacted] -m b",
+    ),
+    "a flag whose short name is a secret's": absl(
+        "DEFINE_string('k', 'hunter7', 'Of a bank.', short_name='token')",
+        params=K,
+        shown="",
+    ),
     "typer": typer(
         "typer.Option('--x', '-x', envvar='HF_TOKEN')", "-xhunter7", params=K, shown="-x[redacted]"
     ),
@@ -210,7 +246,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
 @pytest.mark.parametrize("name", CASES)
 def test_a_secret_is_nowhere_under(name: str, done: dict[str, Done]) -> None:
     case, found = CASES[name], done[name]
-    wanted = {f"Args/{key}": value for key, value in case.params.items()}
+    section = "TF_DEFINE" if "absl" in case.program.text else "Args"
+    wanted = {f"{section}/{key}": value for key, value in case.params.items()}
     assert found.params == wanted
     (run,) = found.runs
     assert run.facts["argv"][1:] == case.argv

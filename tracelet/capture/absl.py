@@ -6,6 +6,7 @@ The values are read when the flags are parsed, and when a run begins after that:
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
 
 SECTION = "TF_DEFINE"
+_ALIAS = re.compile(r"Alias for --(.+)\.")
+"""The help of an alias: nothing else tells whose it is."""
 _captures: list[AbslCapture] = []
 
 
@@ -31,6 +34,8 @@ class AbslCapture(CaptureSource):
         _captures.append(self)
         if _flags().is_parsed():
             self.report()
+            found = _of_program()
+            recorder.typed({name: _texts(found[name]) for name in found}, aliases=_aliases(found))
 
     def stop(self) -> None:
         if self in _captures:
@@ -42,7 +47,8 @@ class AbslCapture(CaptureSource):
             found = _of_program()
             values = {name: flag.value for name, flag in found.items()}
             texts = {name: str(flag.help) for name, flag in found.items() if flag.help}
-            self._recorder.params(SECTION, taken(values), descriptions=texts)
+            aliases = _aliases(found)
+            self._recorder.params(SECTION, taken(values), descriptions=texts, aliases=aliases)
         except Exception as error:  # noqa: BLE001 - flags can be of the program's classes
             failed(self.name, error)
 
@@ -82,6 +88,22 @@ def _of_program() -> Mapping[str, Any]:
         if rank(module, str(file)) <= PROGRAM:
             found.update({flag.name: flag for flag in flags})
     return found
+
+
+def _aliases(flags: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return all names of each flag: its short one, and those that it was given as an alias."""
+    groups: dict[str, list[str]] = {}
+    for name, flag in flags.items():
+        alias = _ALIAS.fullmatch(str(flag.help))
+        short = [flag.short_name] if flag.short_name else []
+        groups.setdefault(alias[1] if alias else name, []).extend([name, *short])
+    return {name: group for group in groups.values() for name in group}
+
+
+def _texts(flag: Any) -> list[str]:
+    """Return what a command line says for the value that a flag has."""
+    lines = flag.serialize().splitlines() if flag.serializer else ()
+    return [line.partition("=")[2] for line in lines]
 
 
 @hookimpl
