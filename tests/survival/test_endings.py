@@ -112,6 +112,53 @@ def test_what_leaves_a_block_decides_the_status(
     assert local_points(run_dir) == [0]
 
 
+@pytest.mark.parametrize("courier", ["process", "thread"])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("raise ValueError('bad')", "failed"),
+        ("raise KeyboardInterrupt", "killed"),
+        ("sys.exit(3)", "failed"),
+        ("pass", "finished"),
+    ],
+)
+def test_a_stop_that_is_called_at_exit_tells_how_the_program_has_ended(
+    tmp_path: Path, body: str, status: str, courier: str
+) -> None:
+    text = f"""
+import atexit, sys, tracelet
+exp = tracelet.start_logging(run_id="r", courier="{courier}")
+exp.log_metric("loss", 0.5, 0)
+atexit.register(lambda: print(exp.stop()["local"].delivered, exp.is_running))
+{body}
+"""
+    script = Script(tmp_path, text)
+    script.wait()
+    assert script.output.endswith("1 False\n")
+    run_dir = tmp_path / ".tracelet/default/r"
+    eventually(lambda: tracelet.load_run(run_dir).status != "running")
+    assert tracelet.load_run(run_dir).status == status
+    assert local_points(run_dir) == [0]
+
+
+def test_a_thread_that_outlives_the_main_thread_stops_its_run_as_any_other(tmp_path: Path) -> None:
+    text = """
+import threading, tracelet
+
+def train():
+    threading.main_thread().join()
+    exp = tracelet.start_logging(run_id="r")
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        print(exp.stop().complete, exp.status)
+
+threading.Thread(target=train).start()
+"""
+    assert run_script(tmp_path, text).endswith("True failed\n")
+    assert view(tmp_path / ".tracelet/default/r")["reason"] == "ValueError: bad"
+
+
 def test_a_generator_that_is_left_before_its_end_is_no_finished_run() -> None:
     def train() -> Iterator[float]:
         with tracelet.start_logging(run_id="r"):

@@ -133,7 +133,8 @@ class Experiment(MetricCalls, ContentCalls):
 
         Args:
             status: ``finished``, ``failed`` or ``killed``; None: ``finished``, or as the exception
-                says that is being handled while this is called, as in a ``finally`` block.
+                says that is being handled while this is called, as in a ``finally`` block; or, in
+                a function that is called at exit, as the program has ended.
             timeout: seconds to wait for the backends; None: the setting ``drain_timeout``. After
                 that the courier is left running, and delivers what is left.
             wait: False returns at once.

@@ -15,7 +15,7 @@ from tracelet.core import drain
 from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
 from tracelet.core.capturing import Capture
 from tracelet.core.endings import ending_of, handled, note_handled
-from tracelet.core.exiting import end_at_exit, forget
+from tracelet.core.exiting import end_at_exit, end_now, forget, is_exiting
 from tracelet.core.facts import run_facts
 from tracelet.core.lenient import make_lenient
 from tracelet.core.names import name_of
@@ -152,9 +152,11 @@ def stop(
     """
     if status not in (None, "finished", "failed", "killed"):
         raise InvalidValueError(f"the ending of a run is finished, failed or killed: {status!r}")
-    if timeout is None:
-        timeout = exp.settings.drain_timeout
+    timeout = exp.settings.drain_timeout if timeout is None else timeout
     timeout = seconds_value("stop: timeout", timeout)
+    if status is None and exp.owns_run and is_exiting():  # how it ends, only its exit code says
+        forget(exp)
+        return end_now(exp, timeout if wait else None)
     if status is None:
         status, reason = ending_of(handled(exp.dir), exp._redactor)
     with _stopping:  # of two threads, one stops the run, and the other is told that it was
