@@ -75,6 +75,7 @@ def test_an_ending_that_only_the_exit_code_can_tell(run_dir: RunDir, writer: Jou
     writer.append(Finished(3.0, "failed", "exit code 3"))
     life.update()
     assert (life.status, life.pending_exit, life.reason) == ("failed", False, "exit code 3")
+    assert life.ended == 2.0  # and not when somebody has looked
 
 
 def test_what_looks_like_it_in_a_name_or_a_text_is_none(

@@ -161,9 +161,11 @@ class Lifecycle:
                 self.status, self.ended, self.reason = "running", None, None
                 self.pending_exit = False
             elif type(record) is Finished:
+                if not self.pending_exit:  # else it was over then, and is only told how
+                    self.ended = record.time
                 self.pending_exit = record.status is None
                 self.status = record.status or "running"
-                self.ended, self.reason = record.time, record.reason or self.reason
+                self.reason = record.reason or self.reason
                 self.lost += record.lost
                 self.redacted += record.redacted
             elif type(record) is Tags:
