@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import signal
 from collections.abc import Iterator
@@ -172,6 +173,21 @@ def test_a_generator_that_is_left_before_its_end_is_no_finished_run() -> None:
         "killed",
         "GeneratorExit",
     )
+
+
+def test_a_task_that_is_cancelled_is_a_run_that_was_killed() -> None:
+    async def train() -> None:
+        with tracelet.start_logging(run_id="r"):
+            await asyncio.Event().wait()
+
+    async def give_up() -> None:
+        async with asyncio.timeout(0):
+            await train()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+    run = tracelet.load_run("r")
+    assert (run.status, run.reason) == ("killed", "CancelledError")
 
 
 def test_the_end_of_an_iterator_fails_a_block_but_not_a_run_that_is_stopped_at_it() -> None:
