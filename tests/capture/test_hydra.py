@@ -96,6 +96,29 @@ def test_each_job_of_a_sweep_has_its_own(tmp_path: Path) -> None:
     assert [run.configurations["OmegaConf"]["resolved"]["twice"] for run in runs] == [1.0, 0.5]
 
 
+def test_no_secret_of_an_override_is_anywhere(tmp_path: Path) -> None:
+    given = ["+db.passwords=[hunter2,hunter3]", "++db.token='hunter4, hunter5'", "+n.a=[1,b]"]
+    run_script(
+        tmp_path, script(tmp_path, WHERE["the run begins in the job"]), "-cn", "config", *given
+    )
+
+    run = tracelet.load_run()
+    hidden = ["+db.passwords=[redacted]", "++db.token=[redacted]", "+n.a=[1,b]"]
+    assert run.facts["argv"][1:] == ["-cn", "config", *hidden]
+    assert run.params["Hydra/overrides"] == hidden
+    assert run.params["Hydra/n.a"] == [1, "b"]
+    for file in run.dir.rglob("*"):
+        assert not file.is_file() or b"hunter" not in file.read_bytes(), file
+
+
+def test_no_secret_of_a_multirun_is_in_the_command_line(tmp_path: Path) -> None:
+    text = script(tmp_path, WHERE["the run begins in the job"])
+    run_script(tmp_path, text, "-m", "+db.token=hunter2,hunter3", "lr=1,2")
+
+    for run in tracelet.runs():
+        assert run.facts["argv"][1:] == ["-m", "+db.token=[redacted]", "lr=1,2"]
+
+
 def test_single_overrides_can_be_left_out(tmp_path: Path) -> None:
     text = script(tmp_path, WHERE["the run begins in the job"])
     run_script(tmp_path, text, *OVERRIDES[:2], environment={"TRACELET_CAPTURE_ARGUMENTS": "db=no"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,6 +132,16 @@ CASES = {
         end="parser.parse_known_args()\n" + START,
         params={"config": "small"},
         shown="-c small -p [redacted] --tok=[redacted]",
+    ),
+    "what is passed on": argparse(
+        "add('command', nargs='...')",
+        *("run.py", "-n", "adam", "--password", "hunter7", "--api-key=hunter8,b"),
+        params={
+            "command": [
+                *("run.py", "-n", "adam", "--password", HIDDEN, f"--api-key={HIDDEN}"),
+            ]
+        },
+        shown="run.py -n adam --password [redacted] --api-key=[redacted]",
     ),
     "parsed later": argparse(
         KEY + "\nadd('--lr', type=float)\nadd('--api-keys', dest='s', nargs='+')",
@@ -270,3 +281,19 @@ def test_a_name_that_is_of_no_secret_frees_the_others(redact: Any, tmp_path: Pat
     run = tracelet.load_run()
     assert run.params.flat() == {"Args/token": "hunter7"}
     assert run.facts["argv"][1:] == ["--token", "hunter7"]
+
+
+SWEEP = """
+import tracelet
+def train(lr): pass
+if __name__ == "__main__":
+    tracelet.Sweep().product(lr=[1]).run(train, name="s")
+"""
+
+
+def test_the_command_line_of_a_sweep_shows_none(tmp_path: Path) -> None:
+    run_script(tmp_path, SWEEP, "-p", "hunter7", "--api-k", "hunter8", "-n", "3")
+
+    (file,) = tmp_path.rglob("sweep.json")
+    argv = json.loads(file.read_text())["argv"]
+    assert argv[1:] == ["-p", HIDDEN, "--api-k", HIDDEN, "-n", "3"]

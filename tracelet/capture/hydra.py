@@ -55,6 +55,7 @@ class HydraCapture(CaptureSource):
         config = _config_of_job()
         if config is not None:  # the job may have begun before tracelet was imported
             _take(config)
+            recorder.typed({OVERRIDES: sys.argv[1:]})  # hydra has parsed it all
         composed = _latest.composed
         if composed is not None and composed.test == current_test():
             self.report(composed)

@@ -91,9 +91,9 @@ class RunRecorder:
             self.seen.setdefault(section, set()).update(values)
         left = wanted(values, self._chosen, section)
         texts = dict(descriptions or {})
-        for name in left.keys() & {*hidden, *(aliases or ())}:
-            shown = self.told.shown(name, left[name], aliases or {}, hidden=name in hidden)
-            if shown is not left[name]:
+        for name, value in left.items():
+            shown = self.told.without_secrets(name, value, aliases or {}, hidden=name in hidden)
+            if shown is not value:
                 left[name] = shown
                 texts.pop(name, None)  # it may name the secret
         if left:

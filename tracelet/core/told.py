@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from tracelet.core.command_line import shown
 from tracelet.core.flatten import flatten, unflatten
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.redaction import Redactor
@@ -53,12 +54,18 @@ class Told:
         self.secrets |= found
         self.plain |= {str(leaf) for leaf in leaves} - found
 
-    def shown(
+    def without_secrets(
         self, name: str, value: Any, aliases: Mapping[str, Collection[str]], *, hidden: bool
     ) -> Any:
-        """Return a value without what is a secret under another name of its argument."""
+        """Return a value without what is a secret under another name of its argument.
+
+        Or under a name within it: several texts can be a command line of others.
+        """
         if hidden:
             return self._redactor.hidden(value)
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            texts = shown(value, self._redactor)
+            value = value if texts == list(value) else texts
         for alias in self._secret_aliases(name, aliases):
             try:
                 flat = flatten({alias: value}, foreign=foreign_params)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tracelet.core import lifetime
+from tracelet.core.command_line import shown, untold
 from tracelet.core.experiment import Experiment
 from tracelet.core.names import command_line
 from tracelet.errors import SettingsError, ValueTypeError
@@ -157,7 +158,7 @@ class Plan:
         importable = module not in (None, "__main__", "__mp_main__") and "<" not in name
         script = self.train if isinstance(self.train, Script) else None
         backends = self.settings.backend
-        redactor = Redactor()
+        redactor, argv = Redactor(), command_line()
         factors = self.factors
         if factors is not None and redactor.value("factors", factors) != factors:
             factors = None
@@ -172,7 +173,7 @@ class Plan:
             command=None if script is None else [script.path, *script.arguments],
             directory=None if script is None else script.directory,
             backends=list(backends) if all(isinstance(one, str) for one in backends) else None,
-            argv=redactor.argv(command_line()),
+            argv=shown(argv, redactor, untold(argv, redactor)),
             process=dict(this_process()),
             workers=workers,
         )
