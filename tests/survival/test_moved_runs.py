@@ -53,6 +53,36 @@ def test_a_killed_run_is_read_where_it_was_moved_to(killed: Path, tmp_path: Path
     assert not killed.exists()
 
 
+@pytest.mark.parametrize("courier", ["process", "thread"])
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_training_goes_on_when_its_directory_is_moved(
+    tmp_path: Path, courier: str, comes_back: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Nothing is waited for that cannot come.
+    exp = tracelet.start_logging(run_id="r", courier=courier, config={"drain_timeout": 10_000})
+    assert exp.dir is not None
+    exp.log_metric("loss", 0.5, 0)
+    assert exp.flush(60)
+    moved = exp.dir.rename(tmp_path / "moved")
+    (tmp_path / "weights").touch()
+    for iteration in range(1, 100):
+        exp.log_metric("loss", 0.5, iteration)
+        exp.log_artifact(tmp_path / "weights")
+        assert not exp.flush(0)
+    assert not exp.dir.exists(), "nobody makes a part of it anew"
+    if comes_back:
+        moved = moved.rename(exp.dir)
+    report = exp.stop()
+    assert report.lost == 99, "the artifacts"
+    said = [one.getMessage() for one in caplog.records if one.name == "tracelet.journal.writer"]
+    assert sum(f"not at {exp.dir} any more" in message for message in said) == 1
+    assert len(said) == 2, "and that the journal takes no files"
+    assert report["local"].delivered == (100 if comes_back else 0)
+    run = tracelet.load_run(moved)
+    assert (run.status, run.report["local"].delivered, run.report.lost) == ("finished", 100, 99)
+    assert local_points(moved) == list(range(100))
+
+
 def test_a_run_of_a_renamed_project_takes_properties(tmp_path: Path) -> None:
     with tracelet.start_logging(run_id="r", project="old") as exp:
         for iteration in range(10):

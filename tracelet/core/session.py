@@ -228,7 +228,7 @@ class Session:
         """
         if self._courier is None or not self.is_ours:
             return True
-        if self.writer.gone:
+        if self.writer.gone or not self.run_dir.path.exists():  # deleted, or moved
             return False
         if not self._sealed:  # the disk is full: there is an end to wait for, but nobody is told
             return self._wait_for(self.names, self._upto, timeout)

@@ -73,7 +73,7 @@ class BlobStore:
     def _temporary(self) -> Iterator[Path]:
         name = None
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(exist_ok=True)  # not the run's: it was moved, or deleted
             fd, name = tempfile.mkstemp(prefix=".incoming-", dir=self._directory)
             os.close(fd)
             yield Path(name)

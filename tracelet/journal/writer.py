@@ -67,7 +67,7 @@ class JournalWriter:
         self._write = os.write
         self.gone = False
         """Whether the segment was deleted under the process."""
-        self._complained: set[str] = set()
+        self._said: set[str] = set()
         self._look_at = 0.0
         self.lost = 0
         """Records that could not be written, or whose segment was deleted under the process."""
@@ -170,7 +170,7 @@ class JournalWriter:
             _writers.discard(self)
 
     def _look(self, now: float) -> None:
-        """Now and then: has the segment been deleted, is it full?"""
+        """Now and then: has the segment been deleted or moved, is it full?"""
         # If another thread looks, or a signal handler logs while this one does, one look is enough.
         if not self._lock.acquire(blocking=False):
             return
@@ -182,7 +182,14 @@ class JournalWriter:
                 self._in_segment = 0
                 self._complain(FileNotFoundError(2, "the run's directory was deleted"))
                 self.gone = True
-            elif self._left <= 0 and not self.gone:
+            elif not (self._directory / f"{self._segment}.jsonl").exists():
+                self._say_once(
+                    "the directory of the run is not at %s any more. Training goes on: what is "
+                    "logged is in the journal where that is now, but for files and long texts; "
+                    "nothing is delivered until it is back, or is read there",
+                    self._directory.parent,
+                )
+            elif self._left <= 0:
                 self._rotate()
         except OSError as error:
             self._complain(error)
@@ -231,15 +238,17 @@ class JournalWriter:
         self._complain(error)
 
     def _complain(self, error: OSError) -> None:
-        cause = error.strerror or str(error)
-        if cause not in self._complained:
-            self._complained.add(cause)
-            log.error(
-                "the journal in %s cannot be written: %s. Training goes on; what is logged from "
-                "here on may be lost, and is counted in the delivery report",
-                self._directory,
-                cause,
-            )
+        self._say_once(
+            "the journal in %s cannot be written: %s. Training goes on; what is logged from here "
+            "on may be lost, and is counted in the delivery report",
+            self._directory,
+            error.strerror or str(error),
+        )
+
+    def _say_once(self, message: str, *details: object) -> None:
+        if (said := message % details) not in self._said:
+            self._said.add(said)
+            log.error("%s", said)
 
     def after_fork(self) -> None:
         """Begin anew what a forked child must not share."""
