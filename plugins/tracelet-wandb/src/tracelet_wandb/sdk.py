@@ -89,6 +89,10 @@ def start(
         try:
             live = _init(wandb, run, settings, arguments)
         except Exception as error:
+            # The service holds the id of a run that could not be started, and refuses it from then
+            # on. Where others have runs in this process, it must stay.
+            if not _open and wandb.run is None:
+                forget_service(wandb)
             raise _of_start(error) from error
     _open[_mark(run)] = live
     return wandb, live
@@ -123,7 +127,7 @@ def _init(wandb: Any, run: RunInfo, settings: Any, arguments: dict[str, Any]) ->
 
 
 def forget_service(wandb: Any) -> None:
-    """Let go of the SDK's service process, which has died."""
+    """Let go of the SDK's service process, which has died, or is to forget what it has."""
     with contextlib.suppress(Exception):
         wandb.teardown()
 
