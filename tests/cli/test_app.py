@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,18 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, tmp_path: Path) -> None:
     """
 
     assert "Traceback" not in run_script(tmp_path, text)
+
+
+@pytest.mark.parametrize("command", ["runs --json", "show", "compare --csv r"])
+@pytest.mark.parametrize(("output", "code"), [(">/dev/full", 2), (">&-", 0)])
+def test_an_output_that_takes_nothing_is_no_crash(output: str, code: int, command: str) -> None:
+    with tracelet.start_logging(run_id="r"):
+        pass
+    shell = ["sh", "-c", f'exec "$0" -m tracelet {command} {output}', sys.executable]
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == code
+    assert done.stderr == ("tracelet: [Errno 28] No space left on device\n" if code else "")
 
 
 def test_a_courier_by_hand_delivers_and_reports(cli: Cli, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def run() -> int:
         app(prog_name="tracelet")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except TraceletError as error:
+    except (TraceletError, OSError) as error:
         line = " ".join(clean(str(error)).split())
         messages().print(Text(f"tracelet: {line}", style="red"), soft_wrap=True)
         return ERROR

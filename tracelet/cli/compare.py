@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,7 +78,7 @@ def compare(
     if as_json:
         print_json(_as_json(compared))
     elif as_csv:
-        sys.stdout.write(_as_csv(compared))
+        print(_as_csv(compared), end="")
     elif html is None:
         _print(compared)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def say(message: str) -> None:
 def print_json(value: Any) -> None:
     """Write one JSON document to stdout; NaN and the infinities are strings in it."""
     encoded = msgspec.json.encode(_plain(msgspec.to_builtins(value, enc_hook=str)))
-    sys.stdout.write(msgspec.json.format(encoded).decode() + "\n")
+    print(msgspec.json.format(encoded).decode())
 
 
 def _plain(value: Any) -> Any:
