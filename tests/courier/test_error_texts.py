@@ -89,6 +89,7 @@ def test_the_traceback_and_the_causes_are_shown_without_secrets() -> None:
     with pytest.raises(ValueError, match="try again") as caught:
         raise ValueError(TEXT) from OSError(f"cause {TEXT}")
     text = full_text(caught.value)
+    assert text.startswith("ValueError: no answer from")
     assert f'File "{__file__}"' in text
     assert "OSError: cause no answer" in text
     assert text.endswith(": try again")

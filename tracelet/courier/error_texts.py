@@ -50,8 +50,8 @@ def one_line(error: BaseException) -> str:
 
 
 def full_text(error: BaseException) -> str:
-    """Return an error with its traceback and its causes."""
-    return shown("".join(traceback.format_exception(error)).rstrip())
+    """Return an error in one line, and below it its causes and where they were raised."""
+    return f"{one_line(error)}\n{shown(''.join(traceback.format_exception(error)).rstrip())}"
 
 
 class _Shown:
