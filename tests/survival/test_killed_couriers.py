@@ -105,6 +105,43 @@ def test_stop_goes_on_after_the_death_of_the_courier(tmp_path: Path) -> None:
     assert stored_points(tmp_path, "checkpointed") == points
 
 
+def test_an_ending_that_nobody_waits_for_starts_a_courier_again(tmp_path: Path) -> None:
+    exp = start(tmp_path, bad.Checkpointed)
+    log_points(exp, 0, 300)
+    assert exp.flush(60)
+    kill(exp)
+    points = log_points(exp, 300, 600)
+    exp.stop(wait=False)
+    eventually(lambda: exp.dir and ended_view(exp.dir))
+    assert stored_points(tmp_path, "checkpointed") == points
+
+
+@pytest.mark.parametrize(("ending", "status"), [("", "finished"), ("sys.exit(3)", "failed")])
+def test_a_program_that_ends_starts_a_courier_again(
+    tmp_path: Path, ending: str, status: str
+) -> None:
+    script = Script(
+        tmp_path,
+        f"""
+        import psutil, sys, tracelet
+        exp = tracelet.start_logging(run_id="r", backend=["local", "{target(bad.Recorder)}"],
+                                     backends={{"recorder": {{"store": "{tmp_path}"}}}})
+        exp.log_metric("loss", 0.5, 0)
+        exp.flush()
+        (courier,) = psutil.Process().children()
+        courier.kill()
+        courier.wait()
+        exp.log_metric("loss", 0.5, 1)
+        {ending}
+        """,
+    )
+    script.wait()
+    seen = eventually(lambda: ended_view(tmp_path / ".tracelet/default/r"))
+    assert seen["status"] == status, script.output
+    assert stored_points(tmp_path, "recorder") == [0, 1]
+    eventually(lambda: stored(tmp_path, "recorder", "close") == [status])
+
+
 def test_a_killed_worker_is_started_again_by_the_courier(tmp_path: Path) -> None:
     exp = start(tmp_path, bad.Checkpointed)
     log_points(exp, 0, 300)

@@ -216,7 +216,8 @@ class Session:
         self._upto = self.writer.position()
         self.writer.close()
         self._sealed = self.writer.lost == lost
-        if self._courier is not None and self.is_ours:
+        if self._courier is not None and self.is_ours and self.run_dir.path.exists():
+            self._courier.ensure(at_once=True)  # it may have been killed, and nobody may wait
             self._courier.wake()
 
     def drain(self, timeout: float, waiting: Callable[[float], None] | None = None) -> bool:

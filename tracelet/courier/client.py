@@ -48,15 +48,19 @@ class ProcessCourier:
         self._launched = 0.0
         self._failed = False
 
-    def ensure(self) -> None:
-        """Start the process, unless it runs."""
+    def ensure(self, *, at_once: bool = False) -> None:
+        """Start the process, unless it runs.
+
+        Args:
+            at_once: also if it was started a moment ago.
+        """
         _left_running[:] = [process for process in _left_running if process.poll() is None]
         if self._process is None or self._process.poll() is not None:
             if not self._run_dir.path.exists():  # deleted: there is nothing to deliver
                 return
             # Another courier may hold the run, or this one may die at once: knock, do not hammer.
             tried = self._process is not None or self._failed
-            if tried and time.monotonic() - self._launched < _PAUSE_SECONDS:
+            if tried and not at_once and time.monotonic() - self._launched < _PAUSE_SECONDS:
                 return
             self._close_pipe()
             self._launched = time.monotonic()

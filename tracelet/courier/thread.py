@@ -95,7 +95,7 @@ class ThreadCourier:
         self._lock = run_dir.lock()
         self._threads: dict[str, DeliveryThread] = {}
 
-    def ensure(self) -> None:
+    def ensure(self, *, at_once: bool = True) -> None:
         """Start the threads, unless they run or another process is the run's courier."""
         if self._threads or not self._lock.wait(_READING_SECONDS):
             return
