@@ -132,6 +132,25 @@ def test_a_killed_run_is_listed_as_killed(cli: Cli, tmp_path: Path) -> None:
     assert "killed" in cli("runs").out
 
 
+def test_a_killed_run_that_nobody_can_write_to_is_listed_as_killed(
+    cli: Cli, tmp_path: Path
+) -> None:
+    start = 'import os, tracelet\nexp = tracelet.start_logging(run_id="r")\n'
+    script = Script(tmp_path, start + "exp.log_metric('loss', 1)\nexp.set_tags(a='b')\nos._exit(0)")
+    script.wait()
+    lock = tmp_path / ".tracelet/default/r/courier.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # as for one who may not: root may everything
+
+    (row,) = cli("runs", "--json").json
+    assert (row["status"], row["reason"], row["tags"]) == (
+        "killed",
+        "the process is gone",
+        {"a": "b"},
+    )
+    assert row["ended"] >= row["started"]
+
+
 def test_a_directory_that_is_no_run_is_passed_by(cli: Cli, tmp_path: Path) -> None:
     run = log("one")
     other = tmp_path / ".tracelet" / "examples" / "other"

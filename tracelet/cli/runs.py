@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.cells import cell_len
 from rich.console import Console
@@ -19,7 +20,7 @@ from tracelet.cli.output import heading, print_json, results, say, status_text
 from tracelet.cli.words import clean, duration, many, when_short
 from tracelet.core.placing import leaving_out
 from tracelet.courier.report import DeliveryReport
-from tracelet.courier.view import RunView, read_view
+from tracelet.courier.view import RunView
 from tracelet.journal.rundir import RunDir
 
 _Row = tuple[Path, RunView, DeliveryReport]
@@ -97,7 +98,9 @@ def _up_to_date(run_dir: RunDir, view: RunView) -> tuple[RunView, DeliveryReport
     if view.report is not None and find.is_settled(view):
         return view, view.report
     run = tracelet.load_run(run_dir.path)
-    return read_view(run_dir), run.report
+    # On a disk that nobody can write to, run.json has not been told.
+    known = {"status": run.status, "reason": run.reason, "ended": run.ended}
+    return msgspec.structs.replace(view, tags=dict(run.tags), **known), run.report
 
 
 def _delivery(view: RunView, report: DeliveryReport) -> Text:
