@@ -3,23 +3,36 @@
 - Under a key that names a secret (see :mod:`tracelet.secret_names`) every text is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
   empty text and unresolved references (``${oc.env:TOKEN}``) never are.
-- In every other text, what is a secret by its shape is hidden, and the rest of the text kept.
+- In every other text, keys included, what is a secret by its shape (:mod:`tracelet.secret_shapes`)
+  or by the name before it (:mod:`tracelet.secret_texts`) is hidden, and the rest of the text kept.
 """
 
 from __future__ import annotations
 
-import functools
+import codecs
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from tracelet.secret_names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
+from tracelet.secret_shapes import NAMES, hide_long, hide_tokens, is_suspect, is_suspect_key
+from tracelet.secret_texts import NamedSecrets
 from tracelet.wire import REDACTED
 
 _HARMLESS = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
 _PLAIN = (str, int, float)
 _NUMBERS = frozenset({int, float, bool, type(None)})
-_SHORTEST_TOKEN = 20
+_REFERENCE = re.compile(r"\$\{[\w.:${}]+\}")
+_SPECIAL = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
+_NAME = re.compile(r"[-+~]*[\w./-]+")
+_LONG_NUMBER = 8
+"""So many digits in a text are no quantity."""
+_BYTE_ORDER_MARKS = (
+    *((codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be")),
+    *((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")),
+)
+_NAMED = {"value": ("name", "key"), "Value": ("Name", "Key")}
+"""What has the value's name in ``{"name": "api_key", "value": "x"}``."""
 
 
 class Redactor:
@@ -40,6 +53,7 @@ class Redactor:
         self._shown = _globs(glob[1:] for glob in extra if glob.startswith("!"))
         self._hidden = _globs(glob for glob in extra if not glob.startswith("!"))
         self._secrecy = self._with_globs if extra else secrecy
+        self._names = () if self._hidden is not None else NAMES  # what any name of a secret has
 
     @classmethod
     def of(cls, setting: bool | Sequence[str]) -> Redactor:
@@ -50,7 +64,7 @@ class Redactor:
         """Return flat parameters without secrets; what was given is left as it is."""
         if not self._enabled:
             return dict(flat)
-        return {key: self.value(key, value) for key, value in flat.items()}
+        return {self._key(key): self.value(key, value) for key, value in flat.items()}
 
     def value(self, key: str, value: Any) -> Any:
         """Return the value of a key without secrets, in lists and mappings at any depth too."""
@@ -61,23 +75,36 @@ class Redactor:
             return value
         if level < NUMBERS and type(value) in _NUMBERS:  # most parameters are
             return value
-        return self._without_secrets(value, level)
+        return self._without_secrets(value, level, key)
 
     def hidden(self, value: Any) -> Any:
         """Return what stands for a value that is a secret whatever its name: one typed unseen."""
-        return self._without_secrets(value, EVERYTHING) if self._enabled else value
+        return self._without_secrets(value, EVERYTHING, "") if self._enabled else value
 
     def text(self, text: str) -> str:
         """Return a text without what is a secret by its shape, or by the name before it."""
-        if not self._enabled or not _is_suspect(text):
+        if not self._enabled or (self._names and not is_suspect(text)):
             return text
-        patterns = _patterns()
-        text = patterns.private_key.sub(self._hide, text)
-        text = patterns.user_info.sub(self._hide, text)
-        text = self._assigned(patterns.assignment, text)
-        text = self._assigned(patterns.flag, text)
-        text = patterns.bearer.sub(self._hide, text)
-        return patterns.token.sub(self._hide, text)
+        text = hide_long(text, self._hide)
+        text = NamedSecrets(text, self._names, self._secrecy, self._hidden_word).hidden()
+        return hide_tokens(text, self._hide)
+
+    def content(self, content: bytes) -> bytes:
+        """Return a file's content without secrets, otherwise byte for byte; what is no text whole.
+
+        A text is UTF-16 or UTF-32 by its first bytes, or in any encoding that has ASCII's letters.
+        """
+        encoding, width = _encoding(content)
+        if width == 1 and b"\0" in content:
+            return content
+        end = len(content) // width * width
+        errors = "surrogateescape" if width == 1 else "surrogatepass"
+        try:
+            text = content[:end].decode(encoding, errors)
+        except UnicodeDecodeError:
+            return content
+        shown = self.text(text)
+        return content if shown == text else shown.encode(encoding, errors) + content[end:]
 
     def whole(self, values: Mapping[str, Any], unseen: Collection[str] = ()) -> set[str]:
         """Return the values, as texts, of which nothing is shown; in lists too. Counts none.
@@ -110,12 +137,14 @@ class Redactor:
         shown = []
         flag = NONE
         for item in argv:
+            name, equals, given = item.partition("=")
             if flag and not item.startswith("--"):
-                shown.append(self._hidden_text(item, flag, harmless=True))
+                shown.append(self._hidden_word(item, flag))
+            elif equals and (level := self._argument(name, given)):
+                shown.append(f"{name}={self._hidden_word(given, level)}")
             else:
                 shown.append(self.text(item))
-            is_flag = item.startswith("-") and "=" not in item
-            flag = self._secrecy(item.lstrip("-")) if is_flag else NONE
+            flag = self._secrecy(item.lstrip("-")) if item[:1] == "-" and not equals else NONE
         return shown
 
     # -- inside -------------------------------------------------------------------------------
@@ -130,6 +159,11 @@ class Redactor:
             return f"{item[:2]}{self._hide()}"
         return item
 
+    def _argument(self, name: str, given: str) -> int:
+        """Return what is secret in ``name=given``, if that is one argument and not a text."""
+        is_one = _NAME.fullmatch(name) and (name[0] == "-" or not any(map(str.isspace, given)))
+        return self._secrecy(name.lstrip("-+~")) if is_one else NONE
+
     def _with_globs(self, key: str) -> int:
         """Return what is secret under a key, where the user has said more of keys."""
         names = (key.lower(), re.split(r"[./]", key.lower())[-1])
@@ -139,146 +173,67 @@ class Redactor:
             return EVERYTHING
         return secrecy(key)
 
-    def _without_secrets(self, value: Any, level: int) -> Any:
+    def _without_secrets(self, value: Any, level: int, path: str) -> Any:
         if isinstance(value, str):
             return self._hidden_text(value, level) if level else self.text(value)
-        if isinstance(value, list | tuple):
-            return [self._without_secrets(item, level) for item in value]
         if isinstance(value, Mapping):
-            return {
-                key: self._without_secrets(item, max(level, self._secrecy(str(key))))
-                for key, item in value.items()
-            }
+            return dict(self._pairs(value.items(), value, level, path))
+        if isinstance(value, list | tuple):
+            if level == NONE and value and all(map(_is_pair, value)):
+                return [[*pair] for pair in self._pairs(value, {}, level, path)]
+            return self._items(value, level, path)
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
         if (level >= NUMBERS and numeric) or (level == EVERYTHING and value is not None):
             return self._hide()
         return value
 
-    def _hidden_text(self, text: str, level: int, *, harmless: bool = False) -> str:
-        """Hide a text under a secret's name, unless it says nothing.
+    def _pairs(
+        self, pairs: Iterable[Any], siblings: Mapping[Any, Any], level: int, path: str
+    ) -> Iterator[tuple[Any, Any]]:
+        for key, item in pairs:
+            names = [siblings[name] for name in _NAMED.get(key, ()) if name in siblings]
+            yield self._key(key), self._below(item, level, ".".join(map(str, [path, *names, key])))
 
-        Args:
-            text: the text.
-            level: of the name.
-            harmless: whether a number or a word such as ``true`` says nothing: where there are
-                only texts.
-        """
-        if level < EVERYTHING:
-            if not text or text == REDACTED or _patterns().reference.fullmatch(text):
-                return text
-            if level == TEXTS and _patterns().special.fullmatch(text):
-                return text
-            if harmless and (text.lower() in _HARMLESS or (level == TEXTS and _is_number(text))):
-                return text
-        return text if text == REDACTED else self._hide()
+    def _items(self, items: Sequence[Any], level: int, path: str) -> list[Any]:
+        shown = []
+        flag = ""
+        for item in items:
+            is_flag = isinstance(item, str) and item.startswith("--")
+            if flag and not is_flag:
+                shown.append(self._below(item, level, f"{path}.{flag}"))
+            else:
+                shown.append(self._without_secrets(item, level, path))
+            flag = item.lstrip("-") if is_flag else ""
+        return shown
 
-    def _assigned(self, pattern: re.Pattern[str], text: str) -> str:
-        """Hide what follows the name of a secret: ``name=X``, ``"name": "X"``, ``--name X``."""
-        parts = []
-        done = start = 0
-        while match := pattern.search(text, start):
-            level = self._secrecy(match["key"].lstrip("-"))
-            if not level:
-                start = match.end("gap")  # what follows can be another name
-                continue
-            value = match["value"]
-            quote = value[0] if value[0] in "\"'" else ""
-            value = value[1:-1] if quote else value
-            hidden = self._hidden_text(value, level, harmless=True)
-            parts += [text[done : match.start("value")], quote, hidden, quote]
-            done = start = match.end("value")
-        return "".join([*parts, text[done:]])
+    def _below(self, value: Any, level: int, path: str) -> Any:
+        own = EVERYTHING if level == EVERYTHING else self._secrecy(path)
+        return self._without_secrets(value, own, path)
+
+    def _hidden_text(self, text: str, level: int) -> str:
+        """Hide a text under a secret's name, unless it says nothing."""
+        if level < EVERYTHING and (not text or _REFERENCE.fullmatch(text)):
+            return text
+        if level == TEXTS and _SPECIAL.fullmatch(text):
+            return text
+        is_hidden = REDACTED in text and not text.replace(REDACTED, "").strip()
+        return text if is_hidden else self._hide()
+
+    def _hidden_word(self, text: str, level: int) -> str:
+        """Hide the like where there are only texts: a number or ``true`` says nothing there."""
+        harmless = text.lower() in _HARMLESS or (level == TEXTS and _is_quantity(text))
+        return text if harmless and level < EVERYTHING else self._hidden_text(text, level)
+
+    def _key(self, key: Any) -> Any:
+        if not isinstance(key, str) or not is_suspect_key(key):
+            return key
+        return hide_tokens(hide_long(key, self._hide), self._hide)
 
     def _hide(self, match: re.Match[str] | None = None) -> str:
         self.count += 1
         if match is None or match.lastgroup is None:
             return REDACTED
         return f"{match['before']}{REDACTED}{match['after']}"
-
-
-class _Patterns(NamedTuple):
-    private_key: re.Pattern[str]
-    user_info: re.Pattern[str]
-    assignment: re.Pattern[str]
-    flag: re.Pattern[str]
-    bearer: re.Pattern[str]
-    token: re.Pattern[str]
-    reference: re.Pattern[str]
-    special: re.Pattern[str]
-
-
-_SHAPES = (
-    r"A(?:KIA|SIA)[0-9A-Z]{16}",
-    r"gh[opsur]_[A-Za-z0-9]{16,}",
-    r"github_pat_\w{16,}",
-    r"glpat-[\w-]{16,}",
-    r"sk-(?:(?:ant|proj|svcacct|or-v1)-[\w-]{16,}|\w{16,}[\w-]*)",
-    r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
-    r"hf_[A-Za-z0-9]{16,}",
-    r"xox[a-z]-[A-Za-z0-9-]{10,}",
-    r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?",
-    r"AIza[\w-]{30,}",
-    r"ya29\.[\w-]{16,}",
-    r"npm_[A-Za-z0-9]{30,}",
-    r"pypi-[\w-]{30,}",
-)
-
-
-_NAMES = ("pass", "pwd", "secret", "token", "key", "auth", "cred", "bearer", "jwt", "cookie")
-_MARKS = (
-    *_NAMES,
-    *("akia", "asia", "gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat", "glpat-", "sk-"),
-    *("k_live", "k_test", "hf_", "xox", "eyj", "aiza", "ya29", "npm_", "pypi-"),
-)
-"""One of these, in small letters, is in every text that holds a secret, but for an address."""
-
-
-def _is_suspect(text: str) -> bool:
-    """Tell, quickly, a text that can hold a secret; most cannot."""
-    if len(text) < _SHORTEST_TOKEN and text.isalnum():
-        return False
-    small = text.lower()
-    for mark in _MARKS:  # faster than any() and far faster than a pattern
-        if mark in small:
-            return True
-    return "@" in text and "://" in text
-
-
-# Every repetition before a literal is bounded, or begins where a word does: a text of a megabyte,
-# such as a diff, must not take quadratic time.
-@functools.cache
-def _patterns() -> _Patterns:
-    name = f"(?:{'|'.join(_NAMES)})"
-    value = (
-        r"(?![\"']?\[redacted\])"
-        r"(?P<value>\"[^\"]*\"|'[^']*'|(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;&)}\]]+)"
-    )
-    return _Patterns(
-        private_key=re.compile(
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-            r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
-            re.DOTALL,
-        ),
-        user_info=re.compile(
-            r"(?P<before>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@]*:)"
-            r"(?!\[redacted\]@)[^\s/]+(?P<after>@)"
-        ),
-        assignment=re.compile(
-            # A dot is part of a name before "=" only: the host in "auth.example.com:443" is none.
-            rf"(?P<key>(?<![\w.-])[\w.-]{{0,99}}?{name}[\w.-]{{0,99}}(?=[\"']?\s{{0,9}}=)"
-            rf"|(?<![\w-])[\w-]{{0,99}}?{name}[\w-]{{0,99}}(?=[\"']?\s{{0,9}}:(?!//)))"
-            rf"(?P<gap>[\"']?\s*[=:]\s*){value}",
-            re.IGNORECASE,
-        ),
-        flag=re.compile(
-            rf"(?P<key>(?<!-)--[\w.-]{{0,99}}?{name}[\w.-]{{0,99}})(?P<gap>\s+)(?!--){value}",
-            re.IGNORECASE,
-        ),
-        bearer=re.compile(r"(?P<before>\b[Bb]earer\s+)[\w.~+/=-]{8,}(?P<after>)"),
-        token=re.compile(rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_SHAPES)})(?P<after>)"),
-        reference=re.compile(r"\$\{(?:(?:oc\.)?env:)?[\w.]+\}"),
-        special=re.compile(r"<[^<>]*>|\[[^\[\]]*\]"),
-    )
 
 
 def _globs(globs: Iterable[str]) -> re.Pattern[str] | None:
@@ -290,7 +245,23 @@ def _globs(globs: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(translate, lowered)))
 
 
-def _is_number(text: str) -> bool:
+def _encoding(content: bytes) -> tuple[str, int]:
+    """Return how a text is encoded, and how many bytes its units have."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return encoding, 4 if "32" in encoding else 2
+    if len(content) > 1 and (content[0] == 0) != (content[1] == 0):
+        return ("utf-16-be" if content[0] == 0 else "utf-16-le"), 2
+    return "utf-8", 1
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], str)
+
+
+def _is_quantity(text: str) -> bool:
+    if text.isdigit() and len(text) >= _LONG_NUMBER:
+        return False
     try:
         float(text)
     except ValueError:

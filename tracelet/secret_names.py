@@ -1,7 +1,8 @@
 """Which keys name a secret: ``api_key`` does; ``num_tokens``, ``pad_token``, ``tokenizer`` do not.
 
 A key is read as words, however they are joined: ``apiKey``, ``API_KEY``, ``api-key``. Each name of
-a dotted key counts, so that what is below ``credentials`` is secret as well.
+a dotted key counts, so that what is below ``credentials`` is secret as well, and so do two that
+follow each other, as in ``openai.key``.
 """
 
 from __future__ import annotations
@@ -74,12 +75,22 @@ _OF_TEXT = _words(
 
 _LOGINS = {"admin", "basic", "db", "email", "ftp", "http", "imap", "login", "mail", "mongo"}
 _LOGINS |= {"mysql", "pg", "postgres", "proxy", "redis", "root", "smtp", "ssh", "user"}
+_PINS = _OWNERS | {"bank", "card", "sim"}
 
 
 @functools.lru_cache(maxsize=4096)
 def secrecy(key: str) -> int:
     """Return what is secret under a flat key: nothing, texts, or numbers too."""
-    return max(_of_name(name) for name in re.split(r"[./]", key))
+    outer = level = NONE
+    above = ""
+    for name in re.split(r"[./]", key):
+        if above.lower() == "token" and name.lower() in _DESCRIPTIONS:
+            level = outer  # ``token: {mode: max}`` is about tokens of a text
+        else:
+            outer = level
+            level = max(level, _of_name(name), _of_name(f"{above}_{name}") if above else NONE)
+        above = name
+    return level
 
 
 def is_folder(key: str, value: str) -> bool:
@@ -91,7 +102,7 @@ def _of_name(name: str) -> int:
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or (words[-1] in _DESCRIPTIONS and len(words) > 1):
         return NONE
-    if any(word.endswith(_PASSWORDS) for word in words):
+    if any(word.endswith(_PASSWORDS) for word in words) or _is_pin(words):
         return NUMBERS
     if any(word.endswith(_SECRETS) or word in _SECRET_WORDS for word in words):
         return TEXTS
@@ -102,6 +113,11 @@ def _of_name(name: str) -> int:
 
 def _is_pass(words: list[str]) -> bool:
     return words[-1] == "pass" and (len(words) == 1 or words[-2] in _LOGINS)
+
+
+def _is_pin(words: list[str]) -> bool:
+    words = words[:-1] if words[1:] and words[-1] == "code" else words
+    return words[-1] in ("pin", "pincode") and (len(words) == 1 or words[-2] in _PINS)
 
 
 def _is_key(words: list[str]) -> bool:

@@ -96,18 +96,9 @@ class Configurations:
         if blobs is None:
             self._values[name] = path.absolute()
             return None
-        content = path.read_bytes()
-        digest = blobs.put_bytes(self._without_secrets(content))
+        digest = blobs.put_bytes(self._redactor.content(path.read_bytes()))
         self._values[name] = blobs.named(digest, suffix)
         return Config(now, name, suffix, digest)
-
-    def _without_secrets(self, content: bytes) -> bytes:
-        """Return a file's content byte for byte, unless it is a text with secrets in it."""
-        try:
-            decoded = content.decode()
-        except UnicodeDecodeError:
-            return content
-        return self._redactor.text(decoded).encode()
 
     def _read(self, run_dir: RunDir) -> None:
         """Learn what other processes, or an earlier one, have kept of this run."""

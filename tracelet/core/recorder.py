@@ -179,10 +179,8 @@ class RunRecorder:
         session, redactor = self._exp._session, self._exp._redactor  # noqa: SLF001 - the run's own
         if session is None:
             return
-        # A text, which has no zero bytes, has secrets in another encoding than UTF-8, too.
-        if secrets and b"\0" not in content:
-            text = content.decode(errors="surrogateescape")
-            content = redactor.text(text).encode(errors="surrogateescape")
+        if secrets:
+            content = redactor.content(content)
         place = safe_destination(path)
         with self._exp._counting_losses():  # noqa: SLF001 - as a file that the user logs
             if place.startswith(f"{ABOUT}/"):
