@@ -72,7 +72,7 @@ CASES = {
     "an option cut short": argparse(KEY, "--api", "hunter7", params=K, shown="--api [redacted]"),
     "its short form": argparse(KEY, "-k", "hunter7", params=K, shown="-k [redacted]"),
     "its short form, joined": argparse(KEY, "-khunter7", params=K, shown="-k[redacted]"),
-    "its short form with =": argparse(KEY, "-k=hunter7", params=K, shown="-k[redacted]"),
+    "its short form with =": argparse(KEY, "-k=hunter7", params=K, shown="-k=[redacted]"),
     "digits": argparse(KEY, "-k", "7771", params=K, shown="-k [redacted]"),
     "joined to another": argparse(
         KEY + "\nadd('-v', action='store_true')",

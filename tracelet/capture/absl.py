@@ -35,7 +35,8 @@ class AbslCapture(CaptureSource):
         if _flags().is_parsed():
             self.report()
             found = _of_program()
-            recorder.typed({name: _texts(found[name]) for name in found}, aliases=_aliases(found))
+            texts = {name: _texts(flag) for name, flag in found.items()}
+            recorder.typed(SECTION, texts, aliases=_aliases(found))
 
     def stop(self) -> None:
         if self in _captures:

@@ -92,11 +92,11 @@ def _observed_values(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def get_values(self: Any, action: Any, strings: list[str]) -> Any:
         if (seen := _local.seen) is not None and strings:
-            is_command = isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
-            if is_command:
-                seen.commands.append((action.dest, strings[0]))
-            given = strings[:1] if is_command else strings
-            seen.typed.setdefault(action.dest, []).extend(given)
+            name, given = action.dest, strings
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+                seen.commands.append((name, strings[0]))
+                name, given = COMMAND if name == argparse.SUPPRESS else name, strings[:1]
+            seen.typed.setdefault(name, []).extend(given)
         try:
             return method(self, action, strings)
         except BaseException as error:

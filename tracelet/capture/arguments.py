@@ -135,7 +135,7 @@ class ArgumentsCapture(CaptureSource):
         self._reported: dict[str, Any] = {}
         self.parsed.attach(self)
         for one in self.parsed:
-            recorder.typed(one.typed, hidden=one.hidden, aliases=one.aliases(one.typed))
+            recorder.typed(SECTION, one.typed, hidden=one.hidden, aliases=one.aliases(one.typed))
 
     def stop(self) -> None:
         self.parsed.detach(self)

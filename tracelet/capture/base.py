@@ -66,14 +66,16 @@ class Recorder(Protocol):
 
     def typed(
         self,
+        section: str,
         texts: Mapping[str, Sequence[str]],
         *,
         hidden: Collection[str] = (),
         aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        """Tell what the command line has, so that the one that is recorded shows no secret.
+        """Tell what the command line has: the one that is recorded must not show everything.
 
         Args:
+            section: as for :meth:`params`.
             texts: name to the values of that argument, as they were typed.
             hidden: as for :meth:`params`.
             aliases: as for :meth:`params`.

@@ -151,7 +151,8 @@ def _take(context: Any, rank: int, path: str) -> None:
     params = context.command.params
     hidden = frozenset(param.name for param in params if getattr(param, "hide_input", False))
     describe, aliases = lambda _: _help_texts(params), lambda _: _aliases(params)
-    typed = _typed.get(context, {})
+    commands = [str(one) for one in (context.info_name, context.invoked_subcommand) if one]
+    typed = {**_typed.get(context, {}), COMMAND: commands}
     parsed = Parsed(rank, path, taken(context.params), describe, aliases, typed, hidden)
     ClickCapture.parsed.add(path, parsed)
 

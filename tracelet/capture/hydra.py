@@ -55,7 +55,7 @@ class HydraCapture(CaptureSource):
         config = _config_of_job()
         if config is not None:  # the job may have begun before tracelet was imported
             _take(config)
-            recorder.typed({OVERRIDES: sys.argv[1:]})  # hydra has parsed it all
+            recorder.typed(SECTION, _typed(sys.argv[1:]))
         composed = _latest.composed
         if composed is not None and composed.test == current_test():
             self.report(composed)
@@ -154,6 +154,18 @@ def _take(cfg: Any) -> None:
             capture.report(_latest.composed)
     except Exception as error:  # noqa: BLE001 - resolvers are the program's
         failed(HydraCapture.name, error)
+
+
+def _typed(argv: list[str]) -> dict[str, list[str]]:
+    """Return what a command line has for each key; hydra has parsed it all."""
+    texts: dict[str, list[str]] = {}
+    for item in argv:
+        key, equals, value = item.partition("=")
+        if equals:
+            texts.setdefault(key.lstrip("+~-"), []).extend([item, value])
+        elif not item.startswith("-"):
+            texts.setdefault(OVERRIDES, []).append(item)
+    return texts
 
 
 def _found(values: Any, key: str, otherwise: Any) -> Any:

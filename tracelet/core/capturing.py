@@ -73,11 +73,14 @@ class Capture:
 
     @property
     def secrets(self) -> set[str]:
-        """The arguments that are secrets, or can be: the command line must not show them."""
+        """The arguments that the command line must not show: secrets, and what is not wanted."""
         recorders = [recorder for _, recorder in self._started.values()]
         plain = set().union(*(recorder.told.plain for recorder in recorders))
         secrets = set().union(*(recorder.told.secrets for recorder in recorders))
-        return secrets | untold(command_line(), self._exp._redactor, plain)  # noqa: SLF001
+        unwanted = set().union(*(recorder.told.unwanted for recorder in recorders))
+        chosen = self._exp.settings.capture_arguments
+        rest = untold(command_line(), self._exp._redactor, chosen, plain)  # noqa: SLF001
+        return secrets | (unwanted - plain) | rest
 
     def needed(self, name: str) -> None:
         """Start a source for which there is something to capture now."""

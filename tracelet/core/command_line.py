@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from tracelet.capture.names import wanted
 from tracelet.redaction import Redactor
 
 _OPTION = re.compile(
@@ -23,6 +24,7 @@ _LETTERS = re.compile(r"[-+/][A-Za-z]+")
 _NUMBER = re.compile(r"(?![-+]?(?:0\d|\d{6}))[-+]?[\d.][\d._eE+-]*")
 _SHORT = re.compile(r"0|[1-9]\d{0,4}")
 _WORD = re.compile(r"true|false|yes|no|on|off|none|null", re.IGNORECASE)
+SECTION = "Args"
 _NAMES = (
     *("password", "passphrase", "passwd", "secret", "token", "key", "credentials", "auth"),
     *("api_key", "apikey", "access_key", "access_token", "private_key"),
@@ -30,24 +32,33 @@ _NAMES = (
 """How a name can go on that was cut short, as parsers allow: ``--api-k``, ``--hf-tok``."""
 
 
-def untold(argv: Sequence[str], redactor: Redactor, plain: Collection[str] = ()) -> set[str]:
-    """Return the values that can be secrets as long as no parser has said what they are.
+def untold(
+    argv: Sequence[str],
+    redactor: Redactor,
+    chosen: bool | Mapping[str, bool] = True,
+    plain: Collection[str] = (),
+) -> set[str]:
+    """Return what must not be shown as long as no parser has said what it is.
 
-    They stand behind an option with one dash, in ``-p X`` and ``-pX``, or behind one whose name is
-    a secret's or can be short for it. Short numbers, words such as ``true`` and the paths of what
-    there is are none.
+    Secrets can be behind an option with one dash, in ``-p X`` and ``-pX``, or behind one whose
+    name is a secret's or can be short for it. Short numbers, words such as ``true`` and the paths
+    of what there is are none.
 
     Args:
         argv: the command line.
         redactor: knows which names are secret.
-        plain: what parsers have said is none.
+        chosen: which arguments are recorded, as the setting ``capture_arguments`` says.
+        plain: what parsers have said can be shown.
     """
-    return {
-        value
-        for names, dashed, value, said in _values(argv)
-        if (dashed or redactor.whole(dict.fromkeys(names, value)))
-        and not (value in plain or said in plain or _says_nothing(said))
-    }
+    found = set()
+    for names, dashed, value, said in _values(argv):
+        if value in plain or said in plain:
+            continue
+        if names and not wanted({names[0].replace("-", "_"): value}, chosen, SECTION):
+            found.add(value)
+        elif dashed or redactor.whole(dict.fromkeys(names, value)):
+            found |= set() if _says_nothing(said) else {value}
+    return found
 
 
 def as_typed(text: str) -> str | int:
@@ -67,15 +78,15 @@ def shown(argv: Sequence[str], redactor: Redactor, secrets: Collection[str] = ()
 
 
 def _without(secrets: Collection[str], item: str, redactor: Redactor) -> str:
+    if assigned := _ASSIGNED.fullmatch(item):
+        value = assigned["value"]
+        if value in secrets or redactor.whole({assigned["name"]: as_typed(value.strip("[]"))}):
+            return f"{assigned['before']}{redactor.hidden(value)}"
     if item in secrets:
         return str(redactor.hidden(item))
     for secret in sorted(secrets, key=len, reverse=True):
         if item.endswith(secret) and _LETTERS.fullmatch(before := item.removesuffix(secret)):
             return f"{before}{redactor.hidden(secret)}"
-    if assigned := _ASSIGNED.fullmatch(item):
-        value = assigned["value"]
-        if value in secrets or redactor.whole({assigned["name"]: as_typed(value.strip("[]"))}):
-            return f"{assigned['before']}{redactor.hidden(value)}"
     return item
 
 
@@ -91,7 +102,7 @@ def _values(argv: Sequence[str]) -> Iterator[tuple[list[str], bool, str, str]]:
     for item in argv[1:]:
         option = _OPTION.fullmatch(item)
         if joined := _JOINED.fullmatch(item):
-            yield [], True, joined["value"], _NAMED.sub("", joined["value"])
+            yield [item[1]], True, joined["value"], _NAMED.sub("", joined["value"])
             names, dashed = [], False
         elif option:
             names, dashed = _completed(option["name"]), option["dashes"] == "-"

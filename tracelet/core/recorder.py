@@ -84,12 +84,11 @@ class RunRecorder:
         aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         """Record parameters, but for those that ``capture_arguments`` takes out."""
-        if self._arguments and self._waiting is not None:
-            for name, value in values.items():
-                self.told.note(name, value, aliases or {}, hidden=name in hidden)
         if not isinstance(self._chosen, bool):
             self.seen.setdefault(section, set()).update(values)
         left = wanted(values, self._chosen, section)
+        if self._arguments and self._waiting is not None:
+            self._note(values, left, hidden, aliases)
         texts = dict(descriptions or {})
         for name, value in left.items():
             shown = self.told.without_secrets(name, value, aliases or {}, hidden=name in hidden)
@@ -101,15 +100,25 @@ class RunRecorder:
 
     def typed(
         self,
+        section: str,
         texts: Mapping[str, Sequence[str]],
         *,
         hidden: Collection[str] = (),
         aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         """Note what must not be shown of the command line."""
-        for name, given in texts.items():
-            values = [as_typed(text) for text in given]
-            self.told.note(name, values, aliases or {}, hidden=name in hidden)
+        values = {name: [as_typed(text) for text in given] for name, given in texts.items()}
+        self._note(values, wanted(values, self._chosen, section), hidden, aliases)
+
+    def _note(
+        self,
+        values: Mapping[str, Any],
+        left: Collection[str],
+        hidden: Collection[str],
+        aliases: Mapping[str, Collection[str]] | None,
+    ) -> None:
+        for name, value in values.items():
+            self.told.note(name, value, aliases or {}, hidden=name in hidden, wanted=name in left)
 
     def config(self, name: str, value: Any) -> None:
         """Record a configuration object."""

@@ -28,17 +28,25 @@ class Told:
 
     Attributes:
         secrets: the texts of values that are.
+        unwanted: those of arguments that are not to be recorded.
         plain: those of the others.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self.secrets: set[str] = set()
+        self.unwanted: set[str] = set()
         self.plain: set[str] = set()
         self._redactor = redactor
         self._known: dict[str, bool] = {}
 
     def note(
-        self, name: str, value: Any, aliases: Mapping[str, Collection[str]], *, hidden: bool
+        self,
+        name: str,
+        value: Any,
+        aliases: Mapping[str, Collection[str]],
+        *,
+        hidden: bool,
+        wanted: bool,
     ) -> None:
         """Note whether a value, or what a list has, is a secret.
 
@@ -47,12 +55,14 @@ class Told:
             value: as the program has it, or as it was typed.
             aliases: name to what else an argument is called.
             hidden: whether it is a secret under any name.
+            wanted: whether the argument is recorded.
         """
         names = [name, *self._secret_aliases(name, aliases)]
         leaves = list(_leaves(value))
         found = self._redactor.whole(dict.fromkeys(names, leaves), names if hidden else ())
         self.secrets |= found
-        self.plain |= {str(leaf) for leaf in leaves} - found
+        others = self.plain if wanted else self.unwanted
+        others |= {str(leaf) for leaf in leaves} - found
 
     def without_secrets(
         self, name: str, value: Any, aliases: Mapping[str, Collection[str]], *, hidden: bool
