@@ -422,6 +422,23 @@ def test_several_backends_and_the_one_that_is_defined_here() -> None:
     assert list(exp.report or ()) == ["local", "mine", "null"]
 
 
+def test_what_a_tracker_says_is_no_command_to_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Rude(MemoryBackend):
+        name = "rude"
+
+        def log_metrics(self, batch: Any) -> None:
+            raise ValueError("\x1b[2J\u65e5\u672c")
+
+    with tracelet.start_logging(backend=Rude) as exp:
+        exp.log_metric("loss", 0.5)
+    said = capsys.readouterr().err
+    assert r"\x1b[2J" in said
+    assert "\x1b" not in said
+    assert "\u65e5\u672c" in said
+
+
 def test_an_experiment_is_used_directly() -> None:
     from tracelet.core.experiment import Experiment, ExperimentConfig
 

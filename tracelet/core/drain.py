@@ -37,4 +37,9 @@ def show(report: DeliveryReport) -> None:
         lines.append("tracelet: the courier goes on with what is pending; so does: tracelet sync")
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads the pipe any more
-            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.write("\n".join(map(_shown, lines)) + "\n")
+
+
+def _shown(line: str) -> str:
+    """Return a line in which control characters, as a server can send, are written out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
