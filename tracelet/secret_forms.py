@@ -13,7 +13,7 @@ from typing import NamedTuple
 _DOUBLE = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SINGLE = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'"
 _QUOTED = (
-    r"(?P<open>\\++[\"']|\"\"\"|''')(?P<inner>.*?)(?P=open)"
+    r"(?P<open>\\++[\"']|\"\"\"|''')(?P<inner>.*?)(?<!\\)(?P=open)"
     rf"|(?P<plain>{_DOUBLE}|{_SINGLE})"
 )
 _ASSIGNED = r"[\w.-]{1,99}\\{0,9}[\"']?\s{0,9}(?:=|:(?=[\s\"'{\[]))"
@@ -22,7 +22,7 @@ _WORD = (
     rf"(?:[bruf]{{1,2}}(?:{_DOUBLE}|{_SINGLE})"
     r"|(?:\$\{[^{}\n]*+\}|\([^()\n]*+\)|\[[^\[\]\n]*+\]|\\(?![\"'])"
     rf"|[,;&](?=[^\s\"'\])}},;&])(?!{_ASSIGNED})"
-    r"|[^\s\"',;&)}\]\\])*+)"
+    r"|[\"'](?=[^\s\"',;&)}\]:])|[^\s\"',;&)}\]\\])*+)"
 )
 
 
@@ -51,6 +51,8 @@ class Forms(NamedTuple):
         argument: a value on a command line.
         stop: what ends a value, but for the end of its line.
         word: a value within a line.
+        flows: what is before a name in a mapping of YAML that is in one line.
+        flow: a value there.
         leaf: a name, or a value, in a list, a mapping or a block.
         bracket: a bracket, or a text in quotes.
     """
@@ -76,6 +78,8 @@ class Forms(NamedTuple):
     argument: re.Pattern[str]
     stop: re.Pattern[str]
     word: re.Pattern[str]
+    flows: re.Pattern[str]
+    flow: re.Pattern[str]
     leaf: re.Pattern[str]
     bracket: re.Pattern[str]
 
@@ -89,7 +93,7 @@ def forms() -> Forms:
         site=re.compile(
             r"(?P<key>[\w.-]++)(?P<joint>(?P<quote>\\*+[\"'])?"
             r"(?:\]?[ \t]*+(?P<sign>=>|:=|={1,3}|:(?!:|//))[ \t]*+"
-            r"|,?\s++\\*+[\"']?value\\*+[\"']?[ \t]*+[:=][ \t]*+"
+            r"|(?:,\s*+|\s++)\\*+[\"']?value\\*+[\"']?[ \t]*+[:=][ \t]*+"
             r"|(?P<next>(?:,\s*+|\s++)(?!\\*+[\"']?--))"
             r"|(?P<heading>\]++[ \t]*+$)))?",
             re.IGNORECASE | re.MULTILINE,
@@ -112,15 +116,19 @@ def forms() -> Forms:
         default=re.compile(r"[ \t]*+=(?!=)[ \t]*+(?=\S)"),
         special=re.compile(r"\[[A-Z][A-Z0-9_]{0,15}\]"),
         quoted=re.compile(_QUOTED, re.DOTALL),
-        glued=re.compile(rf"(?:{_DOUBLE}|{_SINGLE}|[^\s,;&)}}\]:\"'<>|\\])*+"),
+        glued=re.compile(
+            rf"(?:(?:\s*\n[ \t]++)?(?:{_DOUBLE}|{_SINGLE})(?!\s*+[:=])|[^\s,;&)}}\]:\"'<>|\\])*+"
+        ),
         argument=re.compile(r"[^\s\"']*+"),
         stop=re.compile(rf"[\s,;&|]\s{{0,9}}[\"']?{_ASSIGNED}|\s(?:#|--\w)"),
         word=re.compile(_WORD, re.IGNORECASE),
+        flows=re.compile(r"[{,]\s*$"),
+        flow=re.compile(r"(?:\$\{[^{}\n]*+\}|[^,}\]\n])*+"),
         leaf=re.compile(
             r"(?P<shown>\[redacted\]|(?<!\S)#[^\n]*+)"
             r"|(?P<name>\\*+\"[^\"\\\n]*+\\*+\"\s*+:|'[^'\\\n]*+'\s*+:"
             r"|[\w.-]++[ \t]*+(?::(?=[\s\"'\[{(]|\Z)|=(?=[ \t\"'])))"
-            rf"|{_QUOTED}|(?P<bare>[^\s\"',;{{}}\[\]()]++)",
+            rf"|{_QUOTED}|(?P<bare>[^\s\"',;{{}}\[\]()][^\s,;{{}}\[\]()]*+)",
             re.DOTALL,
         ),
         bracket=re.compile(r"\"(?:[^\"\\\n]++|\\.)*+\"|'(?:[^'\\\n]++|\\.)*+'|[\[\]{}()]"),

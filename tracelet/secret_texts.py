@@ -132,7 +132,9 @@ class NamedSecrets:
             return self._hide_section(at, key, level)
         before = self._before(site.start("key"))
         first = self._forms.first.fullmatch(before) is not None
-        if first and site["sign"] and (below := self._forms.below.match(text, at)):
+        if site["sign"] is None:
+            first = "\n" in site["joint"]  # it is ``value`` that is the first name of its line
+        elif first and (below := self._forms.below.match(text, at)):
             column = len(before.rstrip("\"'\\"))
             return self._hide_block(below, column, key, level, site["quote"] or "")
         end = self._hide_one(site, at, key, level, first=first)
@@ -170,7 +172,11 @@ class NamedSecrets:
         end = self._end_of_line(at)
         close = text.find(opened, at, end) if opened else -1
         if close < 0 and (not first or site["quote"]):
-            return _end(self._forms.word, text, at)
+            start = site.start("key")
+            is_flow = site["sign"] == ":" and self._forms.flows.search(
+                text[max(0, start - 9) : start]
+            )
+            return _end(self._forms.flow if is_flow else self._forms.word, text, at)
         end = end if close < 0 else close
         if site["sign"] == ":" and any(header in key for header in _FREE_HEADERS):
             return end

@@ -53,6 +53,8 @@ FORMS = {
     f"os.environ['HF_TOKEN'] = '{S}'": "os.environ['HF_TOKEN'] = '[redacted]'",
     f"['train.py', '--password', '{S}']": "['train.py', '--password', '[redacted]']",
     f"[('api_key', '{S}'), ('lr', 1)]": "[('api_key', '[redacted]'), ('lr', 1)]",
+    f"{{'token': '{S}\\n'\n          '{S}',\n 'lr': 1}}": "{'token': '[redacted]',\n 'lr': 1}",
+    f"x(password={S}'{S}, lr=1)": "x(password=[redacted], lr=1)",
     # JSON
     f'{{"api_keys": ["{S}", "{S}"], "lr": 1}}': (
         '{"api_keys": ["[redacted]", "[redacted]"], "lr": 1}'
@@ -64,7 +66,10 @@ FORMS = {
     f'[{{"name": "api_key", "value": "{S}"}}]': '[{"name": "api_key", "value": "[redacted]"}]',
     f'{{"password": "{S}\\"{S}"}}': '{"password": "[redacted]"}',
     '{"pin": 12345678, "lr": 1}': '{"pin": "[redacted]", "lr": 1}',
+    f'[{{"name":"api_key","value":"{S}"}}]': '[{"name":"api_key","value":"[redacted]"}]',
     # YAML
+    f"{{lr: 1, password: {S} {S}'{S}, x: ${{y}}}}": "{lr: 1, password: [redacted], x: ${y}}",
+    f"- name: TOKEN\n  value: {S} '{S}\n  lr: 1": "- name: TOKEN\n  value: [redacted]\n  lr: 1",
     f"api_key: {S} {S}  # mine\nlr: 1": "api_key: [redacted]  # mine\nlr: 1",
     f"password: |\n  {S}\n  {S}\nlr: 1": "password: |\n  [redacted]\n  [redacted]\nlr: 1",
     f"api_keys:\n  - {S}\n  - {S}\nlr: 1": "api_keys:\n  - [redacted]\n  - [redacted]\nlr: 1",
