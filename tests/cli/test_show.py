@@ -151,6 +151,19 @@ def test_a_misspelt_name_is_answered_with_the_nearest_as_a_shell_takes_it(cli: C
     assert "; did you mean 'warm restarts'?" in cli("show", "warm restart").err
 
 
+def test_an_id_of_several_runs_is_no_name_of_another(cli: Cli) -> None:
+    for project, name, run_id in (("a", "x", "r"), ("b", "x", "r"), ("c", "r", "other")):
+        with tracelet.start_logging(name, project, run_id=run_id):
+            pass
+
+    shown = cli("show", "r")
+
+    assert (shown.code, shown.out) == (2, "")
+    assert "the run 'r' is in several projects: a, b" in shown.err
+    assert cli("show", "r", "-p", "b").code == 0
+    assert cli("show", "r", "-p", "c").out.startswith("other ")
+
+
 def test_a_long_id_is_on_one_line(cli: Cli) -> None:
     with tracelet.start_logging(run_id="r" * 100):
         pass

@@ -43,12 +43,12 @@ def one(run: str | None, directory: Path | None, project: str | None = None) -> 
         return tracelet.load_run(run, project=project, dir=root(directory))
     except RunNotFoundError as error:
         found = views(directory, project)
+        ids = [run_dir.path.name for run_dir, _ in found]
         named = [run_dir for run_dir, view in found if view.name == run]
-        if named:
+        if named and run not in ids:  # else it is the id of several
             if len(named) > 1:
                 say(f"{run}: the latest of {len(named)} runs of this name")
             return tracelet.load_run(named[0].path)
-        ids = [run_dir.path.name for run_dir, _ in found]
         known = list(dict.fromkeys([*(view.name for _, view in found), *ids]))
         near = difflib.get_close_matches(run, known, n=3)
         near = near or [name for name in known if run and run in name][:3]
