@@ -201,6 +201,7 @@ def _entry_point(name: str) -> importlib.metadata.EntryPoint:
     return found[0]
 
 
+@functools.cache  # whoever lists the runs asks once a run
 def _registered(module: Any) -> list[Any]:
     """Return what a plugin's module registers as backends."""
     one = pluggy.PluginManager(hookspecs.PROJECT)
