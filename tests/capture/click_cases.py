@@ -129,6 +129,61 @@ FAST = {
 CALL = ("train", "--seed", "4", "fast", "a", "b")
 START = "with tracelet.start_logging(): pass"
 
+SEVERAL = """
+import click, tracelet
+from click.testing import CliRunner
+@click.command()
+@click.option("--lr", type=float, default=1)
+@click.option("--a", default="a")
+def one(lr, a):
+    {one}
+@click.command()
+@click.option("--lr", default=2)
+def two(lr):
+    {two}
+same = click.Command("one", callback=lambda lr: None, params=[click.Option(["--lr"], default=3)])
+@click.group()
+@click.option("--lr", default=4)
+def cli(lr): pass
+cli.add_command(click.Command("sub", callback=lambda: None))
+cli.add_command(click.Command("other", callback=lambda lr: None, params=same.params))
+def call(command, *argv): command(argv, standalone_mode=False)
+{body}
+"""
+NO_START = {"one": "pass", "two": "pass"}
+BEGIN_AND = "tracelet.start_logging();"
+FIRST = {"lr": 1.0, "a": "a"}
+LINES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "in a run": ({"body": f"{BEGIN_AND} call(one); call(two)"}, {**FIRST, "two.lr": 2}),
+    "before a run": ({"body": f"call(one); call(two)\n{START}"}, {**FIRST, "two.lr": 2}),
+    "the run within the last": ({"body": "call(one); call(two)", "two": START}, {"lr": 2}),
+    "one within another": (
+        {"body": f"call(one)\n{START}", "one": "call(two)"},
+        {**FIRST, "two.lr": 2},
+    ),
+    "of a test": (
+        {"body": f"{BEGIN_AND} CliRunner().invoke(one); CliRunner().invoke(two)"},
+        {**FIRST, "two.lr": 2},
+    ),
+    "one again": (
+        {"body": f"call(one); call(two); call(one, '--lr', '7')\n{START}"},
+        {**FIRST, "lr": 7.0, "two.lr": 2},
+    ),
+    "of one name": ({"body": f"{BEGIN_AND} call(one); call(same)"}, {**FIRST, "one2.lr": 3}),
+    "groups": (
+        {"body": f"call(cli, 'sub'); call(one); call(cli, 'other')\n{START}"},
+        {"command": "other", "lr": 4, "one.lr": 1.0, "a": "a", "other.lr": 3},
+    ),
+    "a group at last": (
+        {"body": f"{BEGIN_AND} call(one); call(cli, 'other')"},
+        {**FIRST, "command": "other", "cli.lr": 4, "other.lr": 3},
+    ),
+    "one that fails": (
+        {"body": f"{BEGIN_AND} call(one)\ntry: call(two, '--x')\nexcept click.UsageError: pass"},
+        FIRST,
+    ),
+}
+
 MANUAL = """
 import io, sys
 sys.stdin = io.StringIO("Ada\\n")
@@ -213,5 +268,9 @@ CASES: dict[str, tuple[Program, dict[str, Any]]] = {
         ),
         {"lr": 1.0, "n": 2},
     ),
+    **{
+        f"several programs, {name}": (Program(SEVERAL.format(**{**NO_START, **parts})), params)
+        for name, (parts, params) in LINES.items()
+    },
     "other commands before and within": (Program(RUNNER), {"n": 2, "nested.n": 5}),
 }  # fmt: skip

@@ -34,6 +34,7 @@ class Parsed(NamedTuple):
     Attributes:
         rank: whose the parser is, as :mod:`tracelet.capture.program` says.
         qualifier: what qualifies its names where they are another's already.
+        line: what qualifies them further, for a program that has several command lines.
         values: name to value, as the program sees it.
         describe: gives the texts that explain these names, and maybe others.
         aliases: gives what else these names are called, and maybe others.
@@ -50,13 +51,14 @@ class Parsed(NamedTuple):
     typed: Mapping[str, Sequence[str]] = MappingProxyType({})
     hidden: frozenset[str] = frozenset()
     again: Callable[[], Mapping[str, Any]] | None = None
+    line: str = ""
 
 
 class Arguments:
     """What all parsers of one library have returned in this process, before and during runs."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[int, str], dict[Hashable, Parsed]] = {}
+        self._groups: dict[tuple[int, str, str], dict[Hashable, Parsed]] = {}
         self._test = current_test()
         self._captures: list[ArgumentsCapture] = []
 
@@ -68,15 +70,17 @@ class Arguments:
             parsed: the result. Parsers of one qualifier are stages of one: the later wins.
         """
         self._forget_other_tests()
-        group = self._groups.setdefault((parsed.rank, parsed.qualifier), {})
+        group = self._groups.setdefault((parsed.rank, parsed.qualifier, parsed.line), {})
         group.pop(parser, None)  # the latest is the last
         group[parser] = parsed
         for capture in list(self._captures):
             capture.report()
 
-    def clear(self) -> None:
-        """Forget what was parsed: the program begins anew."""
-        self._groups.clear()
+    def forget(self, is_over: Callable[[Parsed], bool]) -> None:
+        """Forget what was parsed for a command line that is over."""
+        for group in self._groups.values():
+            for parser in [parser for parser, one in group.items() if is_over(one)]:
+                del group[parser]
 
     def attach(self, capture: ArgumentsCapture) -> None:
         """Report to a run, now and whenever something is parsed."""
@@ -100,7 +104,7 @@ class Arguments:
     def owners(self) -> dict[str, tuple[Parsed, str]]:
         """Return, for each name to record, whose it is and its name there."""
         owners: dict[str, tuple[Parsed, str]] = {}
-        for (_, qualifier), group in sorted(self._groups.items(), key=_rank):
+        for (_, qualifier, line), group in sorted(self._groups.items(), key=_rank):
             own = {name: (one, name) for one in list(group.values()) for name in one.values}
             if not owners:
                 owners = own
@@ -110,7 +114,8 @@ class Arguments:
                 if first is None:
                     owners[name] = owner
                 elif not same(first.values[other], owner[0].values[name]):
-                    owners[f"{qualifier}.{name}"] = owner
+                    key = f"{qualifier}.{name}"
+                    owners[f"{line}.{key}" if key in owners else key] = owner
         return owners
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -120,7 +125,7 @@ class Arguments:
         """Drop what another test of the same process has parsed: it is no argument of this one."""
         test = current_test()
         if test != self._test:
-            self.clear()
+            self._groups.clear()
             self._test = test
 
 
@@ -171,7 +176,7 @@ class ArgumentsCapture(CaptureSource):
             failed(self.name, error)
 
 
-def _rank(item: tuple[tuple[int, str], object]) -> int:
+def _rank(item: tuple[tuple[int, str, str], object]) -> int:
     return item[0][0]
 
 

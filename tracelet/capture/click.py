@@ -32,8 +32,12 @@ class ClickCapture(ArgumentsCapture):
     def start(self, recorder: Recorder) -> None:
         for core in _cores():
             context = sys.modules[f"{core.__package__}.globals"].get_current_context(silent=True)
-            if context is not None and context.find_root() is not _program.root:
+            if context is None:
+                continue
+            if context.find_root() is not _program.root:
                 _enter(context)  # it ran already when tracelet was imported
+            if context.find_root() is _program.root:  # what was over before is not of this run
+                self.parsed.forget(lambda one: one.line != _program.line)
         super().start(recorder)
 
 
@@ -41,6 +45,8 @@ class _Program:
     """The command line that is being run, or was run last."""
 
     root: Any = None
+    line: str = ""
+    """What its root command is called, and no other."""
     commands: tuple[str, ...] = ()
     """The paths of the commands that ran, of those that call no others."""
 
@@ -50,6 +56,8 @@ class _Local(threading.local):
     """How many commands this thread is in."""
 
 
+_named: dict[str, list[Any]] = {}
+"""Name to the root commands that are called so."""
 _typed: WeakKeyDictionary[Any, dict[str, list[str]]] = WeakKeyDictionary()
 """Of each context, what the command line has for its parameters."""
 _program = _Program()
@@ -128,19 +136,30 @@ def _enter(context: Any) -> None:
             return
         outermost = _local.depth == 0 or chain[0] is _program.root
         if outermost and chain[0] is not _program.root:
-            ClickCapture.parsed.clear()
-            _program.root, _program.commands = chain[0], ()
+            _program.root, _program.line, _program.commands = chain[0], _line(chain[0]), ()
+            ClickCapture.parsed.forget(lambda one: one.line == _program.line)
         path = ".".join(str(one.info_name) for one in chain[1:])
         if outermost and path and context.invoked_subcommand is None:
             _program.commands = (*_program.commands, path)
             command = {COMMAND: ",".join(_program.commands)}
-            ClickCapture.parsed.add(COMMAND, Parsed(SCRIPT - 1, "", command))
+            line = _program.line
+            ClickCapture.parsed.add((line, COMMAND), Parsed(SCRIPT - 1, line, command, line=line))
         for depth, (one, its_rank) in enumerate(zip(chain, ranks, strict=True)):
             if its_rank is None or its_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
-                _take(one, rank, path or str(one.command.name or one.info_name))
+                _take(one, rank, path or _line(chain[0]))
     except Exception as error:  # noqa: BLE001 - commands and their types are foreign code
         failed(ClickCapture.name, error)
+
+
+def _line(root: Any) -> str:
+    """Return what a root command is called, and no other."""
+    name = str(root.command.name or root.info_name)
+    same = _named.setdefault(name, [])
+    if not any(one is root.command for one in same):
+        same.append(root.command)
+    place = next(place for place, one in enumerate(same) if one is root.command)
+    return f"{name}{place + 1}" if place else name
 
 
 def _rank(command: Any) -> int | None:
@@ -153,8 +172,9 @@ def _take(context: Any, rank: int, path: str) -> None:
     describe, aliases = lambda _: _help_texts(params), lambda _: _aliases(params)
     commands = [str(one) for one in (context.info_name, context.invoked_subcommand) if one]
     typed = {**_typed.get(context, {}), COMMAND: commands}
-    parsed = Parsed(rank, path, taken(context.params), describe, aliases, typed, hidden)
-    ClickCapture.parsed.add(path, parsed)
+    values, line = taken(context.params), _program.line
+    parsed = Parsed(rank, path, values, describe, aliases, typed, hidden, line=line)
+    ClickCapture.parsed.add((line, path), parsed)
 
 
 def _help_texts(params: list[Any]) -> Mapping[str, str]:
