@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from mlflow_live import PATIENCE, Server, wait_for, worker_of
 import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet.core.loading import load_run
+from tracelet_mlflow.place import connect
 from tracelet_mlflow.reader import read, runs_of
 
 Start = Callable[..., Experiment]
@@ -66,6 +68,26 @@ def test_a_worker_that_is_killed_loses_nothing_and_repeats_nothing(
     repeated = [float(number // 7) for number in range(REPEATED)]
     assert values == repeated + [float(number) for number in range(REPEATED, POINTS)]
     assert (back.texts, back.runs, len(back.adjusted)) == (["a line"], 1, 1)
+
+
+def test_a_database_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None:
+    database = tmp_path / "new" / "mlflow.db"
+    uri = f"sqlite:///{database.as_posix()}"
+    script = (
+        "import os, signal, sqlalchemy\n"
+        "from tracelet_mlflow.place import connect\n"
+        "def die(connection, cursor, statement, *_):\n"
+        "    if 'ADD COLUMN' in statement: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sqlalchemy.event.listen(sqlalchemy.Engine, 'after_cursor_execute', die)\n"
+        f"connect({uri!r})\n"
+    )
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert made.returncode == -signal.SIGKILL, made.stderr
+
+    connect(uri).create_experiment("one")
+
+    assert [one.name for one in MlflowClient(uri).search_experiments()] == ["one", "Default"]
+    assert {file.name for file in database.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
 
 
 def test_a_training_that_is_killed_is_delivered_and_marked_so(tmp_path: Path, uri: str) -> None:

@@ -130,12 +130,25 @@ def group_lock(run: RunInfo) -> Path:
 
 @contextlib.contextmanager
 def _alone_with_fresh(database: Path | None) -> Iterator[None]:
-    """Let one process at a time create a database: MLflow's migrations cannot share one."""
-    if database is None or _is_created(database):
+    """Let one process at a time create a database: MLflow's migrations cannot share one.
+
+    Nor can they go on where they were killed, so what was begun here and not ended is begun anew.
+    """
+    if database is None:
         yield
         return
-    with locked(database.with_name(f"{database.name}.lock")):
+    begun = database.with_name(f"{database.name}.begun")
+    if _is_created(database):
         yield
+    else:
+        with locked(database.with_name(f"{database.name}.lock")):
+            if begun.exists() and not _is_created(database):
+                database.with_name(f"{database.name}-journal").unlink(missing_ok=True)
+                database.unlink(missing_ok=True)
+            if not database.exists():
+                begun.touch()
+            yield
+    begun.unlink(missing_ok=True)
 
 
 def _is_created(database: Path) -> bool:
