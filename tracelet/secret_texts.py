@@ -26,6 +26,7 @@ Hide = Callable[[str, int], str]
 
 _LONGEST_NAME = 200
 _ABOVE = 400
+_LINES_ABOVE = 12
 """How far above a name such as ``key`` is looked for what it is the key of."""
 _AROUND_NAMES = "\"'\\ \t\n:="
 _SIGNS = frozenset({"-", "=", ":", "|", ">", "|-", ">-"})
@@ -109,7 +110,7 @@ class NamedSecrets:
         above = self._text[max(0, start - _ABOVE) : start]
         if inline := self._forms.owner.match(above[::-1]):
             return (inline[1] or inline[2])[::-1]
-        *lines, line = above.split("\n")
+        *lines, line = above.split("\n")[-_LINES_ABOVE:]
         indent = len(line) - len(line.lstrip())
         for upper in reversed(lines):
             content = upper.lstrip()
