@@ -134,10 +134,9 @@ class Delivery:
                 self.catch_up()
                 if self.finished or self._wait(POLL_SECONDS):
                     return
-        except Interrupted:
+        except Interrupted:  # perhaps in the middle of a group: nothing is committed behind it
             return
         finally:
-            self._try_commit()
             self._reader.close()
 
     def catch_up(self) -> None:
