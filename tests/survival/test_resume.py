@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import warnings
 from pathlib import Path
@@ -86,6 +87,19 @@ def test_there_is_no_such_run_to_resume(tmp_path: Path) -> None:
     with pytest.raises(RunNotFoundError, match="missing"):
         tracelet.start_logging(resume="missing")
     assert not (tmp_path / ".tracelet").exists()
+    with tracelet.start_logging(project="family", run_id="net-1"):
+        pass
+    for run_id in ("net-1", "net-2"):
+        with pytest.raises(RunNotFoundError, match="mean 'net-1' of the project 'family'"):
+            tracelet.start_logging(resume=run_id)
+
+
+def test_a_run_that_was_deleted_does_not_go_on() -> None:
+    with tracelet.start_logging(run_id="r") as exp:
+        pass
+    shutil.rmtree(exp.dir)
+    with pytest.raises(RunNotFoundError, match=r"there is no run in .*/default/r$"):
+        exp.start()
 
 
 @pytest.mark.parametrize("resume", ["", ".", "../family/r", "a\0b"])

@@ -97,7 +97,7 @@ def _placed(
     if run is not None or isinstance(resume, str):
         run_dir = RunDir(Path(run.dir) if run is not None else project / str(resume))
         if not run_dir.exists:
-            raise RunNotFoundError(f"resume={resume!r}: there is no such run in {project}")
+            raise _absent(run_dir, settings)
         return run_dir, True
     if resume is True:
         for run_dir, view in views(settings.dir):
@@ -107,6 +107,16 @@ def _placed(
     if run_dir.exists:
         raise _taken(run_dir)
     return run_dir, False
+
+
+def _absent(run_dir: RunDir, settings: Settings) -> RunNotFoundError:
+    """Return the error, with the run that may be meant; it can be of another project."""
+    import difflib  # 3 ms that only a mistake pays
+
+    known = {one.path.name: one.path.parent.name for one in find_runs(settings.dir)}
+    near = difflib.get_close_matches(run_dir.path.name, known, n=1)
+    hint = f"; did you mean {near[0]!r} of the project {known[near[0]]!r}?" if near else ""
+    return RunNotFoundError(f"there is no run in {run_dir.path}{hint}")
 
 
 @contextlib.contextmanager
