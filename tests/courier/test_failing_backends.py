@@ -611,6 +611,22 @@ def test_the_report_is_shown_at_the_end_one_line_a_backend(
     ]
 
 
+@pytest.mark.parametrize(
+    ("courier", "said"),
+    [
+        ("process", "tracelet: the courier goes on with what is pending; so does: tracelet sync"),
+        ("thread", "tracelet: what is pending is delivered by: tracelet sync"),
+    ],
+)
+def test_what_is_pending_is_said_to_be_gone_on_with_only_where_it_is(
+    tmp_path: Path, courier: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exp = start(tmp_path, bad.Down, courier=courier, gate=str(tmp_path / "gate"))
+    exp.log_metric("loss", 0.5, 0)
+    assert exp.stop(timeout=0.1)["down"].pending == 1
+    assert capsys.readouterr().err.splitlines()[-1] == said
+
+
 def test_the_report_stays_in_run_json(tmp_path: Path) -> None:
     exp = start(tmp_path, bad.Poisoned)
     log_points(exp)

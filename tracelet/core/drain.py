@@ -30,11 +30,19 @@ def wait(session: Session, timeout: float) -> bool:
         return session.drain(left, lambda part: progress.update(task, completed=part))
 
 
-def show(report: DeliveryReport) -> None:
-    """Write the report to stderr, one line a backend; nobody may be there to read it."""
+def show(report: DeliveryReport, *, goes_on: bool) -> None:
+    """Write the report to stderr, one line a backend; nobody may be there to read it.
+
+    Args:
+        report: the report.
+        goes_on: whether a process goes on with what is pending; threads have ended with the run.
+    """
     lines = [f"tracelet: {line}" for line in report.lines()]
     if any(one.pending for one in report.backends.values()):
-        lines.append("tracelet: the courier goes on with what is pending; so does: tracelet sync")
+        delivers = "what is pending is delivered by"
+        if goes_on:
+            delivers = "the courier goes on with what is pending; so does"
+        lines.append(f"tracelet: {delivers}: tracelet sync")
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads the pipe any more
             sys.stderr.write("\n".join(map(_shown, lines)) + "\n")

@@ -180,7 +180,7 @@ def stop(
     exp._redactor.count = 0
     if session.owner and session.is_ours:
         if shows or not exp._report.complete:
-            drain.show(exp._report)
+            drain.show(exp._report, goes_on=not session.delivers_here)
         _tell_plugins("tracelet_run_finished", run=exp._run, status=status)
         if exp._capture is not None:
             exp._capture.complain()
