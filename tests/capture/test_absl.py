@@ -67,6 +67,49 @@ def test_the_flags_of_the_program_are_captured_when(where: str, tmp_path: Path) 
     assert params.description("TF_DEFINE/lr") == "Learning rate."
 
 
+KINDS = """
+import enum, pathlib, tracelet
+from absl import app, flags
+class Mode(enum.Enum): SLOW = 1; FAST = 2
+flags.DEFINE_float("lr", 0.1, "Rate.")
+flags.DEFINE_integer("n", None, "How many.", required=True)
+flags.DEFINE_multi_float("sizes", [1, 2], "Sizes.")
+flags.DEFINE_multi_enum("letters", ["a"], ["a", "b"], "Letters.")
+flags.DEFINE_multi_enum_class("modes", [Mode.SLOW], Mode, "How.")
+flags.DEFINE_enum("letter", "a", ["a", "b"], "A letter.")
+flags.DEFINE_list("names", ["a"], "Names.")
+flags.DEFINE_spaceseplist("words", ["a"], "Words.")
+flags.DEFINE_bool("off", True, "Whether.")
+pathlib.Path("flags.txt").write_text("--lr=3\\n--n=4\\n")
+def main(argv):
+    flags.FLAGS.letter = "b"
+    tracelet.start_logging(capture=["absl"]).stop()
+    assert type(flags.FLAGS.sizes[0]) is float and flags.FLAGS.modes == [Mode.FAST]
+app.run(main)
+"""
+
+
+def test_flags_of_all_kinds_are_as_the_program_has_them(tmp_path: Path) -> None:
+    given = ["--sizes=4", "--letters=a", "--letters=b", "--modes=fast", "--names=x,y"]
+    run_script(tmp_path, KINDS, "--flagfile=flags.txt", *given, "--words=p q", "--nooff", "--n=9")
+
+    wanted = {
+        "lr": 3.0,
+        "n": 9,
+        "sizes": [4.0],
+        "letters": ["a", "b"],
+        "modes": [2],
+        "letter": "b",
+        "names": ["x", "y"],
+        "words": ["p", "q"],
+        "off": False,
+    }
+    params = tracelet.load_run().params.flat()
+    assert {key: repr(value) for key, value in params.items()} == {
+        f"TF_DEFINE/{name}": repr(value) for name, value in wanted.items()
+    }
+
+
 def test_flags_that_are_not_parsed_are_not_recorded(tmp_path: Path) -> None:
     script = f"""
 import tracelet

@@ -7,25 +7,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argparse_cases import CASES, LIBRARY
-from programs import Done, run_programs
+from argparse_cases import BEGIN, CASES, LIBRARY, START
+from argparse_rows import ROWS
+from programs import Done, Program, run_programs
 from user_scripts import Script, run_script
 
 import tracelet
+
+EARLY = BEGIN + "import tracelet\ntracelet.start_logging()\n"
+PROGRAMS = {**CASES, **ROWS} | {
+    f"{name}, in a run": (
+        Program(EARLY + case.text.removeprefix(BEGIN).removesuffix(START), case.argv),
+        params,
+    )
+    for name, (case, params) in (CASES | ROWS).items()
+    if case.text.startswith(BEGIN) and case.text.endswith(START)
+}
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     directory = tmp_path_factory.mktemp("argparse")
-    programs = {name: case for name, (case, _) in CASES.items()}
+    programs = {name: case for name, (case, _) in PROGRAMS.items()}
     names = {name: re.sub(r"\W+", "-", name) for name in programs}
     found = run_programs(directory, {names[name]: case for name, case in programs.items()}, LIBRARY)
     return {name: found[names[name]] for name in programs}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_captured_is(name: str, done: dict[str, Done]) -> None:
-    wanted = {f"Args/{key}": value for key, value in CASES[name][1].items()}
+    wanted = {f"Args/{key}": value for key, value in PROGRAMS[name][1].items()}
     assert exact(done[name].params) == exact(wanted)
 
 

@@ -7,24 +7,27 @@ from pathlib import Path
 
 import pytest
 from click_cases import CASES, GROUP, LIBRARY
+from click_rows import ROWS
 from programs import Done, run_programs
 from user_scripts import Script, run_script
 
 import tracelet
 
+PROGRAMS = {**CASES, **ROWS}
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     directory = tmp_path_factory.mktemp("click")
-    names = {name: re.sub(r"\W+", "-", name) for name in CASES}
-    programs = {names[name]: case for name, (case, _) in CASES.items()}
+    names = {name: re.sub(r"\W+", "-", name) for name in PROGRAMS}
+    programs = {names[name]: case for name, (case, _) in PROGRAMS.items()}
     found = run_programs(directory, programs, LIBRARY)
-    return {name: found[names[name]] for name in CASES}
+    return {name: found[names[name]] for name in PROGRAMS}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_captured_is(name: str, done: dict[str, Done]) -> None:
-    wanted = {f"Args/{key}": repr(value) for key, value in CASES[name][1].items()}
+    wanted = {f"Args/{key}": repr(value) for key, value in PROGRAMS[name][1].items()}
     assert {key: repr(value) for key, value in done[name].params.items()} == wanted
 
 

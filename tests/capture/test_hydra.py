@@ -136,6 +136,60 @@ exp.stop()
 """
 
 
+STRUCTURED = """
+import enum, hydra, tracelet, typing
+from dataclasses import dataclass, field
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+class Mode(enum.Enum): SLOW = 1; FAST = 2
+@dataclass
+class Optimizer: beta: float = 0.9
+@dataclass
+class Config:
+    n: int = 1
+    rate: float = 1
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    mode: Mode = Mode.SLOW
+    missing: int = MISSING
+    path: typing.Optional[str] = None
+    sizes: typing.List[int] = field(default_factory=lambda: [1])
+ConfigStore.instance().store(name="config", node=Config)
+@hydra.main(config_path=None, config_name="config", version_base="1.3")
+def main(cfg):
+    cfg.n = 7
+    tracelet.start_logging(dir={!r}, capture=["hydra"]).stop()
+    assert cfg.mode is Mode.FAST and cfg.n == 7
+main()
+"""
+
+
+def test_a_structured_configuration_keeps_its_types(tmp_path: Path) -> None:
+    """It is the one that was composed: what the program changes is its own."""
+    text = STRUCTURED.format(str(tmp_path / ".tracelet"))
+    run_script(tmp_path, text, "n=3", "optimizer.beta=1", "mode=FAST", "+sizes=[2]", "path=null")
+
+    run = tracelet.load_run()
+    assert repr(run.configurations["OmegaConf"]["resolved"]) == repr(
+        {
+            "n": 3,
+            "rate": 1.0,
+            "optimizer": {"beta": 1.0},
+            "mode": 2,
+            "missing": "???",
+            "path": None,
+            "sizes": [2],
+        }
+    )
+    assert {key: repr(value) for key, value in run.params.items()} == {
+        "Hydra/overrides": "['n=3', 'optimizer.beta=1', 'mode=FAST', '+sizes=[2]', 'path=null']",
+        "Hydra/n": "3",
+        "Hydra/optimizer.beta": "1.0",
+        "Hydra/mode": "2",
+        "Hydra/sizes": "[2]",
+        "Hydra/path": "None",
+    }
+
+
 def test_what_hydra_compose_returns_is_captured(tmp_path: Path) -> None:
     script(tmp_path, {})
     run_script(tmp_path, COMPOSE)
