@@ -111,6 +111,22 @@ def test_no_secret_of_an_override_is_anywhere(tmp_path: Path) -> None:
         assert not file.is_file() or b"hunter" not in file.read_bytes(), file
 
 
+def test_no_secret_of_a_variable_is_anywhere(tmp_path: Path) -> None:
+    given = ["+hub=${oc.env:HF_TOKEN}", "+a.b=['${hub}',2]", "+own=${oc.env:CITY}", "++lr=1"]
+    variables = {"HF_TOKEN": "hunter2", "CITY": "Ulm"}
+    text = script(tmp_path, WHERE["the run begins in the job"])
+    run_script(tmp_path, text, *given, environment=variables)
+
+    run = tracelet.load_run()
+    assert run.configurations["OmegaConf"]["resolved"]["hub"] == "[redacted]"
+    assert run.configurations["OmegaConf"]["resolved"]["a"] == {"b": ["[redacted]", 2]}
+    assert run.configurations["OmegaConf"]["unresolved"]["hub"] == "${oc.env:HF_TOKEN}"
+    assert run.params["Hydra/own"] == "Ulm"
+    for file in run.dir.rglob("*"):
+        # The configuration of these tests has a password of the same value, hidden by its name.
+        assert not file.is_file() or b"hunter" not in file.read_bytes(), file
+
+
 def test_no_secret_of_a_multirun_is_in_the_command_line(tmp_path: Path) -> None:
     text = script(tmp_path, WHERE["the run begins in the job"])
     run_script(tmp_path, text, "-m", "+db.token=hunter2,hunter3", "lr=1,2")

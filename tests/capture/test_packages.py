@@ -45,6 +45,7 @@ def test_a_package_whose_name_ends_like_a_secrets_is_no_secret(
 ) -> None:
     (tmp_path / "google_auth-2.30.0.dist-info").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.argv", ["train.py"])  # what pytest was given can be a secret
     with tracelet.start_logging(dir=tmp_path / "runs", capture=["packages"]) as exp:
         pass
     assert exp.dir is not None

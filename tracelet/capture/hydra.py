@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tracelet.capture.base import CaptureSource, Recorder, failed
@@ -18,10 +19,13 @@ from tracelet.capture.program import current_test
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
 from tracelet.interpolation import resolved
+from tracelet.secret_names import secrecy
+from tracelet.wire import REDACTED
 
 CONFIG = "OmegaConf"
 SECTION = "Hydra"
 OVERRIDES = "overrides"
+_VARIABLE = re.compile(r"\$\{\s*(?:oc\.)?env:\s*(\w+)")
 _PARSER = "hydra.core.override_parser.overrides_parser"
 
 
@@ -69,6 +73,9 @@ class HydraCapture(CaptureSource):
         if composed == self._reported:
             return
         self._reported = composed
+        if self._recorder.settings.redact is not False:
+            secrets = set(_of_variables(composed.unresolved, composed.resolved))
+            composed = composed._replace(resolved=_without(secrets, composed.resolved))
         parts = {"resolved": composed.resolved, "unresolved": composed.unresolved}
         self._recorder.config(CONFIG, parts)
         if composed.overrides:
@@ -154,6 +161,27 @@ def _take(cfg: Any) -> None:
             capture.report(_latest.composed)
     except Exception as error:  # noqa: BLE001 - resolvers are the program's
         failed(HydraCapture.name, error)
+
+
+def _of_variables(unresolved: Any, resolved: Any) -> Iterator[str]:
+    """Yield the texts that come from environment variables whose names are those of secrets."""
+    if isinstance(unresolved, str) and isinstance(resolved, str):
+        if any(secrecy(variable) for variable in _VARIABLE.findall(unresolved)):
+            yield resolved
+    elif isinstance(unresolved, dict) and isinstance(resolved, dict):
+        for key in unresolved.keys() & resolved.keys():
+            yield from _of_variables(unresolved[key], resolved[key])
+    elif isinstance(unresolved, list) and isinstance(resolved, list):
+        for one, other in zip(unresolved, resolved, strict=False):
+            yield from _of_variables(one, other)
+
+
+def _without(secrets: Collection[str], value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(secrets, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(secrets, item) for item in value]
+    return REDACTED if isinstance(value, str) and value in secrets and value else value
 
 
 def _typed(argv: list[str]) -> dict[str, list[str]]:
