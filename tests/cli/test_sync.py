@@ -97,6 +97,28 @@ def test_a_dead_run_is_delivered_once_its_backend_is_back(
     assert "nothing is pending" in cli("sync").err
 
 
+@pytest.mark.parametrize("ending", ["", "os.kill(os.getpid(), 9)"])
+def test_a_backend_that_lacks_nothing_but_the_ending_is_told(
+    cli: Cli, tmp_path: Path, ending: str
+) -> None:
+    text = f"""
+    import os, tracelet
+    exp = tracelet.start_logging(run_id="r", courier="thread", backend="{target(Recorder)}",
+                                 backends={{"recorder": {{"store": "{tmp_path}"}}}})
+    exp.log_metric("loss", 0.5, 0)
+    exp.flush()
+    {ending}
+    """
+    Script(tmp_path, text).wait()
+    assert stored(tmp_path, "recorder", "close") == []
+
+    assert cli("sync").code == 0
+
+    assert stored(tmp_path, "recorder", "close") == ["killed" if ending else "finished"]
+    assert stored_points(tmp_path, "recorder") == [0]
+    assert "nothing is pending" in cli("sync").err
+
+
 def test_a_backend_that_is_still_down_is_reported_in_time(
     cli: Cli, tmp_path: Path, stranded: Path
 ) -> None:

@@ -60,13 +60,13 @@ def deliver(
         say: told, in a line, what stands in the way.
     """
     run_dir = RunDir(run.dir)
-    pending = [name for name in run.report if run.report[name].pending and only in (None, name)]
     launch = Lifecycle(run_dir).update().launch
-    if not pending or launch is None:
+    pending, unended = lacking(run, only)
+    if not (pending or unended) or launch is None:
         return Delivered("delivered", run.report)
     if is_busy(run_dir):
         return Delivered("busy", run.report)
-    names = list(reachable(launch, pending, say))
+    names = [*reachable(launch, pending, say), *unended]
     busy = False
     if names:
         options = {name: launch.options(name, settings.backends.get(name)) for name in names}
@@ -79,6 +79,20 @@ def deliver(
         return Delivered("busy", report)
     left = any(report[name].pending for name in pending)
     return Delivered("pending" if left else "delivered", report)
+
+
+def lacking(run: Run, only: str | None) -> tuple[list[str], list[str]]:
+    """Return the backends that lack records of a run, and those that lack nothing but its ending.
+
+    Of the latter, those to which only the process that logged the run could deliver are left out.
+    """
+    reports = {name: one for name, one in run.report.items() if only in (None, name)}
+    pending = [name for name, one in reports.items() if one.pending]
+    open_yet = [name for name, one in reports.items() if run.status not in ("running", one.closed)]
+    launch = Lifecycle(RunDir(run.dir)).update().launch
+    if launch is None:
+        return pending, []
+    return pending, list(reachable(launch, set(open_yet) - set(pending), lambda _: None))
 
 
 def is_busy(run_dir: RunDir) -> bool:
@@ -127,7 +141,7 @@ def _part(run: Run, names: list[str]) -> float:
         cursor = CursorFile(cursors, name).load()
         accepted += run.report[name].accepted
         done += min(cursor.delivered + cursor.rejected, run.report[name].accepted)
-    return done / accepted
+    return done / accepted if accepted else 1.0
 
 
 @contextmanager

@@ -59,11 +59,14 @@ def one(run: str | None, directory: Path | None, project: str | None = None) -> 
 
 
 def is_settled(view: RunView) -> bool:
-    """Return whether a run has ended and nothing of it is pending, so far as its view says."""
+    """Return whether a run has ended and all its backends know all of it, as its view says."""
     if view.status == "running" or view.report is None:
         return False
     reports = view.report.backends
-    return all(name in reports and not reports[name].pending for name in view.backends)
+    return all(
+        name in reports and not reports[name].pending and reports[name].closed == view.status
+        for name in view.backends
+    )
 
 
 def nothing(directory: Path | None, project: str | None) -> str:

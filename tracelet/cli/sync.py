@@ -10,7 +10,7 @@ from rich.text import Text
 import tracelet
 from tracelet.cli import find
 from tracelet.cli.busy import who_delivers
-from tracelet.cli.deliver import Delivered, deliver
+from tracelet.cli.deliver import Delivered, deliver, lacking
 from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, results, say
 from tracelet.cli.report import print_report
@@ -83,7 +83,7 @@ def as_builtins(run: Run, found: Delivered) -> dict[str, Any]:
 
 
 def _all(directory: Any, project: str | None, backend: str | None) -> list[Run]:
-    """Return the runs of which something is pending, the oldest first."""
+    """Return the runs of which a backend lacks something, the oldest first."""
     pending = []
     for run_dir, view in reversed(find.views(directory, project)):
         if find.is_settled(view):
@@ -92,7 +92,7 @@ def _all(directory: Any, project: str | None, backend: str | None) -> list[Run]:
             run = tracelet.load_run(run_dir.path)
         except RunNotFoundError:  # deleted meanwhile
             continue
-        if any(one.pending for name, one in run.report.items() if backend in (None, name)):
+        if any(lacking(run, backend)):
             pending.append(run)
     return pending
 

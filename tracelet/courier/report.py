@@ -8,7 +8,7 @@ import msgspec
 
 from tracelet.courier.cursor import Cursor, CursorFile, Health
 from tracelet.journal.rundir import RunDir
-from tracelet.records import DELIVERABLE, RunLink
+from tracelet.records import DELIVERABLE, RunLink, Status
 
 
 class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
         rejected: records it refused; they are in ``rejected/<backend>.jsonl`` with the reason.
         pending: records still to be delivered; ``tracelet sync`` does.
         link: where the run is in the tracker, once known.
+        closed: the ending of the run that the backend was told; None while it is open there.
         health: ``ok``, ``degraded`` …
         last_error: the last failure, in one line, or None.
     """
@@ -34,6 +35,7 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int
     pending: int
     link: RunLink | None = None
+    closed: Status | None = None
     health: Health = "starting"
     last_error: str | None = None
 
@@ -118,6 +120,7 @@ def make_report(
             rejected=cursor.rejected,
             pending=pending,
             link=cursor.link,
+            closed=cursor.closed,
             health=cursor.health,
             last_error=cursor.last_error,
         )
