@@ -98,7 +98,7 @@ def test_a_run_that_was_deleted_does_not_go_on() -> None:
     with tracelet.start_logging(run_id="r") as exp:
         pass
     shutil.rmtree(exp.dir)
-    with pytest.raises(RunNotFoundError, match=r"there is no run in .*/default/r$"):
+    with pytest.raises(RunNotFoundError, match=r"there is no run 'r' in .*/default$"):
         exp.start()
 
 

@@ -116,7 +116,8 @@ def _absent(run_dir: RunDir, settings: Settings) -> RunNotFoundError:
     known = {one.path.name: one.path.parent.name for one in find_runs(settings.dir)}
     near = difflib.get_close_matches(run_dir.path.name, known, n=1)
     hint = f"; did you mean {near[0]!r} of the project {known[near[0]]!r}?" if near else ""
-    return RunNotFoundError(f"there is no run in {run_dir.path}{hint}")
+    run_id, project = run_dir.path.name, run_dir.path.parent
+    return RunNotFoundError(f"there is no run {run_id!r} in {project}{hint}")
 
 
 @contextlib.contextmanager
