@@ -16,7 +16,7 @@ _QUOTED = (
     r"(?P<open>\\++[\"']|\"\"\"|''')(?P<inner>.*?)(?<!\\)(?P=open)"
     rf"|(?P<plain>{_DOUBLE}|{_SINGLE})"
 )
-_ASSIGNED = r"[\w.-]{1,99}\\{0,9}[\"']?\s{0,9}(?:=|:(?=[\s\"'{\[]))"
+_ASSIGNED = r"[\w.*-]{1,99}\\{0,9}[\"']?\s{0,9}(?:=|:(?=[\s\"'{\[]))"
 _WORD = (
     r"(?:(?:bearer|basic|token|digest)[ \t]++(?=\w))?"
     rf"(?:[bruf]{{1,2}}(?:{_DOUBLE}|{_SINGLE})"
@@ -51,8 +51,8 @@ class Forms(NamedTuple):
         argument: a value on a command line.
         stop: what ends a value, but for the end of its line.
         word: a value within a line.
-        flows: what is before a name in a mapping of YAML that is in one line.
-        flow: a value there.
+        flows: what is before a value in a mapping of YAML that has braces.
+        flow: such a value.
         leaf: a name, or a value, in a list, a mapping or a block.
         bracket: a bracket, or a text in quotes.
     """
@@ -108,7 +108,7 @@ def forms() -> Forms:
         first=re.compile(
             r"[\ufeff\s>#+*;-]*(?:(?:export|setx?|setenv|env|arg)[ \t]+)?\\*[\"']?", re.IGNORECASE
         ),
-        owner=re.compile(r"\\*[\"']?(?: (\w+)|[^{}]*\{\s*[=:]\s*[\"'\\]*([\w.-]+))"),
+        owner=re.compile(r"\\*[\"']?(?: (\w+)|[^{}]*+\{\s*[=:]\s*[\"'\\]*([\w.-]+))"),
         begins=re.compile(r"[\s\"'\[-]*([\w.-]+)[\"']?\s*[:=\]]"),
         below=re.compile(r"(?P<scalar>[|>][-+\d]{0,2}[ \t]*+)?(?:#[^\n]*+)?\r?(?:\n|\Z)"),
         line=re.compile(r"([ \t]*+)(?=(-\s)?)([^\s][^\n]*+)?[\r]?(?:\n|\Z)"),
@@ -122,7 +122,7 @@ def forms() -> Forms:
         argument=re.compile(r"[^\s\"']*+"),
         stop=re.compile(rf"[\s,;&|]\s{{0,9}}[\"']?{_ASSIGNED}|\s(?:#|--\w)"),
         word=re.compile(_WORD, re.IGNORECASE),
-        flows=re.compile(r"[{,]\s*$"),
+        flows=re.compile(r"\{[^{}]*$"),
         flow=re.compile(r"(?:\$\{[^{}\n]*+\}|[^,}\]\n])*+"),
         leaf=re.compile(
             r"(?P<shown>\[redacted\]|(?<!\S)#[^\n]*+)"
@@ -131,5 +131,7 @@ def forms() -> Forms:
             rf"|{_QUOTED}|(?P<bare>[^\s\"',;{{}}\[\]()][^\s,;{{}}\[\]()]*+)",
             re.DOTALL,
         ),
-        bracket=re.compile(r"\"(?:[^\"\\\n]++|\\.)*+\"|'(?:[^'\\\n]++|\\.)*+'|[\[\]{}()]"),
+        bracket=re.compile(
+            r"(?<!\w)(?:\"(?:[^\"\\\n]++|\\.)*+\"|'(?:[^'\\\n]++|\\.)*+')|[\[\]{}()]"
+        ),
     )

@@ -19,6 +19,7 @@ NAMES: Final = (
 _MARKS = (
     *("akia", "asia", "gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat", "glpat-", "sk-"),
     *("k_live", "k_test", "hf_", "xox", "eyj", "aiza", "ya29", "npm_", "pypi-"),
+    *("gsk_", "r8_", "lsv2_", "nvapi-"),
 )
 """One of these, in small letters, is in every token of a well-known service."""
 
@@ -38,6 +39,9 @@ _TOKENS = (
     r"ya29\.[\w-]{16,}",
     r"npm_[A-Za-z0-9]{30,}",
     r"pypi-[\w-]{30,}",
+    r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
+    r"lsv2_[ps]t_\w{30,}",
+    r"nvapi-[\w-]{30,}",
 )
 
 Hide = Callable[[re.Match[str]], str]
@@ -86,7 +90,11 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
             r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)(?P<after>)",
             re.DOTALL,
         ),
-        re.compile(r"(?P<before>://[^\s/:@]*+:)(?!\[redacted\]@)[^\s/]+(?P<after>@)"),
+        re.compile(
+            # A port is no password, but a password can have a slash.
+            r"(?P<before>://[^\s/:@]*+:)(?!\[redacted\]@)"
+            r"(?:[^\s/]+|(?!\d{1,5}[/?#])[^\s@\"'<>]{1,99})(?P<after>@)"
+        ),
         re.compile(r"(?P<before>\b[Bb]earer\s+)[\w.~+/=-]{8,}(?P<after>)"),
         re.compile(rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_TOKENS)})(?P<after>)"),
     )

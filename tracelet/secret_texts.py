@@ -111,6 +111,8 @@ class NamedSecrets:
         if inline := self._forms.owner.match(above[::-1]):
             return (inline[1] or inline[2])[::-1]
         *lines, line = above.split("\n")[-_LINES_ABOVE:]
+        if line.strip(" \t-\"'"):
+            return ""
         indent = len(line) - len(line.lstrip())
         for upper in reversed(lines):
             content = upper.lstrip()
@@ -173,10 +175,8 @@ class NamedSecrets:
         end = self._end_of_line(at)
         close = text.find(opened, at, end) if opened else -1
         if close < 0 and (not first or site["quote"]):
-            start = site.start("key")
-            is_flow = site["sign"] == ":" and self._forms.flows.search(
-                text[max(0, start - 9) : start]
-            )
+            before = text[max(0, at - _LONGEST_NAME) : at]
+            is_flow = site["sign"] in (":", None) and self._forms.flows.search(before)
             return _end(self._forms.flow if is_flow else self._forms.word, text, at)
         end = end if close < 0 else close
         if site["sign"] == ":" and any(header in key for header in _FREE_HEADERS):
@@ -208,7 +208,8 @@ class NamedSecrets:
             lambda line: line[1] + self._leaves(line[3], f"{key}.{line[2]}", level, ""),
             self._text[at:end],
         )
-        return self._put(at, end, shown)
+        others = NamedSecrets(shown, self._names, self._levels, self._hide)
+        return self._put(at, end, others.hidden())
 
     def _hide_block(
         self, below: re.Match[str], column: int, key: str, level: int, quote: str
