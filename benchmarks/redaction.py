@@ -1,7 +1,7 @@
-"""What hiding secrets costs: texts of a megabyte, of shapes that are hard to read, and short ones.
+"""What hiding secrets costs in texts of a megabyte, of shapes that are hard to read.
 
-The time (of the processor) is to be in proportion to the length: each text is compared with its first
-quarter, which takes a quarter of it, or a sixteenth if the time were quadratic.
+The time, of the processor, is to be in proportion to the length: each text is compared with its
+first quarter, which takes a quarter of it, or a sixteenth if the time were quadratic.
 """
 
 from __future__ import annotations
