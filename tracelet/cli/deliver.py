@@ -84,11 +84,13 @@ def deliver(
 def lacking(run: Run, only: str | None) -> tuple[list[str], list[str]]:
     """Return the backends that lack records of a run, and those that lack nothing but its ending.
 
-    Of the latter, those to which only the process that logged the run could deliver are left out.
+    Of the latter, those that nothing was begun in, as of a journal that cannot be read, are left
+    out, and those to which only the process that logged the run could deliver.
     """
     reports = {name: one for name, one in run.report.items() if only in (None, name)}
     pending = [name for name, one in reports.items() if one.pending]
-    open_yet = [name for name, one in reports.items() if run.status not in ("running", one.closed)]
+    begun = {name: one for name, one in reports.items() if one.link is not None}
+    open_yet = [name for name, one in begun.items() if run.status not in ("running", one.closed)]
     launch = Lifecycle(RunDir(run.dir)).update().launch
     if launch is None:
         return pending, []
