@@ -98,6 +98,13 @@ CASES = {
         params={"x": [HIDDEN, HIDDEN]},
         shown="-x [redacted] [redacted]",
     ),
+    "what the help calls it with a number": argparse(
+        "add('--api-key', dest='k', metavar=5)",
+        "--api-key",
+        "hunter7",
+        params=K,
+        shown="--api-key [redacted]",
+    ),
     "several": argparse(
         BOTH.format("nargs=2, action='append'"),
         *("--api-keys", "hunter7", "hunter8", "--api-keys", "hunter9", "hunter10"),

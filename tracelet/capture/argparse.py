@@ -184,7 +184,8 @@ def _aliases(
     for owner, action in _actions(parser, commands):
         if action.dest not in names:
             continue
-        metavar = (action.metavar,) if isinstance(action.metavar, str) else action.metavar or ()
+        given = action.metavar if isinstance(action.metavar, tuple) else (action.metavar,)
+        metavar = [name for name in given if isinstance(name, str)]  # it is not checked by argparse
         options = (option.lstrip(owner.prefix_chars) for option in action.option_strings)
         found.setdefault(action.dest, []).extend([*options, *metavar])
     return found
