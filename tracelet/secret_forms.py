@@ -53,7 +53,8 @@ class Forms(NamedTuple):
         word: a value within a line.
         flows: what is before a value in a mapping of YAML that has braces.
         flow: such a value.
-        leaf: a name, or a value, in a list, a mapping or a block.
+        leaf: a name, or a value, in a list or a mapping.
+        block: a name, or a value, in a block.
         bracket: a bracket, or a text in quotes.
     """
 
@@ -81,6 +82,7 @@ class Forms(NamedTuple):
     flows: re.Pattern[str]
     flow: re.Pattern[str]
     leaf: re.Pattern[str]
+    block: re.Pattern[str]
     bracket: re.Pattern[str]
 
 
@@ -124,14 +126,23 @@ def forms() -> Forms:
         word=re.compile(_WORD, re.IGNORECASE),
         flows=re.compile(r"\{[^{}]*$"),
         flow=re.compile(r"(?:\$\{[^{}\n]*+\}|[^,}\]\n])*+"),
-        leaf=re.compile(
-            r"(?P<shown>\[redacted\]|(?<!\S)#[^\n]*+)"
-            r"|(?P<name>\\*+\"[^\"\\\n]*+\\*+\"\s*+:|'[^'\\\n]*+'\s*+:"
-            r"|[\w.-]++[ \t]*+(?::(?=[\s\"'\[{(]|\Z)|=(?=[ \t\"'])))"
-            rf"|{_QUOTED}|(?P<bare>[^\s\"',;{{}}\[\]()][^\s,;{{}}\[\]()]*+)",
-            re.DOTALL,
+        leaf=_leaf(),
+        # Between brackets a comma ends a value, elsewhere the line; names can have spaces.
+        block=_leaf(
+            r"[^\s\"',:#{}\[\]-][^\n\"',:#{}\[\]]*+:(?=\s|\Z)|",
+            r"(?<![,{\[(])(?<![,{\[(] )(?!-\s)[^\s\"',;#{}\[\]()]\S*+(?:[ \t]++[^\s#]\S*+)*+|",
         ),
         bracket=re.compile(
             r"(?<!\w)(?:\"(?:[^\"\\\n]++|\\.)*+\"|'(?:[^'\\\n]++|\\.)*+')|[\[\]{}()]"
         ),
+    )
+
+
+def _leaf(name: str = "", value: str = "") -> re.Pattern[str]:
+    return re.compile(
+        r"(?P<shown>\[redacted\]|(?<!\S)#[^\n]*+)"
+        rf"|(?P<name>{name}\\*+\"[^\"\\\n]*+\\*+\"\s*+:|'[^'\\\n]*+'\s*+:"
+        r"|[\w.-]++[ \t]*+(?::(?=[\s\"'\[{(]|\Z)|=(?=[ \t\"'])))"
+        rf"|{_QUOTED}|(?P<bare>{value}[^\s\"',;{{}}\[\]()][^\s,;{{}}\[\]()]*+)",
+        re.DOTALL,
     )

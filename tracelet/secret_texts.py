@@ -154,7 +154,9 @@ class NamedSecrets:
         is_special = level == TEXTS and self._forms.special.match(text, at)
         if text.startswith(("[", "{", "("), at) and not is_special:
             end = self._closed(at)
-            return self._put(at, end, self._leaves(text[at:end], key, level, quote))
+            return self._put(
+                at, end, self._leaves(self._forms.leaf, text[at:end], key, level, quote)
+            )
         if quoted := self._forms.quoted.match(text, at):
             end = quoted.end()
             is_pair = site["next"] is not None and not key.startswith("--")
@@ -205,7 +207,9 @@ class NamedSecrets:
         following = self._forms.next_heading.search(self._text, at)
         end = following.start() if following else len(self._text)
         shown = self._forms.setting.sub(
-            lambda line: line[1] + self._leaves(line[3], f"{key}.{line[2]}", level, ""),
+            lambda line: (
+                line[1] + self._leaves(self._forms.block, line[3], f"{key}.{line[2]}", level, "")
+            ),
             self._text[at:end],
         )
         others = NamedSecrets(shown, self._names, self._levels, self._hide)
@@ -224,11 +228,11 @@ class NamedSecrets:
             end = at if line[3] else end
         block = text[begin:end]
         if below["scalar"] is None:
-            return self._put(begin, end, self._leaves(block, key, level, quote))
+            return self._put(begin, end, self._leaves(self._forms.block, block, key, level, quote))
         shown = self._forms.content.sub(lambda line: self._hide(line[0], level), block)
         return self._put(begin, end, shown)
 
-    def _leaves(self, text: str, key: str, level: int, quote: str) -> str:
+    def _leaves(self, pattern: re.Pattern[str], text: str, key: str, level: int, quote: str) -> str:
         """Return a list, a mapping or a block without its values; names stay."""
         now = level
 
@@ -243,7 +247,7 @@ class NamedSecrets:
             shown = match[0] if match[0] in _SIGNS else self._hide(match[0], now)
             return shown if shown == match[0] else f"{quote}{shown}{quote}"
 
-        return self._forms.leaf.sub(leaf, text)
+        return pattern.sub(leaf, text)
 
     def _without(self, quoted: re.Match[str], level: int) -> str:
         """Return a value in quotes without what is in them."""

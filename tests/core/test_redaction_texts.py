@@ -73,8 +73,8 @@ FORMS = {
     f"password: |\n  {S}\n  {S}\nlr: 1": "password: |\n  [redacted]\n  [redacted]\nlr: 1",
     f"api_keys:\n  - {S}\n  - {S}\nlr: 1": "api_keys:\n  - [redacted]\n  - [redacted]\nlr: 1",
     f"db:\n- tokens_secret:\n  - {S}\n  lr: 1": "db:\n- tokens_secret:\n  - [redacted]\n  lr: 1",
-    f"credentials:\n  user: {S}\n\n  pw: {S}\nlr: 1": (
-        "credentials:\n  user: [redacted]\n\n  pw: [redacted]\nlr: 1"
+    f"auth:\n  my user: {S}, ]{S}\n\n  pw: [{S}, {S}]\nlr: 1": (
+        "auth:\n  my user: [redacted]\n\n  pw: [[redacted], [redacted]]\nlr: 1"
     ),
     f"aws:\n  region: x\n  access:\n    key: {S}\nkey: x": (
         "aws:\n  region: x\n  access:\n    key: [redacted]\nkey: x"
