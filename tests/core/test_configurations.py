@@ -11,7 +11,7 @@ import pytest
 
 import tracelet
 from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
-from tracelet.redaction import REDACTED
+from tracelet.wire import REDACTED
 
 VALUE = {
     "value": 13.37,

@@ -27,7 +27,7 @@ from tracelet.errors import (
     ValueTypeError,
 )
 from tracelet.records import Params
-from tracelet.redaction import REDACTED
+from tracelet.wire import REDACTED
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tracelet.errors import (
     ValueTypeError,
 )
 from tracelet.records import Params, Properties
-from tracelet.redaction import REDACTED
+from tracelet.wire import REDACTED
 
 
 def finished(*, params: Any = None, **settings: Any) -> Path:

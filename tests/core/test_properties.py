@@ -11,7 +11,7 @@ import pytest
 import tracelet
 from tracelet.backends.base import Property
 from tracelet.errors import InvalidValueError, KeyCollisionError, NotRunningError, ValueTypeError
-from tracelet.redaction import REDACTED
+from tracelet.wire import REDACTED
 
 
 @pytest.fixture

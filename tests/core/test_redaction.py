@@ -16,9 +16,11 @@ from secrets_for_tests import (
     secret_texts,
 )
 
+from tracelet.core import command_line
 from tracelet.core.flatten import flatten
-from tracelet.redaction import REDACTED, Redactor
-from tracelet.secret_names import NONE, NUMBERS, TEXTS, secrecy
+from tracelet.redaction import Redactor
+from tracelet.redaction.names import NONE, NUMBERS, TEXTS, secrecy
+from tracelet.wire import REDACTED
 
 PLAIN_NAMES = (
     *("num_tokens", "max_tokens", "n_tokens", "max_new_tokens", "tokens", "token_ids", "tokenizer"),
@@ -106,7 +108,7 @@ def test_what_a_parser_found_to_be_a_secret_is_hidden_on_the_command_line() -> N
         "-n": "-n",
         "12x": "12x",
     }
-    assert redactor.argv(list(shown), secrets) == list(shown.values())
+    assert command_line.shown(list(shown), redactor, secrets) == list(shown.values())
     assert redactor.count == 5
     assert Redactor(enabled=False).whole(values) == set()
 

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from secrets_for_tests import SHAPES, names_of_secrets, secret_texts
 
-from tracelet.redaction import REDACTED, Redactor
+from tracelet.redaction import Redactor
+from tracelet.wire import REDACTED
 
 
 @settings(deadline=None)

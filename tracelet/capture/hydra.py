@@ -19,7 +19,7 @@ from tracelet.capture.program import current_test
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
 from tracelet.interpolation import resolved
-from tracelet.secret_names import secrecy
+from tracelet.redaction import secrecy
 from tracelet.wire import REDACTED
 
 CONFIG = "OmegaConf"

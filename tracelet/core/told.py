@@ -12,8 +12,7 @@ from typing import Any
 from tracelet.core.command_line import shown
 from tracelet.core.flatten import flatten, unflatten
 from tracelet.core.parameter_calls import foreign_params
-from tracelet.redaction import Redactor
-from tracelet.secret_names import secrecy
+from tracelet.redaction import Redactor, secrecy
 from tracelet.wire import REDACTED
 
 _DEEP = 8

@@ -27,7 +27,7 @@ _WORD = (
 
 
 class Forms(NamedTuple):
-    """See :mod:`tracelet.secret_texts`, which says how they are used.
+    """See :mod:`tracelet.redaction.texts`, which says how they are used.
 
     Attributes:
         name: a name.

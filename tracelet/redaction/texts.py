@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from tracelet.secret_forms import forms
-from tracelet.secret_names import EVERYTHING, TEXTS
+from tracelet.redaction.forms import forms
+from tracelet.redaction.names import EVERYTHING, TEXTS
 from tracelet.wire import REDACTED
 
 Levels = Callable[[str], int]

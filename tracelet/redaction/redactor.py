@@ -1,10 +1,11 @@
 """Secrets, hidden before a value reaches the journal; what is missed here is in every tracker.
 
-- Under a key that names a secret (see :mod:`tracelet.secret_names`) every text is hidden, at
+- Under a key that names a secret (see :mod:`tracelet.redaction.names`) every text is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
   empty text and unresolved references (``${oc.env:TOKEN}``) never are.
-- In every other text, keys included, what is a secret by its shape (:mod:`tracelet.secret_shapes`)
-  or by the name before it (:mod:`tracelet.secret_texts`) is hidden, and the rest of the text kept.
+- In every other text, keys included, what is a secret by its shape (see
+  :mod:`tracelet.redaction.shapes`) or by the name before it (:mod:`tracelet.redaction.texts`) is
+  hidden, and the rest of the text kept.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tracelet.secret_names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
-from tracelet.secret_shapes import NAMES, hide_long, hide_tokens, is_suspect, is_suspect_key
-from tracelet.secret_texts import NamedSecrets
+from tracelet.redaction.names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
+from tracelet.redaction.shapes import NAMES, hide_long, hide_tokens, is_suspect, is_suspect_key
+from tracelet.redaction.texts import NamedSecrets
 from tracelet.wire import REDACTED
 
 _HARMLESS = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
@@ -124,16 +125,10 @@ class Redactor:
         self.count = counted
         return {text for text in found if text and text.lower() not in _HARMLESS}
 
-    def argv(self, argv: Sequence[str], secrets: Collection[str] = ()) -> list[str]:
-        """Return a command line without secrets: ``--password X`` and ``--password=X`` too.
-
-        Args:
-            argv: the command line.
-            secrets: what is one under any name, or none: in ``-p X``, ``-pX`` and ``--pw=X``.
-        """
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        """Return a command line without secrets: ``--password X`` and ``--password=X`` too."""
         if not self._enabled:
             return list(argv)
-        argv = [self._without(secrets, item) for item in argv] if secrets else argv
         shown = []
         flag = NONE
         for item in argv:
@@ -148,16 +143,6 @@ class Redactor:
         return shown
 
     # -- inside -------------------------------------------------------------------------------
-
-    def _without(self, secrets: Collection[str], item: str) -> str:
-        before, equals, value = item.partition("=")
-        if item in secrets:
-            return self._hide()
-        if equals and value in secrets:
-            return f"{before}={self._hide()}"
-        if item[:1] == "-" and item[2:] in secrets:
-            return f"{item[:2]}{self._hide()}"
-        return item
 
     def _argument(self, name: str, given: str) -> int:
         """Return what is secret in ``name=given``, if that is one argument and not a text."""
