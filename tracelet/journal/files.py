@@ -16,11 +16,18 @@ _held: dict[tuple[str, int], FileLock] = {}
 _PAUSE_SECONDS = 0.0005
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, whole."""
+def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, whole.
+
+    With ``durable`` that is so after a power cut, too.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):

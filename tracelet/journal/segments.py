@@ -177,7 +177,7 @@ def compact(directory: Path) -> bool:
                     shutil.copyfileobj(content, packing, _CHUNK)
                 raw.flush()
                 os.fsync(raw.fileno())
-            replace_file(directory / (name + _LIFE), _life_of(plain))
+            replace_file(directory / (name + _LIFE), _life_of(plain), durable=True)
             os.replace(temporary, packed)
             plain.unlink()
     return complete
