@@ -144,10 +144,10 @@ def find(values: Mapping[str, Any], name: Any) -> Any:
 def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise ValueTypeError(f"the name of a configuration is a text, not {text(name):.80}")
-    name = clean_text(name).strip("/")
-    if not name:
+    cleaned = clean_text(name).strip("/")
+    if not cleaned:
         raise InvalidValueError("the name of a configuration must not be empty")
-    return name
+    return cleaned
 
 
 def _suffix(path: Path) -> str:

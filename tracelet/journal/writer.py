@@ -21,6 +21,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from tracelet.journal.blobs import BlobStore
@@ -64,7 +65,7 @@ class JournalWriter:
         self._in_segment = 0
         self._torn = 0  # bytes at the end that are not a whole line
         self._unended = 0  # records in them, if they lack nothing but the newline
-        self._write = os.write
+        self._write: Callable[[int, bytes], int] = os.write
         self.gone = False
         """Whether the segment was deleted under the process."""
         self._said: set[str] = set()
