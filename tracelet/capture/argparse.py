@@ -46,14 +46,8 @@ class ArgparseCapture(ArgumentsCapture):
             )
 
 
-class _Seen:
-    """What is seen of a parse while it runs."""
-
-    def __init__(self) -> None:
-        self.commands: list[tuple[str, str]] = []
-        """Destination and name of each sub-command."""
-        self.typed: dict[str, list[str]] = {}
-        """Destination to what the command line has for it."""
+_Seen = list[tuple[argparse.Action, list[str]]]
+"""The arguments of a parse that runs, with what the command line has for them."""
 
 
 class _Local(threading.local):
@@ -70,7 +64,7 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def parse(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
         outer = _local.seen
-        seen = _local.seen = _Seen() if outer is None else outer
+        seen = _local.seen = [] if outer is None else outer
         try:
             result = method(self, *args, **kwargs)
         except BaseException as error:
@@ -92,11 +86,7 @@ def _observed_values(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def get_values(self: Any, action: Any, strings: list[str]) -> Any:
         if (seen := _local.seen) is not None and strings:
-            name, given = action.dest, strings
-            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-                seen.commands.append((name, strings[0]))
-                name, given = COMMAND if name == argparse.SUPPRESS else name, strings[:1]
-            seen.typed.setdefault(name, []).extend(given)
+            seen.append((action, strings))
         try:
             return method(self, action, strings)
         except BaseException as error:
@@ -124,8 +114,9 @@ def _take(
         if rank == NOBODY or (rank == LIBRARY and not whole):
             return
         values = taken(_values(parser, namespace))
-        path = [name for _, name in seen.commands]
-        if any(dest == argparse.SUPPRESS for dest, _ in seen.commands):
+        commands = [(action.dest, given[0]) for action, given in seen if _is_command(action)]
+        path = [name for _, name in commands]
+        if any(dest == argparse.SUPPRESS for dest, _ in commands):
             values.setdefault(COMMAND, ".".join(path))
         qualifier = parser.prog
         if rank == LIBRARY and qualifier == Path(sys.argv[0]).name:
@@ -136,8 +127,9 @@ def _take(
             again = lambda: taken(_values(parser, namespace))  # noqa: E731
         describe = lambda names: _help_texts(parser, path, names)  # noqa: E731
         aliases = lambda names: _aliases(parser, path, names)  # noqa: E731
-        parsed = Parsed(rank, qualifier, values, describe, aliases, seen.typed, again=again)
-        dests = tuple(action.dest for action in parser._actions)  # noqa: SLF001 - there since 2.7
+        typed = lambda: _typed(seen)  # noqa: E731
+        parsed = Parsed(rank, qualifier, values, describe, aliases, typed, again=again)
+        dests = tuple([action.dest for action in parser._actions])  # noqa: SLF001 - there since 2.7
         ArgparseCapture.parsed.add(dests, parsed)
     except Exception as error:  # noqa: BLE001 - namespaces can be of any type
         failed(ArgparseCapture.name, error)
@@ -165,14 +157,28 @@ def _values(parser: argparse.ArgumentParser, namespace: Any) -> Mapping[str, Any
     return {dest: getattr(namespace, dest) for dest in dests if hasattr(namespace, dest)}
 
 
+def _is_command(action: argparse.Action) -> bool:
+    return isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+
+
+def _typed(seen: _Seen) -> dict[str, list[str]]:
+    """Return what the command line has for each name."""
+    typed: dict[str, list[str]] = {}
+    for action, strings in seen:
+        is_command = _is_command(action)
+        name = COMMAND if is_command and action.dest == argparse.SUPPRESS else action.dest
+        typed.setdefault(name, []).extend(strings[:1] if is_command else strings)
+    return typed
+
+
 def _help_texts(
     parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
 ) -> dict[str, str]:
     """Return the help of arguments of a parser and of its sub-commands that were called."""
     return {
         action.dest: _expanded(owner, action)
-        for owner, action in _actions(parser, commands)
-        if action.dest in names and action.help and action.help != argparse.SUPPRESS
+        for owner, action in _actions(parser, commands, names)
+        if action.help and action.help != argparse.SUPPRESS
     }
 
 
@@ -181,9 +187,7 @@ def _aliases(
 ) -> dict[str, list[str]]:
     """Return the options of arguments, and what their help calls the values."""
     found: dict[str, list[str]] = {}
-    for owner, action in _actions(parser, commands):
-        if action.dest not in names:
-            continue
+    for owner, action in _actions(parser, commands, names):
         given = action.metavar if isinstance(action.metavar, tuple) else (action.metavar,)
         metavar = [name for name in given if isinstance(name, str)]  # it is not checked by argparse
         options = (option.lstrip(owner.prefix_chars) for option in action.option_strings)
@@ -192,14 +196,17 @@ def _aliases(
 
 
 def _actions(
-    parser: argparse.ArgumentParser, commands: Sequence[str]
+    parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
 ) -> Iterator[tuple[argparse.ArgumentParser, argparse.Action]]:
-    """Yield the arguments of a parser and of its sub-commands that were called."""
+    """Yield the arguments of such names of a parser and of its sub-commands that were called."""
     for action in parser._actions:  # noqa: SLF001
-        if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+        if not commands and action.dest not in names:
+            continue  # most, when a parser is called again
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            if commands and commands[0] in action.choices:
+                yield from _actions(action.choices[commands[0]], commands[1:], names)
+        elif action.dest in names:
             yield parser, action
-        elif commands and commands[0] in action.choices:
-            yield from _actions(action.choices[commands[0]], commands[1:])
 
 
 def _expanded(parser: argparse.ArgumentParser, action: argparse.Action) -> str:

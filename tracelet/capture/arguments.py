@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from tracelet.capture.base import CaptureSource, Recorder, failed
@@ -38,7 +37,7 @@ class Parsed(NamedTuple):
         values: name to value, as the program sees it.
         describe: gives the texts that explain these names, and maybe others.
         aliases: gives what else these names are called, and maybe others.
-        typed: name to what the command line has for it, where that is known.
+        typed: gives what the command line has for each name, where that is known.
         hidden: names whose values nobody may see.
         again: gives the values once more, where the parser had not finished; None: it had.
     """
@@ -48,7 +47,7 @@ class Parsed(NamedTuple):
     values: Mapping[str, Any]
     describe: Callable[[Collection[str]], Mapping[str, str]] = _nothing
     aliases: Callable[[Collection[str]], Mapping[str, Collection[str]]] = _nothing
-    typed: Mapping[str, Sequence[str]] = MappingProxyType({})
+    typed: Callable[[], Mapping[str, Sequence[str]]] = dict
     hidden: frozenset[str] = frozenset()
     again: Callable[[], Mapping[str, Any]] | None = None
     line: str = ""
@@ -140,7 +139,8 @@ class ArgumentsCapture(CaptureSource):
         self._reported: dict[str, Any] = {}
         self.parsed.attach(self)
         for one in self.parsed:
-            recorder.typed(SECTION, one.typed, hidden=one.hidden, aliases=one.aliases(one.typed))
+            texts = one.typed()
+            recorder.typed(SECTION, texts, hidden=one.hidden, aliases=one.aliases(texts))
 
     def stop(self) -> None:
         self.parsed.detach(self)

@@ -173,7 +173,7 @@ def _take(context: Any, rank: int, path: str) -> None:
     commands = [str(one) for one in (context.info_name, context.invoked_subcommand) if one]
     typed = {**_typed.get(context, {}), COMMAND: commands}
     values, line = taken(context.params), _program.line
-    parsed = Parsed(rank, path, values, describe, aliases, typed, hidden, line=line)
+    parsed = Parsed(rank, path, values, describe, aliases, lambda: typed, hidden, line=line)
     ClickCapture.parsed.add((line, path), parsed)
 
 
