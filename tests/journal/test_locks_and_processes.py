@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,22 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     assert list(tmp_path.iterdir()) == [file]
     replace_file(file, b"new")
     assert file.read_bytes() == b"new"
+
+
+def test_two_threads_replace_a_file_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "run.json"
+    replace, others = os.replace, [threading.Thread(target=replace_file, args=(file, b"other"))]
+
+    def replace_late(*paths: Any) -> None:
+        while others:
+            other = others.pop()
+            other.start()
+            other.join()
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", replace_late)
+    replace_file(file, b"ours")
+    assert file.read_bytes() == b"ours"
+    assert list(tmp_path.iterdir()) == [file]

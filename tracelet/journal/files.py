@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,8 @@ def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
 
     With ``durable`` that is so after a power cut, too.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Several threads can bring one run up to date at a time: each has a file of its own.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
