@@ -179,6 +179,22 @@ def test_a_run_whose_thread_has_ended_is_ended_by_the_next_start() -> None:
     assert (left.status, tracelet.get_active_experiment()) == ("finished", following)
 
 
+def test_a_run_that_two_starts_want_to_end_is_ended_by_one_of_them() -> None:
+    left = in_a_thread(lambda: tracelet.start_logging("left"))
+
+    class Params(dict[str, int]):
+        """Looked at when it is decided which run ends, and before that is ended."""
+
+        def items(self) -> Any:
+            if left.is_running:
+                in_a_thread(lambda: tracelet.start_logging("other"))
+            return super().items()
+
+    following = tracelet.start_logging("following", params=Params(depth=18))
+    assert (left.status, tracelet.get_active_experiment()) == ("finished", following)
+    assert following.params["depth"] == 18
+
+
 def test_tasks_have_a_run_each(tmp_path: Path) -> None:
     async def train(name: str, started: asyncio.Barrier) -> None:
         assert tracelet.get_active_experiment() is main

@@ -6,12 +6,15 @@ What one has started, no other ends by a start of its own, while the one that ha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+
+from tracelet.errors import NotRunningError
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment
@@ -72,6 +75,13 @@ def replaced() -> Experiment | None:
         return current
     # A context can be the copy of another's, and a thread of a pool work for several of them.
     return current if _of_context.get() is current and _strands[current].is_here else None
+
+
+def make_way(experiment: Experiment | None) -> None:
+    """Stop what :func:`replaced` has returned, unless another thread has done so meanwhile."""
+    if experiment is not None:
+        with contextlib.suppress(NotRunningError):
+            experiment.stop()
 
 
 def running_in(path: str) -> Experiment | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracelet.backends.registry import plugins
 from tracelet.core import drain
-from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, running_in
+from tracelet.core.active import RUN_DIR_VARIABLE, activate, deactivate, make_way, running_in
 from tracelet.core.capturing import Capture
 from tracelet.core.endings import ending_of, handled, note_handled
 from tracelet.core.exiting import end_at_exit, end_now, forget, is_exiting
@@ -65,8 +65,7 @@ def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
     settings = exp.settings
     if only_checks(exp):
         check(exp)
-        if instead_of is not None:
-            instead_of.stop()
+        make_way(instead_of)
         _accept(exp, None)
         _log_first(exp)
         return
@@ -76,8 +75,7 @@ def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
         check_first(exp)
         run_dir, view = inherited
         say_what_is_kept(exp, view.info(run_dir), view.backends)
-        if instead_of is not None:
-            instead_of.stop()
+        make_way(instead_of)
         _join(exp, *inherited)
         _log_first(exp)
         return
@@ -85,14 +83,13 @@ def start(exp: Experiment, *, instead_of: Experiment | None = None) -> None:
     run_dir, exists = place(settings, exp._run, resume=exp._resume, run_id=exp._wanted_id)
     if exists and instead_of is not None and instead_of.dir == run_dir.path:
         check_first(exp)
-        instead_of.stop()
+        make_way(instead_of)
         instead_of = None
     if exists:
         take_over(exp, run_dir)
     check_first(exp)
     with directory(settings, run_dir, exists=exists, may_rename=exp._wanted_id is None) as run_dir:
-        if instead_of is not None:
-            instead_of.stop()
+        make_way(instead_of)
     stored = {
         found.name: {key: exp._redactor.value(key, value) for key, value in options.items()}
         for found, options in backends
