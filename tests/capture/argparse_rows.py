@@ -18,6 +18,18 @@ class Upper(argparse.Action):
         setattr(namespace, self.dest, values.upper())
         namespace.seen = option
 """
+GIVEN = """
+class Array:
+    def __iter__(self): return iter(["--lr", "1"])
+    def __eq__(self, other): raise ValueError("the truth value is ambiguous")
+    __hash__ = None
+args = parser.parse_args(Array())
+"""
+BROKEN = """
+class Path(os.PathLike):
+    def __fspath__(self): raise RuntimeError("today")
+add('--path', default=Path())
+"""
 
 ROWS: dict[str, tuple[Program, dict[str, Any]]] = {
     "sub-commands in sub-commands, each with a name": (
@@ -144,4 +156,13 @@ ROWS: dict[str, tuple[Program, dict[str, Any]]] = {
         ),
         {"opt.n": 2},
     ),
+    "what cannot be compared is parsed": (program(OWN + GIVEN), {"lr": 1.0}),
+    "no command line": (
+        program(
+            OWN + "argv = sys.argv\ndel sys.argv\n"
+            "args = parser.parse_args(['--lr', '1'])\nsys.argv = argv\n"
+        ),
+        {"lr": 1.0},
+    ),
+    "a path that raises": (program("import os\n" + OWN + BROKEN + PARSE), {"lr": None}),
 }

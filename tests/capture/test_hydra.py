@@ -113,7 +113,8 @@ def test_no_secret_of_an_override_is_anywhere(tmp_path: Path) -> None:
 
 def test_no_secret_of_a_variable_is_anywhere(tmp_path: Path) -> None:
     given = ["+hub=${oc.env:HF_TOKEN}", "+a.b=['${hub}',2]", "+own=${oc.env:CITY}", "++lr=1"]
-    variables = {"HF_TOKEN": "hunter2", "CITY": "Ulm"}
+    given += ["+here=${oc.env:PWD}/data", "+off=${oc.env:USE_AUTH}"]
+    variables = {"HF_TOKEN": "hunter2", "CITY": "Ulm", "PWD": "/home/me", "USE_AUTH": "false"}
     text = script(tmp_path, WHERE["the run begins in the job"])
     run_script(tmp_path, text, *given, environment=variables)
 
@@ -122,6 +123,8 @@ def test_no_secret_of_a_variable_is_anywhere(tmp_path: Path) -> None:
     assert run.configurations["OmegaConf"]["resolved"]["a"] == {"b": ["[redacted]", 2]}
     assert run.configurations["OmegaConf"]["unresolved"]["hub"] == "${oc.env:HF_TOKEN}"
     assert run.params["Hydra/own"] == "Ulm"
+    assert run.params["Hydra/here"] == "/home/me/data"
+    assert run.params["Hydra/off"] == "false"
     for file in run.dir.rglob("*"):
         # The configuration of these tests has a password of the same value, hidden by its name.
         assert not file.is_file() or b"hunter" not in file.read_bytes(), file

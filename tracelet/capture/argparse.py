@@ -74,9 +74,8 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
             _local.seen = outer
         if outer is None:
             given = args[0] if args else kwargs.get("args")
-            whole = strict and (given is None or given == sys.argv[1:])
             namespace = result if strict else result[0]
-            _take(self, namespace, seen, sys._getframe(1), whole=whole)  # noqa: SLF001
+            _take(self, namespace, seen, sys._getframe(1), given, strict=strict)  # noqa: SLF001
         return result
 
     return parse
@@ -84,11 +83,11 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _observed_values(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def get_values(self: Any, action: Any, strings: list[str]) -> Any:
-        if (seen := _local.seen) is not None and strings:
-            seen.append((action, strings))
+    def get_values(self: Any, action: Any, arg_strings: list[str]) -> Any:
+        if (seen := _local.seen) is not None and arg_strings:
+            seen.append((action, arg_strings))
         try:
-            return method(self, action, strings)
+            return method(self, action, arg_strings)
         except BaseException as error:
             without_our_frame(error)
             raise
@@ -101,17 +100,18 @@ def _take(
     namespace: Any,
     seen: _Seen,
     caller: FrameType,
+    given: Any,
     *,
-    whole: bool,
+    strict: bool,
 ) -> None:
-    """Note what a parser has returned to ``caller``.
+    """Note what a parser has returned to ``caller`` for what it was ``given``.
 
-    ``whole`` tells whether that was the program's command line, of which it would have refused a
-    rest. Then it is taken even if a library has called it, as some do on behalf of the program.
+    If that was the program's command line, and it is ``strict`` and would have refused a rest, it
+    is taken even if a library has called it, as some do on behalf of the program.
     """
     try:
         frame, rank = _caller(caller, parser)
-        if rank == NOBODY or (rank == LIBRARY and not whole):
+        if rank == NOBODY or (rank == LIBRARY and not (strict and _is_command_line(given))):
             return
         values = taken(_values(parser, namespace))
         commands = [(action.dest, given[0]) for action, given in seen if _is_command(action)]
@@ -133,6 +133,10 @@ def _take(
         ArgparseCapture.parsed.add(dests, parsed)
     except Exception as error:  # noqa: BLE001 - namespaces can be of any type
         failed(ArgparseCapture.name, error)
+
+
+def _is_command_line(given: Any) -> bool:
+    return given is None or (isinstance(given, list) and given == sys.argv[1:])
 
 
 def _caller(frame: FrameType, parser: argparse.ArgumentParser) -> tuple[FrameType, int]:

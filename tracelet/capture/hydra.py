@@ -19,7 +19,7 @@ from tracelet.capture.program import current_test
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
 from tracelet.interpolation import resolved
-from tracelet.redaction import secrecy
+from tracelet.redaction import Redactor
 from tracelet.wire import REDACTED
 
 CONFIG = "OmegaConf"
@@ -73,9 +73,9 @@ class HydraCapture(CaptureSource):
         if composed == self._reported:
             return
         self._reported = composed
-        if self._recorder.settings.redact is not False:
-            secrets = set(_of_variables(composed.unresolved, composed.resolved))
-            composed = composed._replace(resolved=_without(secrets, composed.resolved))
+        redactor = Redactor.of(self._recorder.settings.redact)
+        secrets = set(_of_variables(composed.unresolved, composed.resolved, redactor))
+        composed = composed._replace(resolved=_without(secrets, composed.resolved))
         parts = {"resolved": composed.resolved, "unresolved": composed.unresolved}
         self._recorder.config(CONFIG, parts)
         if composed.overrides:
@@ -163,17 +163,16 @@ def _take(cfg: Any) -> None:
         failed(HydraCapture.name, error)
 
 
-def _of_variables(unresolved: Any, resolved: Any) -> Iterator[str]:
+def _of_variables(unresolved: Any, resolved: Any, redactor: Redactor) -> Iterator[str]:
     """Yield the texts that come from environment variables whose names are those of secrets."""
     if isinstance(unresolved, str) and isinstance(resolved, str):
-        if any(secrecy(variable) for variable in _VARIABLE.findall(unresolved)):
-            yield resolved
+        yield from redactor.whole(dict.fromkeys(_VARIABLE.findall(unresolved), resolved))
     elif isinstance(unresolved, dict) and isinstance(resolved, dict):
         for key in unresolved.keys() & resolved.keys():
-            yield from _of_variables(unresolved[key], resolved[key])
+            yield from _of_variables(unresolved[key], resolved[key], redactor)
     elif isinstance(unresolved, list) and isinstance(resolved, list):
         for one, other in zip(unresolved, resolved, strict=False):
-            yield from _of_variables(one, other)
+            yield from _of_variables(one, other, redactor)
 
 
 def _without(secrets: Collection[str], value: Any) -> Any:
@@ -181,7 +180,7 @@ def _without(secrets: Collection[str], value: Any) -> Any:
         return {key: _without(secrets, item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without(secrets, item) for item in value]
-    return REDACTED if isinstance(value, str) and value in secrets and value else value
+    return REDACTED if isinstance(value, str) and value in secrets else value
 
 
 def _typed(argv: list[str]) -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ from tracelet.redaction import Redactor
 _OPTION = re.compile(
     r"(?P<dashes>--?|\+\+?|/)(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL
 )
-_ASSIGNED = re.compile(r"(?P<before>[-+~/]*(?P<name>[\w.@/-]+)=)(?P<value>.*)", re.DOTALL)
+_ASSIGNED = re.compile(r"(?P<before>[-+~/]*+(?P<name>[\w.@/-]+)=)(?P<value>.*)", re.DOTALL)
 _JOINED = re.compile(r"-[A-Za-z](?P<value>[A-Za-z_]*[^A-Za-z_].*)", re.DOTALL)
 """An option of one letter and its value; letters alone are options, as ``-xvf``."""
 _NAMED = re.compile(r"\A[A-Za-z_]*=")

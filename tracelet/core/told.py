@@ -5,6 +5,7 @@ An argument has many names: ``--api-key`` may be ``k`` for the program, and come
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -106,4 +107,5 @@ def _leaves(value: Any, depth: int = 0) -> Iterator[str | int | float]:
     elif isinstance(value, str | int | float):
         yield value
     elif isinstance(value, os.PathLike):
-        yield str(os.fspath(value))
+        with contextlib.suppress(Exception):  # the user's code: it cannot be recorded anyway
+            yield str(os.fspath(value))
