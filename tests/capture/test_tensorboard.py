@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorboardX
 from tensorboard.compat.proto.event_pb2 import Event
@@ -73,6 +74,20 @@ def test_scalars_of_a_summary_writer_are_exact_whenever_it_was_opened(
     assert exp.dir is not None
     times = [point.time for point in tracelet.load_run(exp.dir).metrics["train/loss"]]
     assert times == [1_700_000_000.25, 1_700_000_010.25, 1_700_000_005.25]
+
+
+def test_numbers_in_arrays_are_exact(exp: tracelet.Experiment, tmp_path: Path) -> None:
+    with tensorboardX.SummaryWriter(str(tmp_path / "tb")) as writer:
+        writer.add_scalar("array", np.array(0.1), 1)
+        writer.add_scalar("one", np.array([0.2]), 2)
+        writer.add_scalar("integer", np.int64(2**24 + 1), 3)
+        writer.add_scalars("chart", {"train": np.array(0.3)}, 4)
+    assert points(exp) == {
+        "array": [(0.1, 1)],
+        "one": [(0.2, 2)],
+        "integer": [(2**24 + 1, 3)],
+        "chart/train": [(0.3, 4)],
+    }
 
 
 def test_series_of_one_chart_are_metrics_below_its_name(

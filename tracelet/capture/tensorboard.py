@@ -154,6 +154,8 @@ def _number(value: Any, call: Call | None) -> float | int | None:
     else:
         return None
     exact = next(call.exact, None) if call is not None else None
+    if number is not None and hasattr(exact, "item"):  # an array or a tensor, which has one number
+        exact = exact.item()
     if isinstance(exact, float | int) and number is not None:
         with contextlib.suppress(OverflowError):  # beyond 32 bits it was infinite there
             if struct.pack("f", exact) != struct.pack("f", number):
