@@ -90,22 +90,23 @@ def test_a_run_without_its_journal_is_left_out_and_said_once(
 
 
 @pytest.mark.parametrize("courier", ["process", "thread"])
-def test_a_line_that_was_not_written_to_its_end_is_counted_once(
-    tmp_path: Path, courier: str
-) -> None:
+@pytest.mark.parametrize("torn", ['["metric",1,"lo', '["metric",1,"lo\n'])
+def test_a_broken_line_at_the_end_is_counted_once(tmp_path: Path, torn: str, courier: str) -> None:
     text = """
     import os, pathlib, sys, tracelet
     exp = tracelet.start_logging(run_id="r", courier=sys.argv[1])
     exp.log_metric("loss", 0.5, 0)
+    assert exp.flush()
     (segment,) = (exp.dir / "journal").glob("*.jsonl")
-    with segment.open("ab") as file:
-        file.write(b'["metric",1,"lo')
+    with segment.open("a") as file:
+        file.write(sys.argv[2])
     os.kill(os.getpid(), 9)
     """
-    assert Script(tmp_path, text, courier).wait() == -9
-    for _ in range(2):
-        report = tracelet.load_run(tmp_path / ".tracelet/default/r").report
-        assert (report.skipped, report["local"].delivered) == (1, 1)
+    assert Script(tmp_path, text, courier, torn).wait() == -9
+    for delivered in range(1, 4):
+        run = tracelet.load_run(tmp_path / ".tracelet/default/r")
+        assert (run.report.skipped, run.report["local"].delivered) == (1, delivered)
+        run.set_user_properties({"late": delivered})
 
 
 SEGMENTS: dict[str, Callable[[bytes], bytes]] = {

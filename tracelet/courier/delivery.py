@@ -314,7 +314,7 @@ class Delivery:
         cursor.rejected += len(self._refused)
         cursor.adjusted += backend.adjustments - self._adjusted_before
         cursor.ended = self._ended
-        cursor.skipped = self._skipped_before + self._reader.garbage
+        cursor.skipped = self._skipped_before + self._reader.skipped_before(cursor.position)
         if self._refused:
             cursor.last_error = one_line(self._refused[-1].error)
         self._delivered, self._refused = 0, []

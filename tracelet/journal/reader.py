@@ -99,12 +99,16 @@ class JournalReader:
 
         What is lost in a damaged segment is one.
         """
-        return self.garbage + len(self._torn)
+        return sum(map(len, self._bad.values())) + len(self._torn)
 
-    @property
-    def garbage(self) -> int:
-        """How many whole lines were no records."""
-        return sum(map(len, self._bad.values()))
+    def skipped_before(self, position: Position) -> int:
+        """Return how many whole lines before ``position`` were no records."""
+        # What is behind it is read, and counted, once more by whoever goes on from there.
+        return sum(
+            name == "blobs" or offset < position.get(name, (0, 0))[0]
+            for name, offsets in self._bad.items()
+            for offset in offsets
+        )
 
     @property
     def is_damaged(self) -> bool:
