@@ -20,6 +20,7 @@ from user_scripts import TESTS, Script, ended_view, journaled, run_script
 from waiting import eventually
 
 import tracelet
+from tracelet.core.console_reader import LONGEST
 from tracelet.courier import ending
 from tracelet.records import Finished, Text
 
@@ -254,6 +255,23 @@ exp.stop()
             content = path.read_bytes()
             assert b"hunter2hunter2" not in content, path
             assert b"MIIEvQIBADANBgkq" not in content, path
+
+
+def test_a_secret_is_hidden_wherever_it_is_in_a_line_that_is_recorded_as_several(
+    tmp_path: Path,
+) -> None:
+    text = f"""{START}
+print("x" * {LONGEST - 10} + " password=hunter2hunter2 end", flush=True)
+print("y" * {2 * LONGEST - 8} + " token=hunter3hunter3 end", flush=True)
+exp.stop()
+"""
+    run_script(tmp_path, text)
+    lines = recorded(tmp_path)
+    assert all(len(line) <= LONGEST for line in lines)
+    assert "".join(lines) == (
+        f"{'x' * (LONGEST - 10)} password=[redacted] end"
+        f"{'y' * (2 * LONGEST - 8)} token=[redacted] end"
+    )
 
 
 def test_a_second_run_of_a_process_is_told_that_the_first_has_the_console(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import codecs
 import re
 
-LONGEST = 16_000
-"""A line that is longer goes on in the next, in characters."""
+LONGEST = 100_000
+"""A line that is longer, and has not ended yet, goes on in the next, in characters."""
 _KEPT_ROWS = 100
 """How far up a program can draw over what it has printed."""
 
@@ -52,7 +52,7 @@ class TerminalLines:
         if len(self._rows[-1]) > LONGEST:
             lines += self._settled()
             self._begin()
-        return [part for line in lines for part in _parts(line)]
+        return lines
 
     def rest(self) -> list[str]:
         """Return what is drawn and was not returned yet: nothing more is printed."""
@@ -61,7 +61,7 @@ class TerminalLines:
         lines = self._settled()
         self._begun = ""
         self._begin()
-        return [part for line in lines for part in _parts(line)]
+        return lines
 
     def _append(self, split: list[str], lines: list[str]) -> None:
         """Take what is written behind everything, without any control character."""
@@ -147,7 +147,3 @@ class TerminalLines:
             if shown != said and (shown or said is None):
                 new.append(shown)
         return new
-
-
-def _parts(line: str) -> list[str]:
-    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)] or [""]

@@ -30,6 +30,8 @@ LOOK_SECONDS = 0.2
 """Between two looks at whether the program lives, and how wide its terminal is."""
 LAST_SECONDS = 1.0
 """For how long what children print is recorded, after the program has been killed."""
+LONGEST = 16_000
+"""A line that is longer goes on in the next, in characters."""
 
 
 class Orders(msgspec.Struct):
@@ -123,8 +125,9 @@ class Record:
         if self._writer is None or self._file is None:
             self._writer = self._run_dir.writer()
             self._file = self._run_dir.console.open("a", encoding="utf-8")
-        # Together, as a secret may have more than one line.
-        shown = clean_text(self._redactor.text("\n".join(lines))).split("\n")
+        # Together, as a secret may have more than one line; and before a line becomes several.
+        whole = clean_text(self._redactor.text("\n".join(lines))).split("\n")
+        shown = [part for line in whole for part in _parts(line)]
         self._file.write("\n".join(shown) + "\n")
         self._file.flush()
         now = time.time()
@@ -137,6 +140,10 @@ class Record:
         if self._writer is not None and self._file is not None:
             self._writer.close()
             self._file.close()
+
+
+def _parts(line: str) -> list[str]:
+    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)] or [""]
 
 
 def work(run_dir: RunDir, orders: Orders) -> None:
