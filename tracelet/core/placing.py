@@ -37,10 +37,12 @@ def views(root: Path) -> list[tuple[RunDir, RunView]]:
 @contextlib.contextmanager
 def leaving_out(run_dir: RunDir) -> Iterator[None]:
     """Log that a run cannot be read, and go on with the others."""
+    was_there = run_dir.run_json.exists()
     try:
         yield
     except (OSError, RunNotFoundError) as error:
-        if run_dir.run_json.exists():  # else it is just being made, or was deleted meanwhile
+        # Else it is just being made, or was deleted meanwhile.
+        if was_there and run_dir.run_json.exists():
             log.error("a run is left out: %s", error)  # noqa: TRY400 - it says all there is to say
 
 
