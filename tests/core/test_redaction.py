@@ -28,6 +28,7 @@ PLAIN_NAMES = (
     *("cls_token", "pad_token", "padToken", "eos_token", "bos_token", "mask_token", "unk_token"),
     *("sep_token", "vocab.unk_token", "image_token", "special_tokens", "additional_special_tokens"),
     *("image_token_id", "token_dropout", "token_budget", "padtoken", "subtoken"),
+    *("true_token", "no_token", "answer_token", "reserved_token", "pool_token", "id_key"),
     *("author", "authority", "key", "keys", "primary_key", "public_key", "sort_key", "monitor_key"),
     *("key_dim", "query_key", "prng_key", "num_keys", "cache_key", "keyboard", "monkey"),
     *("passes", "forward_pass", "num_passes", "bypass", "compass", "encompass", "passenger"),
@@ -143,6 +144,12 @@ def test_tokens_of_a_text_are_kept_under_token() -> None:
 def test_working_directories_of_the_shell_are_kept() -> None:
     flat = {"Environment/PWD": "/home/me", "Environment/OLDPWD": "/", "PWD": "hunter2", "pwd": "/x"}
     assert Redactor().params(flat) == {**flat, "PWD": REDACTED, "pwd": REDACTED}
+    flat = {"env.PWD": "/home/me", "env": [{"OLDPWD": "/"}, {"PWD": 1}]}
+    assert Redactor().params(flat) == {**flat, "env": [{"OLDPWD": "/"}, {"PWD": REDACTED}]}
+    text = "PWD=/home/me docker run -v $PWD:/data"
+    assert Redactor().text(text) == text
+    assert Redactor(["PWD"]).params({"PWD": "/home/me"}) == {"PWD": REDACTED}
+    assert Redactor(["PWD"]).text(text) == f"PWD={REDACTED}"
 
 
 X = "q7Zx+y"
@@ -201,6 +208,14 @@ def test_a_secret_is_hidden_in_a_key_too() -> None:
         f"postgres://me:{REDACTED}@h": 3,
     }
     assert redactor.count == 3
+
+
+def test_no_value_is_lost_for_its_key_is_hidden() -> None:
+    one, other, third = SHAPES[:3]
+    given = {one: 1, other: {"x": 2}, f"{third}.x": 3, f"{REDACTED} 2": 4}
+    shown = {REDACTED: 1, f"{REDACTED} 2": {"x": 2}, f"{REDACTED}.x": 3, f"{REDACTED} 2 2": 4}
+    assert Redactor().params(given) == shown
+    assert Redactor().value("list", [given]) == [shown]
 
 
 def test_an_argument_is_hidden_to_its_end() -> None:

@@ -57,18 +57,18 @@ _OWNERS = _words(
 
 _OF_TEXT = _words(
     """
-    action add added additional all anchor assistant audio avg batch begin best blank boa boi bos
-    byte char chat class cls completion concept cond content context continuation cross current
-    decoder delimiter dist distill distillation domain dummy dummies empty encoder end eoa eod eoi
-    eos eot extra fim first forced free frequent full global good guidance image img initializer
-    input instance kept lang language last latent learnable learned local longest mask masked max
-    mean memory meta min middle modifier multi n new newline next noise null num object one out
-    output pad padding patch per placeholder pos position predicted prefix prev previous prompt
-    pseudo query random rare reasoning reg register role sample sentence sentinel sep separator seq
-    sequence single soft sos source space spatial special speech src start state step stop sub
-    subject subword suffix summary super system tag target task temporal text tgt think thinking
-    time tool top total trainable trigger turn unk unknown unused video virtual vision visual vocab
-    whitespace word
+    action add added additional all anchor answer assistant audio avg bad batch begin best blank boa
+    boi bos byte char chat class cls completion concept cond content context continuation cross
+    current decoder delimiter dist distill distillation domain dummies dummy empty encoder end eoa
+    eod eoi eos eot extra false fim first forced free frequent full global good guidance image img
+    initializer input instance kept lang language last latent learnable learned local longest mask
+    masked max mean memory meta middle min modifier multi n negative new newline next no noise null
+    num object one out output pad padding patch per placeholder pool pos position positive predicted
+    prefix prev previous prompt pseudo query question random rare reasoning reg register reserved
+    role sample sentence sentinel sep separator seq sequence single soft sos source space spatial
+    special speech src start state step stop sub subject subword suffix summary super system tag
+    target task temporal text tgt think thinking time tool top total trainable trigger true turn unk
+    unknown unused video virtual vision visual vocab whitespace word yes
     """
 )
 """Words that make the ``token`` after them one of a text."""
@@ -95,7 +95,7 @@ def secrecy(key: str) -> int:
 
 def is_folder(key: str, value: str) -> bool:
     """Tell the shell's variables ``PWD`` and ``OLDPWD`` from a password's usual abbreviation."""
-    return key.rpartition("/")[2] in ("PWD", "OLDPWD") and value[:1] in ("/", "\\")
+    return value[:1] in ("/", "\\") and re.split(r"[./]", key)[-1] in ("PWD", "OLDPWD")
 
 
 def _of_name(name: str) -> int:
@@ -121,7 +121,8 @@ def _is_pin(words: list[str]) -> bool:
 
 
 def _is_key(words: list[str]) -> bool:
-    return any(owner in _OWNERS and word in ("key", "keys") for owner, word in pairwise(words))
+    pairs = [owner for owner, word in pairwise(words) if word in ("key", "keys")]
+    return any(owner in _OWNERS and owner != "id" for owner in pairs)  # the key of IDs: a column
 
 
 def _is_token(words: list[str]) -> bool:

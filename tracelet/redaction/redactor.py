@@ -65,15 +65,13 @@ class Redactor:
         """Return flat parameters without secrets; what was given is left as it is."""
         if not self._enabled:
             return dict(flat)
-        return {self._key(key): self.value(key, value) for key, value in flat.items()}
+        return _all([(self._key(key), self.value(key, value)) for key, value in flat.items()])
 
     def value(self, key: str, value: Any) -> Any:
         """Return the value of a key without secrets, in lists and mappings at any depth too."""
         if not self._enabled:
             return value
         level = self._secrecy(key)
-        if level and isinstance(value, str) and is_folder(key, value):
-            return value
         if level < NUMBERS and type(value) in _NUMBERS:  # most parameters are
             return value
         return self._without_secrets(value, level, key)
@@ -160,9 +158,10 @@ class Redactor:
 
     def _without_secrets(self, value: Any, level: int, path: str) -> Any:
         if isinstance(value, str):
-            return self._hidden_text(value, level) if level else self.text(value)
+            is_shown = level == NONE or (level < EVERYTHING and is_folder(path, value))
+            return self.text(value) if is_shown else self._hidden_text(value, level)
         if isinstance(value, Mapping):
-            return dict(self._pairs(value.items(), value, level, path))
+            return _all([*self._pairs(value.items(), value, level, path)])
         if isinstance(value, list | tuple):
             if level == NONE and value and all(map(_is_pair, value)):
                 return [[*pair] for pair in self._pairs(value, {}, level, path)]
@@ -219,6 +218,21 @@ class Redactor:
         if match is None or match.lastgroup is None:
             return REDACTED
         return f"{match['before']}{REDACTED}{match['after']}"
+
+
+def _all(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a mapping of all, also of those whose keys only differed in what is hidden."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    found.clear()
+    for key, value in pairs:
+        name, number = key, 1
+        while name in found:
+            number += 1
+            name = f"{key} {number}"
+        found[name] = value
+    return found
 
 
 def _globs(globs: Iterable[str]) -> re.Pattern[str] | None:

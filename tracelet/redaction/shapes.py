@@ -19,7 +19,7 @@ NAMES: Final = (
 _MARKS = (
     *("akia", "asia", "gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat", "glpat-", "sk-"),
     *("k_live", "k_test", "hf_", "xox", "eyj", "aiza", "ya29", "npm_", "pypi-"),
-    *("gsk_", "r8_", "lsv2_", "nvapi-"),
+    *("gsk_", "r8_", "lsv2_", "nvapi-", "hooks.slack"),
 )
 """One of these, in small letters, is in every token of a well-known service."""
 
@@ -42,6 +42,7 @@ _TOKENS = (
     r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
     r"lsv2_[ps]t_\w{30,}",
     r"nvapi-[\w-]{30,}",
+    r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{20,}",
 )
 
 Hide = Callable[[re.Match[str]], str]

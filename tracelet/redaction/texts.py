@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from tracelet.redaction.forms import forms
-from tracelet.redaction.names import EVERYTHING, TEXTS
+from tracelet.redaction.names import EVERYTHING, TEXTS, is_folder
 from tracelet.wire import REDACTED
 
 Levels = Callable[[str], int]
@@ -131,6 +131,8 @@ class NamedSecrets:
     def _hide_after(self, site: re.Match[str], key: str, level: int) -> int:
         """Hide the value after a name; return where it ends."""
         text, at = self._text, site.end()
+        if level < EVERYTHING and is_folder(key, text[at : at + 1]):
+            return at
         if site["heading"] is not None:
             return self._hide_section(at, key, level)
         before = self._before(site.start("key"))
