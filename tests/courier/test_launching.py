@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from user_scripts import local_points
 
 import tracelet
+from tracelet.courier.messages import WAKE, Orders, launch, tell
 
 
 def test_what_python_ignores_in_its_path_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +61,17 @@ def test_a_courier_that_cannot_be_started_is_said_once_and_tried_again(
     assert [entry.getMessage().partition(":")[0] for entry in said] == ["no courier can be started"]
     assert exp.stop().complete
     assert local_points(exp.dir) == [0]
+
+
+def test_a_courier_that_is_stopped_holds_up_nobody_who_wakes_it(tmp_path: Path) -> None:
+    process = launch(tmp_path, Orders(), tmp_path / "courier.log")
+    assert process.stdin is not None
+    try:
+        process.send_signal(signal.SIGSTOP)
+        for _ in range(100_000):  # more than a pipe holds
+            tell(process, WAKE)
+    finally:
+        process.kill()
+        process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()

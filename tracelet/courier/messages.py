@@ -70,6 +70,9 @@ def launch(
             start_new_session=True,
         )
     tell(process, msgspec.json.encode(orders) + b"\n")
+    assert process.stdin is not None
+    # One that is stopped does not read: with the pipe full of words, it lacks none of them.
+    os.set_blocking(process.stdin.fileno(), False)
     return process
 
 
@@ -85,10 +88,10 @@ def _search_path() -> list[str]:
 
 
 def tell(process: subprocess.Popen[bytes], line: bytes) -> None:
-    """Send a line to a courier or a worker; harmless if it is gone."""
+    """Send a line to a courier or a worker; harmless if it is gone, or does not read."""
     assert process.stdin is not None
     try:
         process.stdin.write(line)
         process.stdin.flush()
-    except (OSError, ValueError):  # it has ended; whoever waits for it sees that
+    except (OSError, ValueError):  # it has ended, or does not read; who waits for it sees that
         return
