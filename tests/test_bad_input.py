@@ -227,6 +227,12 @@ MISTAKES: dict[str, tuple[Call, type[TraceletError], type[Exception], str]] = {
         FileNotFoundError,
         "missing.pth",
     ),
+    "an artifact whose path is empty": (
+        lambda exp: exp.log_artifact("", "models"),
+        errors.ArtifactNotFoundError,
+        FileNotFoundError,
+        "directory ''",
+    ),
     "a destination above the run": (
         lambda exp: exp.log_artifact(__file__, "../x"),
         errors.UnsafePathError,

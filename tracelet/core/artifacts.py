@@ -96,15 +96,17 @@ def artifact_records(
     """
     if not isinstance(copy, bool):
         raise ValueTypeError(f"log_artifact: copy is True or False, not {text(copy):.80}")
-    path = Path(path_text(file, "the file of an artifact"))
+    wanted = path_text(file, "the file of an artifact")
+    path = Path(wanted)
     name = path.absolute().name
     given = (
         name if destination is None else path_text(destination, "the destination of an artifact")
     )
     place = safe_destination(given + name if given.endswith("/") and path.is_file() else given)
-    if not os.path.exists(path):  # noqa: PTH110 - False for what no file can be called, too
+    # False for what no file can be called, too; an empty path would be the working directory.
+    if not wanted or not os.path.exists(path):  # noqa: PTH110
         raise ArtifactNotFoundError(
-            f"log_artifact: there is no file or directory {str(path)!r} (seen from {Path.cwd()})"
+            f"log_artifact: there is no file or directory {wanted!r} (seen from {Path.cwd()})"
         )
     if not (path.is_file() or path.is_dir()):
         raise InvalidValueError(f"log_artifact: neither a file nor a directory: {str(path)!r}")
