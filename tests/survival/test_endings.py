@@ -94,6 +94,7 @@ finally:
     ("body", "code", "status"),
     [
         ("raise ValueError('bad')", 1, "failed"),
+        ("raise type('PanicException', (BaseException,), dict())", 1, "failed"),
         ("raise KeyboardInterrupt", -signal.SIGINT, "killed"),
         ("sys.exit(3)", 3, "failed"),
         ("sys.exit(0)", 0, "finished"),

@@ -11,6 +11,11 @@ from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
 
 _LONGEST = 1000
+_INTERRUPTIONS = KeyboardInterrupt, GeneratorExit, BaseExceptionGroup
+"""Ctrl-C; a generator that is left before its end, by a break or by an error that only others see;
+and several of these."""
+_CANCELLED = "CancelledError", "Cancelled"
+"""What tasks of asyncio and of trio are cancelled with; neither is imported for it."""
 _BEFORE = "_tracelet_before"
 """Where an exception has the directories of the runs that began while it was handled."""
 
@@ -45,8 +50,9 @@ def ending_of(error: BaseException | None, redactor: Redactor) -> tuple[Status, 
         code = error.code  # a text, or anything else, is an error that was printed
         told = code if code is None or isinstance(code, int) else message_of(code)
         status, reason = ending_of_exit(told)
-    elif not isinstance(error, Exception):  # Ctrl-C, also as asyncio tells its tasks; or a
-        # generator that is left before its end, by a break or by an error that only others see
+    elif not isinstance(error, Exception) and (
+        isinstance(error, _INTERRUPTIONS) or type(error).__name__ in _CANCELLED
+    ):
         status, reason = "killed", type(error).__name__
     else:
         status, reason = "failed", f"{type(error).__name__}: {message_of(error)}"
