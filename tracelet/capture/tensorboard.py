@@ -153,7 +153,7 @@ def _number(value: Any, call: Call | None) -> float | int | None:
         number = _of_tensor(value.tensor)
     else:
         return None
-    exact = next(call.exact, None) if call is not None else None
+    exact: Any = next(call.exact, None) if call is not None else None
     if number is not None and hasattr(exact, "item"):  # an array or a tensor, which has one number
         exact = exact.item()
     if isinstance(exact, float | int) and number is not None:
