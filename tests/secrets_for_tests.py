@@ -32,6 +32,7 @@ SHAPES = [
     "xoxb-123456789012-abcdefABCDEF",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
     "AIzaSyA0123456789abcdefghijklmnopqrstuv",
+    "hooks.slack.com/services/T01234567/B01234567/abcdefGHIJKL0123456789ab",
 ]
 
 secret_texts = st.text(string.ascii_letters + string.digits + "!#%*+^_~", min_size=8).map(
