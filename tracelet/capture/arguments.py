@@ -54,7 +54,10 @@ class Parsed(NamedTuple):
 
 
 class Arguments:
-    """What all parsers of one library have returned in this process, before and during runs."""
+    """What all parsers of one library have returned in this process, before and during runs.
+
+    Another thread may parse at any time: what is looked through is copied first.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[tuple[int, str, str], dict[Hashable, Parsed]] = {}
@@ -77,9 +80,10 @@ class Arguments:
 
     def forget(self, is_over: Callable[[Parsed], bool]) -> None:
         """Forget what was parsed for a command line that is over."""
-        for group in self._groups.values():
-            for parser in [parser for parser, one in group.items() if is_over(one)]:
-                del group[parser]
+        for group in list(self._groups.values()):
+            for parser, one in list(group.items()):
+                if is_over(one):
+                    group.pop(parser, None)
 
     def attach(self, capture: ArgumentsCapture) -> None:
         """Report to a run, now and whenever something is parsed."""
@@ -90,7 +94,7 @@ class Arguments:
 
     def read_again(self) -> None:
         """Take the values that parsers have now, which had not finished."""
-        for group in self._groups.values():
+        for group in list(self._groups.values()):
             for key, one in list(group.items()):
                 if one.again is not None:
                     group[key] = one._replace(values={**one.values, **one.again()})
@@ -118,7 +122,8 @@ class Arguments:
         return owners
 
     def __iter__(self) -> Iterator[Parsed]:
-        return iter([one for group in self._groups.values() for one in group.values()])
+        groups = list(self._groups.values())
+        return iter([one for group in groups for one in list(group.values())])
 
     def _forget_other_tests(self) -> None:
         """Drop what another test of the same process has parsed: it is no argument of this one."""
