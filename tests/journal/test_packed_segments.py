@@ -73,3 +73,16 @@ def test_reading_from_the_end_of_a_compressed_segment_gives_nothing(run_dir):
     reader.close()
     assert count == 1000
     assert JournalReader(run_dir.journal, run_dir.blobs).read(position) is None
+
+
+def test_what_is_found_in_a_damaged_segment_is_looked_for_once(run_dir, monkeypatch):
+    (packed,) = run_dir.journal.glob("*.gz")
+    packed.write_bytes(packed.read_bytes()[:-20])
+    reader = run_dir.reader()
+    chunk = reader.read({})
+    assert chunk is not None
+    position = chunk.advance({}, len(chunk.records))
+    monkeypatch.setattr(segments.zlib, "decompressobj", lambda *_: pytest.fail("once more"))
+    assert reader.read(position) is None
+    assert reader.read(position) is None
+    reader.close()

@@ -136,7 +136,8 @@ class SegmentFile:
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
-        if self._file is not None:
+        # What was found in a damaged one stays: that takes seconds, and who polls reads often.
+        if self._file is not None and not isinstance(self._file, io.BytesIO):
             self._file.close()
             self._file = None
 
