@@ -414,3 +414,20 @@ def test_files_that_a_full_disk_cannot_take_are_counted(
 def test_a_file_that_cannot_be_read_is_said_at_the_call(tmp_path: Path) -> None:
     with tracelet.start_logging(run_id="r") as exp, pytest.raises(FileNotFoundError, match="nope"):
         exp.log_artifact(tmp_path / "nope")
+
+
+def test_a_flush_that_may_open_no_file_warns_and_does_not_raise() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    exp = tracelet.start_logging(run_id="r", courier="process")
+    exp.log_metric("loss", 0.5, 0)
+    lowest_free = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+    try:
+        with pytest.warns(tracelet.TraceletWarning, match="Too many open files"):
+            assert not exp.flush(0.1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert exp.flush(60)
+    assert exp.stop().complete
+    assert local_points(exp.dir) == [0]

@@ -158,15 +158,19 @@ class Session:
         timeout = seconds_value("flush: timeout", timeout)
         self.writer.sync()
         upto = self.writer.position()
-        names = self.names or self._launch().names
-        complete = self._wait_for(names, upto, timeout)
-        for name in names:
-            if is_delivered(self.run_dir, name, upto):
-                self._named.discard(name)
-            elif name not in self._named and (health := self._ill(name)) is not None:
-                self._named.add(name)
-                log.warning("the backend %s lacks records, and flush() does not wait for it: %s",
-                            name, health)  # fmt: skip
+        try:
+            names = self.names or self._launch().names
+            complete = self._wait_for(names, upto, timeout)
+            for name in names:
+                if is_delivered(self.run_dir, name, upto):
+                    self._named.discard(name)
+                elif name not in self._named and (health := self._ill(name)) is not None:
+                    self._named.add(name)
+                    log.warning("the backend %s lacks records, and flush() does not wait for it: "
+                                "%s", name, health)  # fmt: skip
+        except OSError as error:  # no file more for this process
+            warn(f"flush() cannot see what the backends have: {error}")
+            return False
         return complete
 
     def _wait_for(self, names: list[str], upto: dict[str, int], timeout: float) -> bool:
