@@ -55,6 +55,42 @@ def test_secrets_are_hidden_in_a_text_of_any_encoding(name: str, encoding: str) 
     assert redactor.count == FILES[name][1].count("[redacted]")
 
 
+DIFF = """diff --git a/a.yaml b/a.yaml
+--- a/a.yaml
++++ b/a.yaml
+@@ -1,3 +1,4 @@
+ lr: 1
+-password: {0}
++credentials:
++  é: {0}
+   b:
+-  - {0}
+diff --git a/é b/é
+--- a/é
++++ b/é
+@@ -1 +1,2 @@
+-PASSWORD={0}
++[credentials]
++x = {0}
+"""
+
+
+def test_secrets_are_hidden_in_a_diff_as_in_its_files() -> None:
+    redactor = Redactor()
+    shown = redactor.content(DIFF.format(S).encode()).decode()
+    assert shown == DIFF.format("[redacted]")
+    assert redactor.count == 5
+
+
+def test_a_secret_of_several_lines_is_hidden_in_a_diff() -> None:
+    key = "+-----BEGIN PRIVATE KEY-----\n+MIIEvQ\n+-----END PRIVATE KEY-----"
+    diff = "diff --git a/key b/key\n@@ -0,0 +1,3 @@\n{}\ndiff --git a/x b/x\n+token: {}\n"
+    redactor = Redactor()
+    shown = redactor.content(diff.format(key, S).encode()).decode()
+    assert shown == diff.format("+[redacted]", "[redacted]")
+    assert redactor.count == 2
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_a_text_says_by_its_first_letter_how_wide_it_is(encoding: str) -> None:
     odd = b"\0"

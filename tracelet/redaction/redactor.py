@@ -26,6 +26,7 @@ _NUMBERS = frozenset({int, float, bool, type(None)})
 _REFERENCE = re.compile(r"\$\{[\w.:${}]+\}")
 _SPECIAL = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _NAME = re.compile(r"[-+~]*[\w./-]+")
+_DIFF = re.compile(r"^(?=diff --git )", re.MULTILINE)
 _LONG_NUMBER = 8
 """So many digits in a text are no quantity."""
 _BYTE_ORDER_MARKS = (
@@ -102,8 +103,19 @@ class Redactor:
             text = content[:end].decode(encoding, errors)
         except UnicodeDecodeError:
             return content
-        shown = self.text(text)
+        parts = _DIFF.split(text) if text.startswith("diff --git ") else ()
+        shown = "".join(map(self._diff, parts)) if parts else self.text(text)
         return content if shown == text else shown.encode(encoding, errors) + content[end:]
+
+    def _diff(self, part: str) -> str:
+        """Return the diff of a file without secrets, looked at without the mark of each line."""
+        counted = self.count
+        lines = part.split("\n")
+        shown = self.text("\n".join(line[1:] for line in lines)).split("\n")
+        if len(shown) == len(lines):
+            return "\n".join(line[:1] + rest for line, rest in zip(lines, shown, strict=True))
+        self.count = counted
+        return self.text(part)  # a secret of several lines
 
     def whole(self, values: Mapping[str, Any], unseen: Collection[str] = ()) -> set[str]:
         """Return the values, as texts, of which nothing is shown; in lists too. Counts none.
