@@ -434,6 +434,34 @@ def test_a_descriptor_that_somebody_closed_is_named_once_and_counted(
     assert "Bad file descriptor" in caplog.text
 
 
+def test_a_write_that_is_under_way_at_the_end_goes_to_no_other_file(
+    new_writer: Callable[..., JournalWriter], tmp_path: Path
+) -> None:
+    writer = new_writer()
+    opened: list[int] = []
+
+    def late(fd: int, lines: bytes) -> int:
+        """Write, as a thread does that had to wait, while another one ended the run."""
+        writer.close()
+        while not opened or opened[-1] < fd:  # the lowest number that is free comes first
+            opened.append(os.open(tmp_path / str(len(opened)), os.O_WRONLY | os.O_CREAT))
+        return os.write(fd, lines)
+
+    writer._write = late
+    writer.append(point(0))
+    assert [os.fstat(fd).st_size for fd in opened] == [0] * len(opened)
+    assert writer.lost == 1
+    for fd in opened:
+        os.close(fd)
+
+
+def test_closed_writers_keep_few_descriptors(new_writer: Callable[..., JournalWriter]) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(30):
+        new_writer().close()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 8
+
+
 def _is_segment(link: Path) -> bool:
     return link.exists() and link.readlink().suffix == ".jsonl"
 

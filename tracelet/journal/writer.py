@@ -12,6 +12,7 @@ Promises:
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import errno
 import logging
@@ -34,6 +35,7 @@ SEGMENT_BYTES = 64 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
 """A record with a longer line keeps it in a blob, so that one write stays one append."""
 _LOOK_AFTER = 1.0
+_MOST_RETIRED = 8
 
 
 class JournalWriter:
@@ -166,8 +168,7 @@ class JournalWriter:
         if self._fd >= 0:
             self.sync()
             fd, self._fd = self._fd, -1
-            with contextlib.suppress(OSError):
-                os.close(fd)
+            _retire(fd)
             _writers.discard(self)
 
     def _look(self, now: float) -> None:
@@ -260,6 +261,26 @@ class JournalWriter:
 
 
 _writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
+_retired: collections.deque[int] = collections.deque()
+"""The descriptors of the segments that were closed last; nothing can be written to them."""
+
+
+def _retire(fd: int) -> None:
+    """Close a segment, and keep the number of its descriptor for a while.
+
+    A thread may be about to write to it, and must not write into a file that is opened next.
+    """
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nowhere, fd, inheritable=False)
+        os.close(nowhere)
+    _retired.append(fd)
+    if len(_retired) > _MOST_RETIRED:
+        oldest = _retired.popleft()
+        with contextlib.suppress(OSError):
+            # Else somebody has closed it, as daemons do with all, and it is another file's now.
+            if os.path.samestat(os.fstat(oldest), os.stat(os.devnull)):
+                os.close(oldest)
 
 
 def _reset_writers() -> None:
