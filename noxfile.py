@@ -61,9 +61,12 @@ print("tracelet", tracelet.__version__, "logged and read back", exp.run_id)
 
 
 def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ()) -> None:
-    """Install packages and dependency groups in the versions of the constraints."""
+    """Install packages and dependency groups in the versions of the constraints.
+
+    Most of what they bring is never imported: to compile it takes longer than some of the tests.
+    """
     requirements = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    session.install("-c", CONSTRAINTS, *packages, *requirements)
+    session.install("--no-compile", "-c", CONSTRAINTS, *packages, *requirements)
 
 
 @nox.session
@@ -160,8 +163,7 @@ def plugin(session: nox.Session, plugin: str) -> None:
 def together(session: nox.Session) -> None:
     """Test that all trackers get the same of one script, in an environment with all SDKs."""
     adapters = [part for name in PLUGINS for part in ("-e", f"plugins/tracelet-{name}")]
-    # Most of what five SDKs bring is never imported: compiling it takes longer than the tests.
-    install(session, "--no-compile", "-e", ".", *adapters, groups=("plugin-test",))
+    install(session, "-e", ".", *adapters, groups=("plugin-test",))
     session.run(*PYTEST, *IN_TWO, "plugins/tests", *session.posargs)
 
 
