@@ -17,6 +17,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet.courier import reconcile
+from tracelet.courier.ending import settle
 from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.rundir import RunDir
 
@@ -53,8 +54,9 @@ ENDINGS = {
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_run_that_its_courier_still_delivers_has_its_status_and_its_local_files(
-    tmp_path: Path, ending: str
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reconcile, "_PATIENCE_SECONDS", LONGER_THAN_A_TEST)
     backend = f'backend=["local", "{target(Held)}"]'
     options = f'config={{"backends": {{"held": {{"store": "{tmp_path}", "gate": "never"}}}}}}'
     training = TRAINING.format(courier="process", points=20_000)
@@ -97,6 +99,29 @@ def test_readers_wait_for_the_one_who_delivers(
     for run in runs:  # while the lock is held
         assert run.result().status == "killed"
         assert run.result().report["local"].delivered == 100
+    lock.release()
+
+
+def test_an_ending_that_is_written_while_a_reader_looks_is_no_sign_of_life(
+    killed: RunDir, monkeypatch: pytest.MonkeyPatch, reading: ThreadPoolExecutor
+) -> None:
+    look, waits = reconcile.unwritten_ending, threading.Event()
+
+    def written_meanwhile(run_dir: RunDir, life: Lifecycle) -> object:
+        settle(run_dir, Lifecycle(run_dir).update())
+        return look(run_dir, life)
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: waits.set())
+    monkeypatch.setattr(reconcile, "_PATIENCE_SECONDS", LONGER_THAN_A_TEST)
+    monkeypatch.setattr(reconcile, "unwritten_ending", written_meanwhile)
+    monkeypatch.setattr(reconcile, "time", clock)
+    lock = killed.lock()
+    assert lock.acquire()
+    run = reading.submit(tracelet.load_run, killed.path)
+    eventually(lambda: waits.is_set() or run.done())
+    assert not run.done()
+    reconcile.settle_and_deliver(killed, Lifecycle(killed).update())
+    assert run.result().report["local"].delivered == 100
     lock.release()
 
 

@@ -58,7 +58,8 @@ def _is_left_to_us(run_dir: RunDir, life: Lifecycle, lock: FileLock) -> bool:
         life.update()
     try:
         while not lock.acquire():
-            lives = life.status == "running" and unwritten_ending(run_dir, life) is None
+            # In this order: meanwhile the other may have written the ending.
+            lives = unwritten_ending(run_dir, life) is None and life.status == "running"
             if lives or _is_up_to_date(run_dir, life) or time.monotonic() > deadline:
                 return False
             time.sleep(_PAUSE_SECONDS)
