@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 import types
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import tracelet
 from tracelet.courier import gpus
 from tracelet.courier.gpus import Gpus
 from tracelet.courier.readings import Readings
+from tracelet.journal.rundir import RunDir
 from tracelet.records import AnyRecord, Finished, Metric
 
 NAMES = {
@@ -83,6 +87,33 @@ def test_none_comes_behind_the_ending_however_often_they_are_read(
         assert not behind_the_ending(records)
         assert report.complete
         assert report["local"].accepted == sum(type(one) is Metric for one in records)
+
+
+def test_what_is_written_while_the_ending_waits_for_its_turn_comes_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exp = tracelet.start_logging()
+    assert exp.dir is not None
+    run_dir = RunDir(exp.dir)
+    waits = threading.Event()
+    take_turn = RunDir.ending
+
+    def ending(of: RunDir) -> AbstractContextManager[None]:
+        waits.set()
+        return take_turn(of)
+
+    with run_dir.ending():
+        monkeypatch.setattr(RunDir, "ending", ending)
+        stop = threading.Thread(target=exp.stop)
+        stop.start()
+        assert waits.wait(30)
+        writer = run_dir.writer(chain="another")
+        writer.append(Metric(time.time(), "system/cpu_percent", 1.0, 0, "seconds"))
+        writer.close()
+    stop.join()
+    records = journaled(run_dir.path)
+    assert any(type(record) is Metric for record in records)
+    assert not behind_the_ending(records)
 
 
 def test_they_end_with_a_program_that_is_killed(tmp_path: Path) -> None:

@@ -208,9 +208,10 @@ class Session:
         if self.owner and self.is_ours:
             if self._metrics is not None:
                 self._metrics.stop()
-            # A clock may have been set back: an ending before the start would be none.
-            ending = Finished(max(time.time(), self._began), status, reason, lost, redacted)
-            with self.run_dir.ending():
+            with self.run_dir.ending():  # its time, too: behind all that others wrote meanwhile
+                # A clock may have been set back: an ending before the start would be none.
+                now = max(time.time(), self._began)
+                ending = Finished(now, status, reason, lost, redacted)
                 self.writer.append(ending)
                 if self.writer.lost != lost:  # the disk is full
                     ending = msgspec.structs.replace(ending, lost=self.writer.lost)

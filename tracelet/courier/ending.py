@@ -132,20 +132,20 @@ def settle(run_dir: RunDir, life: Lifecycle) -> Status:
     if unwritten_ending(run_dir, life) is None:
         return life.status
     _let_console_finish(run_dir)
-    ending = unwritten_ending(run_dir, life)
-    if ending is not None:
-        _write_ending(run_dir, ending)
+    with run_dir.ending():  # its time, too: behind all that others wrote meanwhile
+        ending = unwritten_ending(run_dir, life)
+        if ending is not None:
+            _write_ending(run_dir, ending)
     return life.update().status
 
 
 def _write_ending(run_dir: RunDir, ending: Finished) -> None:
-    with run_dir.ending():
-        writer = run_dir.writer()
-        writer.append(ending)
-        ((segment, size),) = writer.position().items()
-        writer.close()
-        if not size:  # the disk is full: it is tried again, each time with a segment of its own
-            (run_dir.journal / f"{segment}.jsonl").unlink(missing_ok=True)
+    writer = run_dir.writer()
+    writer.append(ending)
+    ((segment, size),) = writer.position().items()
+    writer.close()
+    if not size:  # the disk is full: it is tried again, each time with a segment of its own
+        (run_dir.journal / f"{segment}.jsonl").unlink(missing_ok=True)
 
 
 def _let_console_finish(run_dir: RunDir) -> None:
