@@ -34,8 +34,9 @@ import time
 began = time.perf_counter()
 import tracelet
 took = time.perf_counter() - began
-import json, sys
-print(json.dumps({"import": took, "cpu": time.process_time(), "modules": sorted(sys.modules)}))
+cpu = time.process_time()
+import sys
+print(str({"import": took, "cpu": cpu, "modules": sorted(sys.modules)}).replace("'", '"'))
 """
 START = """
 import time
