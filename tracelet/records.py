@@ -12,6 +12,7 @@ meant as one, they are wrapped (see :mod:`tracelet.wire`).
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
@@ -161,7 +162,6 @@ Deliverable: TypeAlias = Metric | Params | Artifact | Config | Tags | Properties
 DELIVERABLE = (Metric, Params, Artifact, Config, Tags, Properties, Text)
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 _WRAPPED = (Params, Config, Properties, Started, BackendAdded)
 
 encode_plain = _encoder.encode
@@ -187,7 +187,7 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
     Raises:
         msgspec.DecodeError: if any of the lines is not a record.
     """
-    found = _decoder.decode_lines(lines)
+    found = _decoder().decode_lines(lines)
     if set(map(type, found)) <= {Metric}:
         return cast("list[AnyRecord]", found)
     records: list[AnyRecord] = []
@@ -200,6 +200,11 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
         else:
             records.append(_unwrap(cast("AnyRecord", line)))
     return records
+
+
+@functools.cache  # to make it takes longer than all else here: not while tracelet is imported
+def _decoder() -> msgspec.json.Decoder[_Line]:
+    return msgspec.json.Decoder(_Line)
 
 
 def _unwrap(record: AnyRecord) -> AnyRecord:

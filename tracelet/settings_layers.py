@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from tracelet.errors import SettingsError
 
@@ -20,7 +22,7 @@ NOT_SETTINGS = ("TRACELET_RUN_DIR", "TRACELET_INTERNAL_")
 Key = tuple[str, ...]
 
 
-class Given(NamedTuple):
+class Given(msgspec.Struct, frozen=True):
     """A checked value and where it came from."""
 
     value: Any
@@ -30,7 +32,7 @@ class Given(NamedTuple):
 Layer = dict[Key, Given]
 
 
-class Kind(NamedTuple):
+class Kind(msgspec.Struct, frozen=True):
     """What a setting takes.
 
     Attributes:

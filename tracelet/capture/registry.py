@@ -10,14 +10,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from tracelet.capture.base import CaptureSource
     from tracelet.settings import Settings
 
 
-class Known(NamedTuple):
+class Known(msgspec.Struct, frozen=True):
     """A source of the core.
 
     Attributes:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 _ABSENT = object()
 _HEAP_TYPE = 1 << 9
@@ -16,7 +18,7 @@ _HEAP_TYPE = 1 << 9
 _NO_DEFAULT = ("_MISSING_TYPE", "_Nothing", "PydanticUndefinedType", "NoDefaultType")
 
 
-class Unreadable(NamedTuple):
+class Unreadable(msgspec.Struct, frozen=True):
     """Stands for the value of a field that raises when it is read; a property is foreign code."""
 
     reason: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import NamedTuple
+
+import msgspec
 
 _DOUBLE = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SINGLE = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'"
@@ -26,7 +27,7 @@ _WORD = (
 )
 
 
-class Forms(NamedTuple):
+class Forms(msgspec.Struct, frozen=True):
     """See :mod:`tracelet.redaction.texts`, which says how they are used.
 
     Attributes:
