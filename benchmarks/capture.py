@@ -65,7 +65,7 @@ def measured(line: Callable[[int], list[str]], *, during_a_run: bool) -> dict[st
     for _ in range(ROUNDS):
         with directory() as path:
             if during_a_run:
-                tracelet.start_logging("bench", dir=path)
+                tracelet.start_logging("bench", dir=path).flush()  # its start is another figure
             found.append(in_turns(line))
             if during_a_run:
                 tracelet.stop_logging(wait=False)

@@ -174,6 +174,13 @@ encode_points = _encoder.encode_lines
 def encode(record: AnyRecord | Metrics) -> bytes:
     """Make the line of a record, without its newline."""
     if type(record) in _WRAPPED:
+        try:
+            line = _encoder.encode(record)
+        except UnicodeEncodeError:  # a lone surrogate
+            line = b"null"
+        # A NaN is a null there. Most records have neither that nor what looks like a wrapper.
+        if b"null" not in line and b'"$' not in line:
+            return line
         return _encoder.encode(to_wire(msgspec.to_builtins(record, builtin_types=(bytes,))))
     return _encoder.encode(record)
 

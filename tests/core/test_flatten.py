@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import pydantic
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ids import stable
 from omegaconf import OmegaConf
@@ -87,6 +87,8 @@ def test_every_nested_mapping_comes_back(value: dict[str, Any]) -> None:
 
 @settings(deadline=None)
 @given(nested)
+@example({"a": [{"$float": "NaN"}, {"$dict": {"$float": 1}}]})
+@example({"a": [{"b": math.inf}, "null"]})
 def test_every_nested_mapping_comes_back_from_its_line_in_the_journal(
     value: dict[str, Any],
 ) -> None:
