@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from time import time as clock
 from typing import Any, Never
 
@@ -19,7 +20,7 @@ _SMALL, _COMMON = -(2**30), 2**30
 """Between them Python compares integers in the shortest time."""
 _MOST_IN_LINE = 256
 """Points in one line, which stays shorter than what is kept in a blob, unless names are long."""
-_STR, _NUMBERS = frozenset({str}), frozenset({float, int})
+_NUMBERS = frozenset({float, int})
 _KEYWORDS = ("iteration", "axis", "time")
 
 
@@ -126,9 +127,8 @@ class MetricCalls:
         if (
             type(values) is dict
             and 0 < len(values) <= _MOST_IN_LINE
-            and _STR.issuperset(map(type, values))
             and self._last.keys() >= values.keys()
-            and _are_plain(values.values())
+            and _NUMBERS.issuperset(map(type, values.values()))
             and axis is DEFAULT_AXIS
             and time is None
             and not unknown
@@ -136,11 +136,16 @@ class MetricCalls:
             at = self._next_of_all(values) if iteration is None else iteration
             if type(at) is int and 0 <= at < _COMMON:
                 now = clock()
-                line = encode_plain(("metrics", now, values, at, axis)) + b"\n"
-                append = self._append
-                append(line, len(values), now)
-                self._last.update(dict.fromkeys(values, at))
-                return
+                try:
+                    line = encode_plain(("metrics", now, values, at, axis)) + b"\n"
+                    total = sum(values.values(), 0.0)
+                except (TypeError, OverflowError):  # a name that only equals a text, a vast integer
+                    line, total = b"", math.nan
+                if total - total == 0.0:  # not so for NaN and the infinities
+                    append = self._append
+                    append(line, len(values), now)
+                    self._last.update(dict.fromkeys(values, at))
+                    return
         if unknown:
             refuse_keywords("log_metrics", unknown, ("values", *_KEYWORDS))
         if not isinstance(values, Mapping):
@@ -197,17 +202,6 @@ class MetricCalls:
     def _note_last(self, point: Metric) -> None:
         name, axis = point.name, point.axis
         self._last[name if axis == DEFAULT_AXIS else (name, axis)] = point.iteration
-
-
-def _are_plain(numbers: Collection[Any]) -> bool:
-    """Whether all are floats and integers that can be written as they are."""
-    if not _NUMBERS.issuperset(map(type, numbers)):
-        return False
-    try:
-        total = sum(numbers, 0.0)
-    except OverflowError:  # an integer that is larger than all floats
-        return False
-    return total - total == 0.0  # not so for NaN and the infinities
 
 
 def _lines(points: list[tuple[str, float, str, Any, int, str]]) -> bytes:
