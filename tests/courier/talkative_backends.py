@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -34,6 +35,7 @@ class Talkative(Recorder):
             if not self.options.get("is_silent"):
                 logging.getLogger("some.sdk").warning(TEXT)
                 print(TEXT)
+                sys.stderr.writelines([TEXT, "\n"])
             raise self.kind(TEXT) from OSError(TEXT)
 
     def open(self, run: RunInfo) -> RunLink:

@@ -114,7 +114,7 @@ def _take(
         if rank == NOBODY or (rank == LIBRARY and not (strict and _is_command_line(given))):
             return
         values = taken(_values(parser, namespace))
-        commands = [(action.dest, given[0]) for action, given in seen if _is_command(action)]
+        commands = [(action.dest, strings[0]) for action, strings in seen if _is_command(action)]
         path = [name for _, name in commands]
         if any(dest == argparse.SUPPRESS for dest, _ in commands):
             values.setdefault(COMMAND, ".".join(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 
@@ -84,7 +85,8 @@ def _is_up_to_date(run_dir: RunDir, life: Lifecycle) -> bool:
     cursor = CursorFile(run_dir.cursors, "local").load()
     if cursor.failures:
         return life.status != "running"
-    return cursor.closed == life.status and run_dir.reader().read(cursor.position) is None
+    with contextlib.closing(run_dir.reader()) as reader:
+        return cursor.closed == life.status and reader.read(cursor.position) is None
 
 
 def _shown_status(run_dir: RunDir) -> Status | None:
