@@ -14,7 +14,7 @@ import tracelet
 from tracelet.backends.base import Backend, Capabilities
 from tracelet.backends.null import NullBackend
 from tracelet.backends.registry import resolve
-from tracelet.courier import delivery
+from tracelet.courier import progress
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.errors import TransientError
@@ -89,7 +89,7 @@ def _lines(file: Path) -> list[Any]:
 def test_a_delivery_that_is_killed_before_its_cursor_is_saved_leaves_no_line_twice(
     logged: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "COMMIT_SECONDS", 0.0)
     real, saves = CursorFile.save, itertools.count()
 
     def save(file: CursorFile, cursor: Any) -> None:

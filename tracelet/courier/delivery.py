@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,10 +29,10 @@ from tracelet.backends.registry import ResolvedBackend
 from tracelet.courier.answers import WrongAnswerError, checked_checkpoint, checked_link
 from tracelet.courier.attempts import LINGER_SECONDS, Attempts, Failure, Interrupted
 from tracelet.courier.batches import Caller, Group, groups
-from tracelet.courier.cursor import Cursor, CursorFile, Health
+from tracelet.courier.cursor import Cursor
 from tracelet.courier.error_texts import full_text, keep_secret, one_line
-from tracelet.courier.handover import Refusal, hand_over
-from tracelet.courier.kept import Kept
+from tracelet.courier.handover import hand_over
+from tracelet.courier.progress import Progress
 from tracelet.courier.retry import backoff
 from tracelet.courier.run_files import log_run_files
 from tracelet.errors import CheckpointLostError
@@ -46,7 +45,6 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 """How long new records are collected before they are delivered."""
-COMMIT_SECONDS = 1.0
 
 
 class Delivery:
@@ -83,34 +81,22 @@ class Delivery:
         self._losses = 0
         self._losing_since = 0.0
         self._life = Lifecycle(run_dir)
+        self._progress = Progress(run_dir, found.name)
         self._attempts = Attempts(
             found.name,
             found.cls.capabilities.time_bound,
             wait=wait,
             watch=watch,
             run_is_over=lambda: self._life.update().status != "running",
-            report=self._note_health,
+            report=self._progress.note_health,
             linger=linger,
         )
         self._reader = run_dir.reader()
-        self._file = CursorFile(run_dir.cursors, found.name)
-        self._kept = Kept(run_dir, found.name)
-        self._rejected_file = self._kept.rejected
-        self._cursor = self._file.load()
-        if self._cursor.kept is not None or not self._cursor.position:
-            self._kept.cut_back(self._cursor.kept or {})  # what is beyond comes again
-        self._ended: Status | None = self._cursor.ended
         self._backend: Backend | None = None
         self._is_open = False
         self._run_files: dict[str, str] = {}
-        # What was done since the cursor was saved last:
         self._chunk: Chunk | None = None
-        self._done = 0
-        self._delivered = 0
-        self._refused: list[Refusal] = []
-        self._adjusted_before = 0
-        self._skipped_before = self._cursor.skipped
-        self._committed_at = time.monotonic()
+        self._done = 0  # records of the chunk
 
     @property
     def backend(self) -> Backend | None:
@@ -120,12 +106,12 @@ class Delivery:
     @property
     def cursor(self) -> Cursor:
         """The cursor as it was saved last."""
-        return self._cursor
+        return self._progress.cursor
 
     @property
     def finished(self) -> bool:
         """Whether the run has ended and the backend was closed with that ending."""
-        return self._ended is not None and self._cursor.closed == self._ended
+        return self._progress.finished
 
     def run(self) -> None:
         """Deliver until the run has ended and is closed, or until ``wait`` says to stop."""
@@ -156,7 +142,7 @@ class Delivery:
             except WrongAnswerError as error:
                 said = one_line(error)
                 log.error("%s", said)  # noqa: TRY400 - it says all there is to say
-                self._note_health("gave up", said, 1)
+                self._progress.note_health("gave up", said, 1)
                 raise Interrupted from error
             else:
                 self._losses = 0
@@ -165,7 +151,7 @@ class Delivery:
     def _catch_up(self) -> None:
         if not self.finished:
             self._open()
-        while (chunk := self._reader.read(self._cursor.position)) is not None:
+        while (chunk := self._reader.read(self.cursor.position)) is not None:
             if not self._is_open:
                 self._open()  # and read again: the run may have to be delivered anew
                 continue
@@ -176,28 +162,24 @@ class Delivery:
                 else:
                     self._note_life(chunk.records[behind - 1])
                 self._done = behind
-                if time.monotonic() - self._committed_at > COMMIT_SECONDS:
+                if self._progress.is_due:
                     self._commit()
             self._commit()
             self._chunk = None
-            if self._ended is None and not chunk.more:
+            if self._progress.ended is None and not chunk.more:
                 break  # what came meanwhile is for the next batch, not for many small ones
-        if self._ended is None and self._reader.is_damaged:  # its ending may not be readable
+        ended = self._progress.ended
+        if ended is None and self._reader.is_damaged:  # its ending may not be readable
             status = self._life.update().status
-            self._ended = None if status == "running" else status
-        if self._ended is not None and not self.finished:
-            self._close(self._ended)
+            ended = self._progress.ended = None if status == "running" else status
+        if ended is not None and not self.finished:
+            self._close(ended)
 
     def _note_life(self, record: Record) -> None:
         if isinstance(record, Started):
-            self._ended = None
+            self._progress.ended = None
         elif isinstance(record, Finished) and record.status is not None:
-            self._ended = record.status
-
-    def _note_health(self, health: Health, error: str | None, failures: int) -> None:
-        self._cursor.health, self._cursor.failures = health, failures
-        self._cursor.last_error = error or self._cursor.last_error
-        self._save()
+            self._progress.ended = record.status
 
     def _open(self) -> None:
         if self._is_open:
@@ -206,14 +188,12 @@ class Delivery:
             self._start_over()
         backend = self._attempts.until_it_works(self._create)
         self._backend, self._is_open = backend, True
-        self._adjusted_before = backend.adjustments
-        self._cursor.health = "ok"
-        self._save()
+        self._progress.opened(backend.adjustments)
 
     def _create(self) -> Backend:
         backend = self._backend or self._found.create(self._options)
         backend.scratch = self._run_dir.scratch / self._found.name
-        cursor = self._cursor
+        cursor = self.cursor
         run = msgspec.structs.replace(self._run, link=cursor.link, checkpoint=cursor.checkpoint)
         try:
             cursor.link = checked_link(self._found.name, backend.open(run))
@@ -221,20 +201,14 @@ class Delivery:
             log.warning("%s: %s; the run is delivered anew", self._found.name, one_line(error))
             self._start_over()
             link = backend.open(msgspec.structs.replace(run, checkpoint=None))
-            self._cursor.link = checked_link(self._found.name, link)
-        self._cursor.closed = None
+            self.cursor.link = checked_link(self._found.name, link)
+        self.cursor.closed = None
         return backend
 
     def _start_over(self) -> None:
         """Deliver the run from its beginning: what the tracker had before is not there any more."""
-        self._cursor = Cursor(link=self._cursor.link, last_error=self._cursor.last_error)
-        self._ended = None
-        self._skipped_before = 0
+        self._progress.start_over()
         self._run_files.clear()
-        self._rejected_file.unlink(missing_ok=True)
-        # What was kept beside the run is made anew, too; else its lines would be there twice.
-        shutil.rmtree(self._run_dir.scratch / self._found.name, ignore_errors=True)
-        self._save()
 
     def _lost(self, error: CheckpointLostError) -> None:
         """Begin anew, after a pause: in the middle of the run the backend has lost what it had."""
@@ -245,11 +219,10 @@ class Delivery:
         self._losing_since = self._losing_since if self._losses > 1 else now
         self._is_open = False
         self._chunk = None
-        self._delivered, self._refused = 0, []
         self._start_over()
-        self._note_health("ok", said, self._losses)
+        self._progress.note_health("ok", said, self._losses)
         if now - self._losing_since > self._linger and self._life.update().status != "running":
-            self._note_health("gave up", said, self._losses)
+            self._progress.note_health("gave up", said, self._losses)
             raise Interrupted
         self._attempts.pause(backoff(self._losses))
 
@@ -257,12 +230,11 @@ class Delivery:
         assert self._backend is not None
         call = Caller(self._backend, self._run_dir.blobs)
         refused = hand_over(group, call, self._attempts, before_waiting=self._try_commit)
-        if refused and not (self._cursor.rejected or self._refused):
+        if refused and not self._progress.has_refusals:
             # Once for a person; all of them are in the file.
             log.warning("%s refused a record: %s", self._found.name, full_text(refused[0].error))
         # Counted only now: a commit in the middle of a group moves the cursor to its beginning.
-        self._delivered += len(group) - len(refused)
-        self._refused += refused
+        self._progress.add(len(group) - len(refused), refused)
 
     def _close(self, status: Status) -> None:
         backend = self._backend
@@ -272,9 +244,7 @@ class Delivery:
         self._commit()
         backend.ended = self._life.update().ended
         self._finish_with(partial(backend.close, status))
-        self._cursor.closed = status
-        self._cursor.kept = self._kept.sizes()
-        self._save()
+        self._progress.closed(status)
         self._is_open = False
 
     def _finish_with(self, call: Callable[[], None]) -> None:
@@ -285,7 +255,7 @@ class Delivery:
             raise
         except Failure as error:
             log.warning("%s failed at the end: %s", self._found.name, full_text(error))
-            self._note_health("degraded", one_line(error), 1)
+            self._progress.note_health("degraded", one_line(error), 1)
 
     def _commit(self) -> None:
         """Flush the backend, then move the cursor behind what it was given."""
@@ -294,36 +264,19 @@ class Delivery:
 
     def _try_commit(self) -> None:
         """Commit if that works at once: what was taken need not be delivered twice."""
-        if self._is_open and self._backend and (self._delivered or self._refused):
+        if self._is_open and self._backend and self._progress.is_ahead:
             with contextlib.suppress(*Failure):
                 self._advance(self._attempts.once(self._backend.flush))
 
     def _advance(self, checkpoint: Any) -> None:
-        cursor, backend = self._cursor, self._backend
+        backend = self._backend
         assert backend is not None
-        checkpoint = checked_checkpoint(self._found.name, checkpoint)
-        if self._refused:
-            self._rejected_file.parent.mkdir(exist_ok=True)
-            with self._rejected_file.open("ab") as file:
-                file.writelines(line for refusal in self._refused for line in refusal.lines)
+        position = self.cursor.position
         if self._chunk is not None:
-            cursor.position = self._chunk.advance(cursor.position, self._done)
-        cursor.checkpoint = checkpoint
-        cursor.kept = self._kept.sizes()
-        cursor.delivered += self._delivered
-        cursor.rejected += len(self._refused)
-        cursor.adjusted += backend.adjustments - self._adjusted_before
-        cursor.ended = self._ended
-        cursor.skipped = self._skipped_before + self._reader.skipped_before(cursor.position)
-        if self._refused:
-            cursor.last_error = one_line(self._refused[-1].error)
-        self._delivered, self._refused = 0, []
-        self._adjusted_before = backend.adjustments
-        self._save()
-        self._committed_at = time.monotonic()
-
-    def _save(self) -> None:
-        try:
-            self._file.save(self._cursor)
-        except OSError as error:
-            log.warning("the cursor of %s cannot be saved: %s", self._found.name, error)
+            position = self._chunk.advance(position, self._done)
+        self._progress.commit(
+            position,
+            checked_checkpoint(self._found.name, checkpoint),
+            adjustments=backend.adjustments,
+            skipped=self._reader.skipped_before(position),
+        )
