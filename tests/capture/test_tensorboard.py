@@ -76,6 +76,17 @@ def test_scalars_of_a_summary_writer_are_exact_whenever_it_was_opened(
     assert times == [1_700_000_000.25, 1_700_000_010.25, 1_700_000_005.25]
 
 
+def test_scalars_of_tensorboard_s_own_writer_are_exact(
+    exp: tracelet.Experiment, tmp_path: Path
+) -> None:
+    for part in ("train", "val"):
+        writer = Writer(str(tmp_path / "tb" / part))
+        writer.add_scalar("loss", 0.1, 3)
+        writer.add_scalar(tag="loss", data=0.3, step=5)
+        writer.close()
+    assert points(exp) == {"loss": [(0.1, 3), (0.3, 5)], "val/loss": [(0.1, 3), (0.3, 5)]}
+
+
 def test_numbers_in_arrays_are_exact(exp: tracelet.Experiment, tmp_path: Path) -> None:
     with tensorboardX.SummaryWriter(str(tmp_path / "tb")) as writer:
         writer.add_scalar("array", np.array(0.1), 1)

@@ -2,8 +2,9 @@
 
 All of ``torch.utils.tensorboard``, ``tensorboardX`` and TensorBoard's own writers end in an
 ``EventFileWriter``; what it is given is looked at on its way, so it does not matter whether a
-writer was opened before the run began. The calls of ``SummaryWriter`` are looked at for what its
-events do not have: values before their rounding to 32 bits, and the name of each series.
+writer was opened before the run began. The calls of ``SummaryWriter``, and of TensorBoard's
+``Writer``, are looked at for what their events do not have: values before their rounding to
+32 bits, and the name of each series.
 
 Images, audio, histograms and graphs stay in the program's own event files only.
 """
@@ -30,7 +31,11 @@ _EVENT_WRITERS = (
     "tensorboard.summary.writer.event_file_writer",
     "tensorboardX.event_file_writer",
 )
-_SUMMARY_WRITERS = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
+_SUMMARY_WRITERS = (
+    ("torch.utils.tensorboard.writer", "SummaryWriter"),
+    ("tensorboardX.writer", "SummaryWriter"),
+    ("tensorboard.summary", "Writer"),
+)
 _HPARAMS = (
     "tensorboard.plugins.hparams.plugin_data_pb2",
     "tensorboardX.proto.plugin_hparams_pb2",
@@ -45,7 +50,7 @@ class Call:
     """A call of a ``SummaryWriter`` that is under way.
 
     Attributes:
-        folder: of that writer; the call may write elsewhere.
+        folder: of that writer, the call may write elsewhere; empty: where it writes.
         exact: the values it was given, in the order of its events.
         series: the names of several series, likewise.
         hparams: whether it writes hyperparameters, which are known exactly.
@@ -94,7 +99,7 @@ class TensorBoard(CaptureSource):
         """Log what is in an event, and these points of it."""
         assert self._recorder is not None
         if call is not None:
-            folder = call.folder
+            folder = call.folder or folder
         for tag, number in points:
             name = self._named(tag, folder)
             self._recorder.metric(name, number, event.step, time=event.wall_time)
@@ -189,8 +194,8 @@ def observe() -> None:
 
 
 def _observe_summaries() -> None:
-    for name in _SUMMARY_WRITERS:
-        cls = getattr(sys.modules.get(name), "SummaryWriter", None)
+    for module, name in _SUMMARY_WRITERS:
+        cls = getattr(sys.modules.get(module), name, None)
         if cls is not None:
             _wrap(cls, "add_scalar", _scalar)
             _wrap(cls, "add_scalars", _scalars)
@@ -224,7 +229,7 @@ def _added(wrapped: Any, writer: Any, args: Any, kwargs: Any) -> Any:
 
 def _scalar(wrapped: Any, writer: Any, args: Any, kwargs: Any) -> Any:
     with _calling(writer) as call:
-        call.exact = iter(args[1:2] or [kwargs.get("scalar_value")])
+        call.exact = iter(args[1:2] or [kwargs.get("scalar_value", kwargs.get("data"))])
         return wrapped(*args, **kwargs)
 
 
@@ -260,7 +265,7 @@ def _calling(writer: Any, *, hparams: bool = False) -> Iterator[Call]:
 
 
 def _folder(writer: Any) -> str:
-    """Return the folder of a ``SummaryWriter`` of either make."""
+    """Return the folder of a ``SummaryWriter`` of either make; a ``Writer`` has no name for it."""
     return str(getattr(writer, "log_dir", None) or getattr(writer, "logdir", ""))
 
 
