@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracelet.capture.terminal import LONGEST, TerminalLines
@@ -72,11 +72,13 @@ def test_bytes_that_are_no_text_are_shown_as_such() -> None:
 PLAIN = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=50)
 
 
+@settings(deadline=None)
 @given(st.lists(PLAIN))
 def test_lines_of_plain_text_are_what_they_were(lines: list[str]) -> None:
     assert shown("".join(f"{line}\n" for line in lines)) == [line.rstrip() for line in lines]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "é", "\n", "\r", "\x1b[A", "\x1b[2K", "\b", "\x1b]0;t\x07"])),
        st.data())  # fmt: skip
 def test_it_does_not_matter_in_what_pieces_it_comes(tokens: list[str], data: st.DataObject) -> None:

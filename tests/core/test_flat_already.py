@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tracelet.core.flatten import Flat, flatten
@@ -24,6 +24,7 @@ def outcome(value: dict[Any, Any]) -> Flat | str:
         return f"{type(error).__name__}: {error}"
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXTS | st.integers(0, 3), PLAIN | st.lists(PLAIN, max_size=2), max_size=4))
 @example({"a": "\udc80"})
 @example({"\udc80": 1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracelet
@@ -74,6 +74,7 @@ def test_only_what_is_in_the_way_is_moved(path: str, stored: str) -> None:
     assert apart(path, OWN) == stored
 
 
+@settings(deadline=None)
 @given(PATHS, PATHS)
 def test_no_two_artifacts_are_stored_under_one_name(one: str, other: str) -> None:
     assert (apart(one, OWN) == apart(other, OWN)) == (one == other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracelet.records import RunInfo
@@ -34,6 +34,7 @@ def test_a_metric_is_a_series_of_a_chart(scalar: Scalar, title: str, series: str
     assert names.scalar_of(title, series) == scalar
 
 
+@settings(deadline=None)
 @given(st.builds(Scalar, AWKWARD, AWKWARD, MARKS))
 def test_any_metric_comes_back(scalar: Scalar) -> None:
     assert names.scalar_of(*names.title_and_series(scalar)) == scalar
@@ -57,6 +58,7 @@ def test_a_parameter_is_in_its_section(key: str, section: str, name: str) -> Non
     assert names.key_of(section, name) == key
 
 
+@settings(deadline=None)
 @given(AWKWARD.filter(bool))
 def test_any_parameter_comes_back(key: str) -> None:
     section, name = names.section_and_name(key)
@@ -66,12 +68,14 @@ def test_any_parameter_comes_back(key: str) -> None:
     assert names.key_of(section, name) == key
 
 
+@settings(deadline=None)
 @given(AWKWARD | st.sampled_from(["tracelet", "tracelet_", "tracelet__"]))
 def test_any_configuration_object_comes_back_and_is_not_ours(name: str) -> None:
     assert names.config_name(name) != names.OWN
     assert names.config_of(names.config_name(name)) == name
 
 
+@settings(deadline=None)
 @given(AWKWARD, AWKWARD, AWKWARD.filter(bool))
 def test_an_artifact_has_a_place_that_no_storage_can_misread(
     project: str, task: str, path: str
