@@ -61,11 +61,12 @@ def test_several_dicts_a_mapping_and_keywords_go_into_one_call(exp: Any) -> None
     }  # fmt: skip
 
 
-def test_properties_can_be_called_name_and_value(exp: Any) -> None:
+def test_properties_can_be_called_name_value_and_self(exp: Any) -> None:
     exp.set_user_properties({"name": 1, "value": 2})
-    exp.set_user_properties(type="x")
+    exp.set_user_properties(type="x", self="y")
 
-    assert stored(exp) == {"name": Property(1), "value": Property(2), "type": Property("x")}
+    names = {"name": Property(1), "value": Property(2), "type": Property("x")}
+    assert stored(exp) == {**names, "self": Property("y")}
 
 
 def test_a_later_property_replaces_an_earlier_one(exp: Any) -> None:

@@ -98,7 +98,7 @@ class ParameterCalls:
         """Return the parameters, typed and nested, below the sections that they are in."""
         return self.params.by_section()
 
-    def set_user_properties(self, *properties: Any, **named: Any) -> None:
+    def set_user_properties(self, /, *properties: Any, **named: Any) -> None:
         """Set user properties: notes, editable after the run; one that is there is replaced.
 
         Args:
