@@ -31,7 +31,8 @@ from tracelet.wire import REDACTED
 
 
 @pytest.fixture
-def exp(tmp_path: Path) -> Iterator[Any]:
+def exp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr("sys.argv", ["train.py"])  # what pytest was given can be a secret
     with tracelet.start_logging("run", dir=tmp_path / "runs", capture=False) as exp:
         yield exp
 

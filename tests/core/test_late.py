@@ -138,7 +138,8 @@ def test_a_mistake_leaves_the_run_as_it_was(call: Any, error: type[Exception]) -
     assert sorted(path.name for path in (run_dir / "journal").iterdir()) == before
 
 
-def test_secrets_are_hidden_and_counted() -> None:
+def test_secrets_are_hidden_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py"])  # what pytest was given can be a secret
     run_dir = finished()
     run = tracelet.load_run(run_dir)
     run.params.set({"db": {"password": "hunter2"}})
