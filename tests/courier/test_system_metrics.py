@@ -19,6 +19,7 @@ import tracelet
 from tracelet.courier import gpus
 from tracelet.courier.gpus import Gpus
 from tracelet.courier.readings import Readings
+from tracelet.journal import rundir
 from tracelet.journal.rundir import RunDir
 from tracelet.records import AnyRecord, Finished, Metric
 
@@ -102,6 +103,7 @@ def test_what_is_written_while_the_ending_waits_for_its_turn_comes_before_it(
         waits.set()
         return take_turn(of)
 
+    monkeypatch.setattr(rundir, "_ENDING_SECONDS", 60.0)
     with run_dir.ending():
         monkeypatch.setattr(RunDir, "ending", ending)
         stop = threading.Thread(target=exp.stop)
