@@ -53,7 +53,7 @@ def end_processes_below(directory: Path) -> None:
         if process.pid != os.getpid() and any(str(directory) in word for word in command):
             left.append(process)
             process.kill()
-    eventually(lambda: not any(map(is_at_work, left)), 10)
+    eventually(lambda: not any(map(is_at_work, left)))
 
 
 def is_at_work(process: psutil.Process) -> bool:

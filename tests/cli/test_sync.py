@@ -106,7 +106,7 @@ def test_a_backend_that_lacks_nothing_but_the_ending_is_told(
     exp = tracelet.start_logging(run_id="r", courier="thread", backend="{target(Recorder)}",
                                  backends={{"recorder": {{"store": "{tmp_path}"}}}})
     exp.log_metric("loss", 0.5, 0)
-    exp.flush()
+    assert exp.flush(60)
     {ending}
     """
     Script(tmp_path, text).wait()

@@ -500,7 +500,7 @@ def test_a_child_can_log_though_a_thread_of_the_parent_held_the_lock() -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # forking beside a thread is the point
         child = context.Process(target=lambda: params.set(a=1))
         child.start()
-    child.join(20)
+    child.join(60)
     child.kill()
     child.join()
     release.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_no_secret_of_what_a_backend_says_is_kept_or_told(
         backend=["local", *ALL],
         courier=courier,
         dir="runs",
-        drain_timeout=2,
+        drain_timeout=2 if courier == "process" else 6,  # when threads are left, nobody closes
         backends={cls.name: options for cls in ALL},
     )
     exp.log_params(lr=0.1)
@@ -61,8 +62,11 @@ def test_no_secret_of_what_a_backend_says_is_kept_or_told(
     shows = subprocess.run(
         [sys.executable, "-m", "tracelet", "show", str(exp.dir)], capture_output=True, check=True
     )
-    files = {file for file in exp.dir.rglob("*") if file.is_file()}
-    told = {file.relative_to(exp.dir).as_posix(): file.read_bytes() for file in files}
+    told = {}
+    for file in exp.dir.rglob("*"):
+        # The courier goes on: what it has just written takes the place of another file.
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            told[file.relative_to(exp.dir).as_posix()] = file.read_bytes()
     told["terminal"] = "".join(capsys.readouterr()).encode()
     told["log"] = caplog.text.encode()
     told["show"] = shows.stdout

@@ -108,7 +108,7 @@ def test_a_broken_line_at_the_end_is_counted_once(tmp_path: Path, torn: str, cou
     import os, pathlib, sys, tracelet
     exp = tracelet.start_logging(run_id="r", courier=sys.argv[1])
     exp.log_metric("loss", 0.5, 0)
-    assert exp.flush()
+    assert exp.flush(60)
     (segment,) = (exp.dir / "journal").glob("*.jsonl")
     with segment.open("a") as file:
         file.write(sys.argv[2])

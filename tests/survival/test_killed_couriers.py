@@ -127,7 +127,7 @@ def test_a_program_that_ends_starts_a_courier_again(
         exp = tracelet.start_logging(run_id="r", backend=["local", "{target(bad.Recorder)}"],
                                      backends={{"recorder": {{"store": "{tmp_path}"}}}})
         exp.log_metric("loss", 0.5, 0)
-        exp.flush()
+        assert exp.flush(60)
         (courier,) = psutil.Process().children()
         courier.kill()
         courier.wait()
