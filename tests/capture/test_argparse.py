@@ -73,7 +73,7 @@ parser.add_argument("--lr", default=0.1, help="the rate of %(prog)s, not %(defau
 parser.add_argument("--password", default="hunter2", help="as %(default)s")
 parser.add_argument("--odd", help="100% wrong")
 parser.add_argument("--none")
-sub = parser.add_subparsers(dest="what").add_parser("train")
+sub = parser.add_subparsers(dest="what", help="what to do").add_parser("train")
 sub.add_argument("--fast", help="do not wait")
 parser.parse_args(["train"])
 tracelet.start_logging(capture=["argparse"]).stop()
@@ -81,6 +81,7 @@ tracelet.start_logging(capture=["argparse"]).stop()
     run_script(tmp_path, script)
     params = tracelet.load_run().params
     assert params.description("Args/lr") == "the rate of net, not 0.1 or 100%"
+    assert params.description("Args/what") == "what to do"
     assert params.description("Args/fast") == "do not wait"
     assert params.description("Args/odd") == "100% wrong"
     assert params.description("Args/none") is None

@@ -206,11 +206,11 @@ def _actions(
     for action in parser._actions:  # noqa: SLF001
         if not commands and action.dest not in names:
             continue  # most, when a parser is called again
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            if commands and commands[0] in action.choices:
-                yield from _actions(action.choices[commands[0]], commands[1:], names)
-        elif action.dest in names:
+        if action.dest in names:
             yield parser, action
+        sub_parsers = action.choices if commands and _is_command(action) else None
+        if isinstance(sub_parsers, dict) and commands[0] in sub_parsers:
+            yield from _actions(sub_parsers[commands[0]], commands[1:], names)
 
 
 def _expanded(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
