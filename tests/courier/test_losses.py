@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 import tracelet
@@ -82,3 +83,31 @@ def test_it_has_every_record_once(loses_at: list[str]) -> None:
     assert backend.opened == 1 + len(loses_at)
     told = report["forgetful"]
     assert (told.accepted, told.delivered, told.pending) == (POINTS + 3, POINTS + 3, 0)
+
+
+@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.parametrize("name", ["metrics.jsonl", "log.txt"])
+@pytest.mark.parametrize("damage", ["deleted", "emptied", "longer"])
+def test_local_files_that_somebody_changes_are_written_anew(name: str, damage: str) -> None:
+    exp = tracelet.start_logging("run", backend="local", courier="thread")
+    _log_a_part(exp, 0)
+    assert exp.flush(60)
+    file = exp.dir / name
+    if damage == "deleted":
+        file.unlink()
+    else:
+        file.write_bytes(b"" if damage == "emptied" else file.read_bytes() + b"more\n")
+    _log_a_part(exp, POINTS)
+    assert exp.stop().complete
+
+    lines = (exp.dir / "metrics.jsonl").read_bytes().splitlines()
+    points = [msgspec.json.decode(line) for line in lines]
+    assert [point["iteration"] for point in points] == list(range(2 * POINTS))
+    texts = (exp.dir / "log.txt").read_text().splitlines()
+    assert [text.split()[-1] for text in texts] == ["0", str(POINTS)]
+
+
+def _log_a_part(exp: tracelet.Experiment, first: int) -> None:
+    exp.log(f"part {first}")
+    for iteration in range(first, first + POINTS):
+        exp.log_metric("loss", 0.5, iteration)

@@ -148,6 +148,8 @@ class LocalBackend(Backend):
     def _append(self, name: str, lines: bytes) -> None:
         # Opened for each batch: a reader's pass must leave no file open behind it.
         with (self._dir / name).open("ab", buffering=0) as file:
+            if file.tell() != self._sizes[name]:
+                raise CheckpointLostError(f"{file.name} is not what was written to it")
             rest = memoryview(lines)
             try:
                 while rest:
