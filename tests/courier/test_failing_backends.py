@@ -577,6 +577,16 @@ def test_strict_makes_stop_raise_when_the_ending_is_not_in_the_tracker(
     assert exp.status == "finished"
 
 
+@both_couriers
+def test_strict_makes_stop_raise_when_the_run_was_moved(tmp_path: Path, courier: str) -> None:
+    exp = start(tmp_path, courier=courier, strict=True)
+    assert exp.dir is not None
+    exp.dir.rename(tmp_path / "elsewhere")
+    log_points(exp)
+    with pytest.raises(DeliveryError):
+        exp.stop()
+
+
 def test_strict_is_content_when_everything_was_delivered(tmp_path: Path) -> None:
     exp = start(tmp_path, bad.Recorder, strict=True)
     log_points(exp)

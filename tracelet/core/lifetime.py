@@ -181,10 +181,8 @@ def stop(
         _tell_plugins("tracelet_run_finished", run=exp._run, status=status)
         if exp._capture is not None:
             exp._capture.complain()
-        complete = all(
-            exp._report[name].complete and exp._report[name].health in ("ok", "starting")
-            for name in session.names
-        )
+        told = [exp._report[name] for name in session.names]  # of a moved run, none is closed
+        complete = all(one.complete and one.closed and one.health == "ok" for one in told)
         if exp.settings.strict and raises and wait and not (complete and not exp._report.lost):
             raise DeliveryError(f"not everything was delivered as given:\n{exp._report}")
     return exp._report
