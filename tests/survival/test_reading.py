@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 import time
@@ -152,3 +153,10 @@ def test_a_reader_waits_for_the_exit_code_of_a_process_that_is_ending(
     (tmp_path / "gate").touch()
     assert script.wait() == 3
     assert run.result().status == "failed"
+
+
+def test_a_run_whose_cursors_were_deleted_is_delivered_anew(killed: RunDir) -> None:
+    assert tracelet.load_run(killed.path).report["local"].delivered == 100
+    shutil.rmtree(killed.cursors)
+    assert tracelet.load_run(killed.path).report["local"].delivered == 100
+    assert local_points(killed.path) == list(range(100))

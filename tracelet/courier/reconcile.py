@@ -115,6 +115,7 @@ def settle_and_deliver(run_dir: RunDir, life: Lifecycle) -> None:
     settle(run_dir, life)
     if life.launch is None:
         return
+    run_dir.cursors.mkdir(exist_ok=True)  # whoever deletes them wants the run delivered anew
     for entry in life.launch.backends:
         if entry["target"] == "local":
             delivery = Delivery(run_dir, resolve("local"), life.launch.run, {}, wait=lambda _: True)
