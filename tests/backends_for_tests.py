@@ -222,13 +222,16 @@ class Unopened(Recorder):
 
 
 class Slow(Recorder):
-    """Takes 2 ms a record."""
+    """Takes 2 ms a record, and for the last ones until the file ``gate`` is there."""
 
     name = "slow"
 
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         for _ in batch:
             time.sleep(0.002)
+        if batch[-1].iteration == self.options["last"]:
+            while not Path(self.options["gate"]).exists():
+                time.sleep(0.01)
         super().log_metrics(batch)
 
 
@@ -236,7 +239,7 @@ class HangsOnce(Recorder):
     """Never returns from its first call."""
 
     name = "hangsonce"
-    capabilities = Capabilities.everything(batch_limit=100, time_bound=0.1)
+    capabilities = Capabilities.everything(batch_limit=100, time_bound=0.5)
 
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         if self.note("called") == 1:
@@ -248,7 +251,7 @@ class Hangs(Recorder):
     """Never returns from any call with points."""
 
     name = "hangs"
-    capabilities = Capabilities.everything(batch_limit=100, time_bound=0.1)
+    capabilities = Capabilities.everything(batch_limit=100, time_bound=0.5)
 
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         self.note("called")
@@ -320,7 +323,7 @@ class HangsAtExit(Recorder):
     """Leaves a thread behind that keeps its process from ending."""
 
     name = "hangsatexit"
-    capabilities = Capabilities.everything(batch_limit=100, time_bound=0.1)
+    capabilities = Capabilities.everything(batch_limit=100, time_bound=0.5)
 
     def close(self, status: Status) -> None:
         super().close(status)

@@ -149,12 +149,15 @@ def duplicates(values: list[int]) -> list[int]:
 
 def courier_processes(run_dir: Path, backend: str | None = None) -> list[psutil.Process]:
     """The courier of a run, or the worker of one of its backends; at most one but for a moment."""
-    return list(_courier_processes(run_dir, backend))
+    found = list(_courier_processes(run_dir, backend))
+    # A worker that is just being forked looks like the courier until it has a program of its own.
+    pids = {process.pid for process in found}
+    return [process for process in found if process.info["ppid"] not in pids]
 
 
 def _courier_processes(run_dir: Path, backend: str | None) -> Iterator[psutil.Process]:
     ending = ["courier", str(run_dir), *(["--backend", backend] if backend else [])]
-    for process in psutil.process_iter(["cmdline", "status"]):
+    for process in psutil.process_iter(["cmdline", "ppid", "status"]):
         command = process.info["cmdline"] or []
         if command[-len(ending) :] == ending and process.info["status"] != psutil.STATUS_ZOMBIE:
             yield process

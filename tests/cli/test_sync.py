@@ -51,12 +51,13 @@ def train(tmp_path: Path) -> Iterator[Callable[..., tuple[Script, Path]]]:
 
 
 def kill(script: Script, run_dir: Path) -> None:
-    """Kill a training and its courier, so that nobody is left to deliver."""
+    """Kill a training and its courier, which ends its workers: nobody is left to deliver."""
     for process in courier_processes(run_dir):
         process.kill()
     script.signal(signal.SIGKILL)
     script.wait()
-    eventually(lambda: not courier_processes(run_dir))
+    names = (None, Down.name, Recorder.name, Refusing.name)
+    eventually(lambda: not any(courier_processes(run_dir, name) for name in names))
 
 
 @pytest.fixture

@@ -51,7 +51,6 @@ def at_work(exp: tracelet.Experiment, backend: str | None = None) -> list[psutil
 
 def kill(exp: tracelet.Experiment, backend: str | None = None) -> int:
     """Kill the courier, or a worker, as soon as it is there; return its process id."""
-    # A worker that is just being forked looks like the courier until it has a program of its own.
     process = eventually(lambda: found[0] if len(found := at_work(exp, backend)) == 1 else None)
     process.kill()
     eventually(lambda: has_died(process))
