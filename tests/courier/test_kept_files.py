@@ -119,3 +119,27 @@ def test_a_cursor_that_is_lost_means_files_anew(logged: RunDir) -> None:
     assert_all_is_there_once(logged, deliver(logged, Small()))
     CursorFile(logged.cursors, "small").path.unlink()
     assert_all_is_there_once(logged, deliver(logged, Small()))
+
+
+class Mortal(Small):
+    """Dies at its third call."""
+
+    name: ClassVar[str] = "mortal"
+    calls = 0
+
+    def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+        self.calls += 1
+        if self.calls == 3:
+            raise Killed
+
+
+def test_a_backend_that_dies_again_and_again_comes_nearer_each_time(logged: RunDir) -> None:
+    done, deaths = None, 0
+    while done is None:
+        try:
+            done = deliver(logged, Mortal())
+        except Killed:
+            deaths += 1
+            assert deaths < 20
+    assert deaths > 1
+    assert done.cursor.delivered == 20

@@ -22,6 +22,7 @@ from tracelet.records import Status
 log = logging.getLogger(__name__)
 
 COMMIT_SECONDS = 1.0
+_FIRST_STEP_SECONDS = 0.01
 
 
 class Progress:
@@ -48,6 +49,10 @@ class Progress:
         self._adjusted_before = 0
         self._skipped_before = self.cursor.skipped
         self._committed_at = time.monotonic()
+        # Whoever left it open has died, perhaps of what comes next, and the next one may, too: with
+        # small steps first, it comes nearer each time.
+        was_left_open = self.cursor.health != "starting" and self.cursor.closed is None
+        self._step = 0.0 if was_left_open else COMMIT_SECONDS
         self._delivered = 0
         self._refused: list[Refusal] = []
 
@@ -59,7 +64,7 @@ class Progress:
     @property
     def is_due(self) -> bool:
         """Whether the last commit was a while ago."""
-        return time.monotonic() - self._committed_at > COMMIT_SECONDS
+        return time.monotonic() - self._committed_at > self._step
 
     @property
     def is_ahead(self) -> bool:
@@ -111,6 +116,7 @@ class Progress:
         self._adjusted_before = adjustments
         self.save()
         self._committed_at = time.monotonic()
+        self._step = min(2 * self._step + _FIRST_STEP_SECONDS, COMMIT_SECONDS)
 
     def closed(self, status: Status) -> None:
         """Note that the backend was closed with an ending."""
