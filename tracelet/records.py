@@ -13,7 +13,7 @@ meant as one, they are wrapped (see :mod:`tracelet.wire`).
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -24,6 +24,8 @@ Status: TypeAlias = Literal["running", "finished", "failed", "killed"]
 
 MetricValue: TypeAlias = float | int
 """A float64, NaN and the infinities among them, or an integer of any size."""
+
+_Token: TypeAlias = Annotated[str, msgspec.Meta(pattern="^(NaN|-?Infinity)$")]
 
 ParamValue: TypeAlias = Any
 """str, int, float, bool, None, a list of such values or mappings of them, or an empty mapping."""
@@ -47,7 +49,7 @@ class Metric(Record, tag="metric", frozen=True):
     """One point of one metric. ``value`` is a string for NaN and the infinities."""
 
     name: str
-    value: float | int | str
+    value: float | int | _Token
     iteration: int
     axis: str = DEFAULT_AXIS
 
@@ -55,7 +57,7 @@ class Metric(Record, tag="metric", frozen=True):
 class Metrics(Record, tag="metrics", frozen=True):
     """A line with one point of each of several metrics; whoever reads it gets a Metric of each."""
 
-    values: dict[str, float | int | str]
+    values: dict[str, float | int | _Token]
     iteration: int
     axis: str = DEFAULT_AXIS
 
@@ -192,7 +194,7 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
         The records of each line; a line of several points has a record for each.
 
     Raises:
-        msgspec.DecodeError: if any of the lines is not a record.
+        ValueError: if any of the lines is not a record.
     """
     found = _decoder().decode_lines(lines)
     if set(map(type, found)) <= {Metric}:

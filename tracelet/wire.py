@@ -50,11 +50,15 @@ def to_wire(value: Any) -> Any:
 
 
 def from_wire(value: Any) -> Any:
-    """Undo :func:`to_wire`."""
+    """Undo :func:`to_wire`.
+
+    Raises:
+        ValueError: a wrapper has no number in it.
+    """
     if isinstance(value, dict):
         if len(value) == 1:
             if _FLOAT in value:
-                return float(value[_FLOAT])
+                return float(str(value[_FLOAT]))
             if _DICT in value:
                 value = value[_DICT]
         return {key: from_wire(item) for key, item in value.items()}

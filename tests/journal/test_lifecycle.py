@@ -121,3 +121,13 @@ def test_garbage_and_a_torn_line_do_not_stop_it(run_dir: RunDir, writer: Journal
     with segment.open("ab") as file:
         file.write(b'led"]\n')
     assert life.update().status == "failed"
+
+
+def test_a_start_without_what_it_must_have_is_none(run_dir: RunDir, writer: JournalWriter) -> None:
+    whole = started(1.0)
+    writer.append(Started(1.0, {**whole.info, "run": {"run_id": "r"}}))
+    assert Lifecycle(run_dir).update().launch is None
+    writer.append(whole)
+    life = Lifecycle(run_dir).update()
+    assert life.launch is not None
+    assert life.starts == 1

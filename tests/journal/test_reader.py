@@ -17,7 +17,13 @@ from tracelet.journal.reader import JournalReader, Position
 from tracelet.journal.segments import compact, segment_names
 from tracelet.records import AnyRecord, Metric, Metrics, Params, Text, encode
 
-GARBAGE = [b"{", b'["metric",1.0,"lo', b"[]", b"null", b'["unheard-of"]', b"\xff\xfe", b"\x00" * 9]
+GARBAGE = [
+    *(b"{", b'["metric",1.0,"lo', b"[]", b"null", b'["unheard-of"]', b"\xff\xfe", b"\x00" * 9),
+    b'["metric",1.0,"loss","Infinitz",0,"iteration"]',
+    b'["metrics",1.0,{"loss":"half"},0]',
+    b'["params",1.0,{"lr":{"$float":"NaX"}}]',
+    b'["params",1.0,{"lr":{"$float":null}}]',
+]
 
 
 def point(iteration: int, name: str = "loss", time: float | None = None) -> Metric:

@@ -153,7 +153,10 @@ class Lifecycle:
         # Merged by time as everywhere; each process keeps its order even if its clock went back.
         for record in heapq.merge(*self._records.values(), key=lambda record: record.time):
             if type(record) is Started:
-                self.launch = msgspec.convert(record.info, Launch)
+                try:
+                    self.launch = msgspec.convert(record.info, Launch)
+                except msgspec.ValidationError:  # a damaged line that is one of JSON still
+                    continue
                 # Where it is, and not where it was: it may have been moved since, or copied.
                 self.launch.run.dir = str(self._run_dir.path.absolute())
                 started.update((entry["name"], entry) for entry in self.launch.backends)

@@ -197,13 +197,13 @@ class JournalReader:
     def _decode(self, name: str, start: int, lines: bytes) -> list[AnyRecord]:
         try:
             records = decode_lines(lines)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except ValueError:
             records = []
             offset = start
             for line in lines.split(b"\n")[:-1]:
                 try:
                     records += decode_lines(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except ValueError:
                     self._bad.setdefault(name, set()).add(offset)
                 offset += len(line) + 1
         if Stored in set(map(type, records)):
