@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ids import stable
 
+import tracelet
 from tracelet.core.parameters import ParamChange, Parameters
 from tracelet.errors import (
     InvalidValueError,
@@ -171,6 +172,21 @@ def test_a_record_that_cannot_be_written_changes_nothing() -> None:
 def test_what_has_no_names_is_a_type_error(params: Parameters) -> None:
     with pytest.raises(ValueTypeError):
         params.set([1, 2])
+
+
+def test_no_assignment_passes_for_a_parameter() -> None:
+    with tracelet.start_logging() as exp:
+        assert exp.dir is not None
+        runs: list[Any] = [exp, tracelet.load_run(exp.dir)]
+        for run in runs:
+            params = run.params
+            with pytest.raises(AttributeError, match=r"params\.set\(lr=…\) does"):
+                params.lr = 0.1
+            with pytest.raises(AttributeError, match="params"):
+                run.params = {"lr": 0.1}
+            with pytest.raises(TypeError, match="item assignment"):
+                params["lr"] = 0.1
+            assert run.params == {}
 
 
 def test_without_a_journal_parameters_are_read_only() -> None:

@@ -100,7 +100,7 @@ class Experiment(MetricCalls, ContentCalls):
         self._status: Status | None = None
         self._report: DeliveryReport | None = None
         self._redactor = Redactor.of(self.settings.redact)
-        self.params: Parameters = Parameters(
+        self._params = Parameters(
             self._write,
             policy=self.settings.on_param_conflict,
             redactor=self._redactor,

@@ -20,7 +20,7 @@ from tracelet.redaction import Redactor
 class ParameterCalls:
     """What an :class:`~tracelet.Experiment` and a :class:`~tracelet.Run` do with parameters."""
 
-    params: Parameters
+    _params: Parameters
     _redactor: Redactor
 
     def _check_running(self) -> None:
@@ -34,6 +34,11 @@ class ParameterCalls:
     def _now(self) -> float:
         """Return the time of a record that is made now, in seconds since the epoch."""
         return clock()
+
+    @property
+    def params(self) -> Parameters:
+        """The parameters: flat and typed; ``.nested()``, ``.history(key)``, ``.set(...)``."""
+        return self._params
 
     def parameters(self) -> Parameters:
         """Return ``params``, the live view of the parameters."""

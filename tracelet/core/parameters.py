@@ -72,6 +72,12 @@ class Parameters(Mapping[str, ParamValue]):
         self._descriptions: dict[str, str] = {}
         _alive[id(self)] = self
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Other trackers take a parameter so; here it would be lost without a word.
+        if name[0] != "_" and not hasattr(Parameters, name):
+            raise AttributeError(f"params.{name} = … sets nothing; params.set({name}=…) does")
+        super().__setattr__(name, value)
+
     # -- writing ------------------------------------------------------------------------------
 
     def set(self, given: Any = None, /, *, section: str | None = None, **values: Any) -> Self:

@@ -133,8 +133,7 @@ class Run(ParameterCalls):
         )
 
     @functools.cached_property
-    def params(self) -> Parameters:  # type: ignore[override] # read when it is asked for
-        """The parameters: flat and typed; ``.nested()``, ``.history(key)``, ``.set(...)``."""
+    def _params(self) -> Parameters:  # type: ignore[override] # read when it is asked for
         params = Parameters(
             self._write,
             clock=self._now,
