@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backends_for_tests import Down, Recorder, Refusing, count, stored, stored_points, target
+from backends_for_tests import Down, Recorder, Refusing, stored, stored_points, target
 from user_scripts import Script, courier_processes
 from waiting import eventually
 
@@ -65,7 +65,7 @@ def stranded(tmp_path: Path, train: Callable[..., tuple[Script, Path]]) -> Path:
     """The directory of a killed run of which nothing has reached one of its two backends."""
     options = {"down": {"store": str(tmp_path), "gate": str(tmp_path / "gate")}}
     script, run_dir = train("local", target(Down), **options)
-    eventually(lambda: count(tmp_path, "down", "called"))
+    eventually(lambda: CursorFile(run_dir / "cursors", "down").load().last_error)
     kill(script, run_dir)
     return run_dir
 
