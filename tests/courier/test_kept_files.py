@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,6 +107,19 @@ def test_a_delivery_that_is_killed_before_its_cursor_is_saved_leaves_no_line_twi
             kills += 1
     assert kills > 3
     assert_all_is_there_once(logged, done)
+
+
+def test_a_cursor_that_cannot_be_saved_is_said_once(
+    logged: RunDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def save(file: CursorFile, cursor: Any) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(progress, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(CursorFile, "save", save)
+    deliver(logged, Small())
+    said = [entry for entry in caplog.records if "cannot be saved" in entry.getMessage()]
+    assert len(said) == 1
 
 
 def test_a_call_that_fails_and_is_made_again_notes_nothing_twice(

@@ -55,6 +55,7 @@ class Progress:
         self._step = 0.0 if was_left_open else COMMIT_SECONDS
         self._delivered = 0
         self._refused: list[Refusal] = []
+        self._unsaved: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -142,8 +143,12 @@ class Progress:
         self.save()
 
     def save(self) -> None:
-        """Save the cursor; a full disk is logged."""
+        """Save the cursor; a full disk is logged, once for as long as it lasts."""
+        unsaved = None
         try:
             self._file.save(self.cursor)
         except OSError as error:
-            log.warning("the cursor of %s cannot be saved: %s", self._backend, error)
+            unsaved = error.errno
+            if unsaved != self._unsaved:
+                log.warning("the cursor of %s cannot be saved: %s", self._backend, error)
+        self._unsaved = unsaved
