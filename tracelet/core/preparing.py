@@ -166,7 +166,8 @@ def take_over(exp: Experiment, run_dir: RunDir) -> None:
     status, launch = settle(run_dir, life), life.launch
     assert launch is not None
     if status == "running":
-        raise RunBusyError(f"the run {run_dir.path.name} is still running: {launch.process}")
+        who = "process {pid} of host {host}".format_map(launch.process)
+        raise RunBusyError(f"the run {run_dir.path.name} is still running: {who}")
     exp._run = launch.run
     say_what_is_kept(exp, exp._run)
     exp._current = None  # as for a process that has not set it
