@@ -240,9 +240,12 @@ def test_a_backend_that_is_not_installed_any_more_is_named(
 
 def test_what_only_the_training_process_could_deliver_to_is_said(cli: Cli, tmp_path: Path) -> None:
     text = """
-    import os, tracelet
-    exp = tracelet.start_logging("inline", backend=["memory"])
-    exp.settings  # the threads have no time to deliver what comes now
+    import os, threading, tracelet
+    from tracelet.backends.memory import MemoryBackend
+    class Held(MemoryBackend):
+        def log_metrics(self, batch):
+            threading.Event().wait()
+    exp = tracelet.start_logging("inline", backend=[Held()])
     exp.log_metric("loss", 0.5)
     os.kill(os.getpid(), 9)
     """
