@@ -189,3 +189,15 @@ def test_lines_of_life_that_are_damaged_are_read_from_the_segment(damage: bytes)
     (kept,) = (directory / "journal").glob("*.life")
     kept.write_bytes(damage + kept.read_bytes()[len(damage) + 1 :])
     assert tracelet.load_run(directory).status == "finished"
+
+
+def test_a_damaged_property_hides_no_other(tmp_path: Path) -> None:
+    exp = tracelet.start_logging(run_id="r")
+    exp.set_user_properties(owner="ann")
+    assert exp.dir is not None
+    (segment,) = (exp.dir / "journal").glob("*.jsonl")
+    with segment.open("ab") as file:
+        file.write(b'["properties",1.0,{"team":{"valve":"ml"}}]\n')
+    assert exp.stop()["local"].rejected == 1
+    run = tracelet.load_run(exp.dir)
+    assert {name: one.value for name, one in run.properties.items()} == {"owner": "ann"}

@@ -5,6 +5,7 @@ What is set on it is journaled and delivered as if the run had logged it, whethe
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
 from collections.abc import Iterator, Mapping
@@ -189,7 +190,9 @@ class Run(ParameterCalls):
         found: dict[str, Property] = {}
         for record in self._records:
             if type(record) is Properties:
-                found.update(msgspec.convert(record.values, dict[str, Property]))
+                # One that is damaged, the backends have refused as well.
+                with contextlib.suppress(msgspec.ValidationError):
+                    found.update(msgspec.convert(record.values, dict[str, Property]))
         return MappingProxyType(found)
 
     @functools.cached_property
