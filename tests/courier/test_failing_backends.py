@@ -261,16 +261,16 @@ def test_after_its_time_stop_leaves_the_courier_at_work(tmp_path: Path) -> None:
 
 def test_a_slow_backend_delays_no_other(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    exp = start(tmp_path, bad.Slow, gate=str(gate), last=999)
-    points = log_points(exp, 0, 1000)
+    exp = start(tmp_path, bad.Slow, gate=str(gate), last=3999)
+    points = log_points(exp, 0, 4000)
     # The others have everything while the slow one is not at its end.
     eventually(lambda: stored_points(tmp_path, "light") == points)
     eventually(lambda: local_points(exp.dir) == points)
-    assert len(stored_points(tmp_path, "slow")) < 1000
+    assert len(stored_points(tmp_path, "slow")) < 4000
     gate.touch()
     report = exp.stop()
     assert stored_points(tmp_path, "slow") == points
-    assert numbers(report, "slow") == (1000, 1000, 0, 0)
+    assert numbers(report, "slow") == (4000, 4000, 0, 0)
 
 
 # ------------------------------------------------------------------------------ hangs and crashes
