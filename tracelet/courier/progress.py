@@ -33,7 +33,7 @@ class Progress:
         backend: the backend's name.
 
     Attributes:
-        cursor: as it was saved last.
+        cursor: what is saved.
         ended: the ending of the run that was found last; None while it goes on behind that.
     """
 
@@ -55,7 +55,7 @@ class Progress:
         self._step = 0.0 if was_left_open else COMMIT_SECONDS
         self._delivered = 0
         self._refused: list[Refusal] = []
-        self._unsaved: int | None = None
+        self._unsaved: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -148,7 +148,7 @@ class Progress:
         try:
             self._file.save(self.cursor)
         except OSError as error:
-            unsaved = error.errno
+            unsaved = error.strerror or str(error)  # not None, whatever it says
             if unsaved != self._unsaved:
                 log.warning("the cursor of %s cannot be saved: %s", self._backend, error)
         self._unsaved = unsaved
