@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tracelet.core.flatten import Flat, flatten
 from tracelet.core.parameters import Parameters
 from tracelet.errors import InvalidValueError, TraceletWarning
+from tracelet.values.flatten import Flat, flatten
 
 TEXTS = st.text(st.characters(exclude_categories=())) | st.text("ab.\udc80ü", max_size=3)
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS

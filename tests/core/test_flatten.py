@@ -28,7 +28,6 @@ from hypothesis import strategies as st
 from ids import stable
 from omegaconf import OmegaConf
 
-from tracelet.core.flatten import Flat, flatten, unflatten
 from tracelet.errors import (
     InvalidValueError,
     KeyCollisionError,
@@ -36,6 +35,7 @@ from tracelet.errors import (
     ValueTypeError,
 )
 from tracelet.records import Params, decode_lines, encode
+from tracelet.values.flatten import Flat, flatten, unflatten
 
 # ------------------------------------------------------------------------------ what comes back
 

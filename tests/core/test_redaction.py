@@ -17,9 +17,9 @@ from secrets_for_tests import (
 )
 
 from tracelet.core import command_line
-from tracelet.core.flatten import flatten
 from tracelet.redaction import Redactor
 from tracelet.redaction.names import NONE, NUMBERS, TEXTS, secrecy
+from tracelet.values.flatten import flatten
 from tracelet.wire import REDACTED
 
 PLAIN_NAMES = (

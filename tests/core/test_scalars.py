@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ids import stable
 
-from tracelet.core.scalars import iteration_value, metric_name, metric_value
 from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.records import Metric, decode_lines, encode
+from tracelet.values.scalars import iteration_value, metric_name, metric_value
 
 
 class Level(enum.IntEnum):
@@ -218,7 +218,7 @@ def test_an_empty_name_is_refused() -> None:
 
 def test_neither_numpy_nor_torch_is_imported() -> None:
     program = (
-        "import sys; from tracelet.core.scalars import metric_value; metric_value('a', 1.5);"
+        "import sys; from tracelet.values.scalars import metric_value; metric_value('a', 1.5);"
         "sys.exit(bool({'numpy', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracelet
-from tracelet.core.flatten import flatten
 from tracelet.core.parameters import Parameters
-from tracelet.core.sections import by_section, full_key, plain_key, sections_first, split_section
 from tracelet.errors import InvalidValueError, KeyCollisionError, TraceletError, ValueTypeError
+from tracelet.values.flatten import flatten
+from tracelet.values.sections import by_section, full_key, plain_key, sections_first, split_section
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
-from tracelet.interpolation import resolved
 from tracelet.redaction import Redactor
+from tracelet.values.interpolation import resolved
 from tracelet.wire import REDACTED
 
 CONFIG = "OmegaConf"

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from tracelet.core.plain import text
 from tracelet.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
@@ -19,6 +18,7 @@ from tracelet.errors import (
 )
 from tracelet.journal.blobs import BlobStore, digest_file
 from tracelet.records import Artifact
+from tracelet.values.plain import describe
 from tracelet.wire import clean_text
 
 PathLike = str | os.PathLike[str]
@@ -95,7 +95,7 @@ def artifact_records(
         ValueTypeError: ``file`` or ``destination`` is no path, or ``copy`` is no bool.
     """
     if not isinstance(copy, bool):
-        raise ValueTypeError(f"log_artifact: copy is True or False, not {text(copy):.80}")
+        raise ValueTypeError(f"log_artifact: copy is True or False, not {describe(copy):.80}")
     wanted = path_text(file, "the file of an artifact")
     path = Path(wanted)
     name = path.absolute().name
@@ -240,7 +240,7 @@ def path_text(path: PathLike, what: str) -> str:
     try:
         found = os.fspath(path)
     except Exception as error:  # also what a foreign class raises
-        raise ValueTypeError(f"{what} is a path, not {text(path):.80}: {error!r}") from error
+        raise ValueTypeError(f"{what} is a path, not {describe(path):.80}: {error!r}") from error
     if not isinstance(found, str):
         raise ValueTypeError(f"{what} is a str or a Path, not bytes: {path!r}")
     return found

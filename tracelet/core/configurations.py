@@ -12,8 +12,6 @@ import msgspec
 
 from tracelet.backends.base import ConfigObject
 from tracelet.core.artifacts import PathLike, path_text, refuse_long
-from tracelet.core.flatten import Foreign, flatten
-from tracelet.core.plain import text
 from tracelet.errors import (
     ArtifactNotFoundError,
     ConfigurationNotFoundError,
@@ -25,6 +23,8 @@ from tracelet.journal.rundir import RunDir
 from tracelet.records import AnyRecord, Config
 from tracelet.redaction import Redactor
 from tracelet.settings_layers import nearest
+from tracelet.values.flatten import Foreign, flatten
+from tracelet.values.plain import describe
 from tracelet.wire import clean_text, float_token
 
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
@@ -63,7 +63,7 @@ class Configurations:
         if not isinstance(value, dict | list):
             raise ValueTypeError(
                 f"a configuration is a mapping, a list, or the path of a file, not "
-                f"{type(given).__name__}: {text(given):.80}"
+                f"{type(given).__name__}: {describe(given):.80}"
             )
         _refuse_no_file(name, ".json")
         self._values[name] = value
@@ -143,7 +143,7 @@ def find(values: Mapping[str, Any], name: Any) -> Any:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise ValueTypeError(f"the name of a configuration is a text, not {text(name):.80}")
+        raise ValueTypeError(f"the name of a configuration is a text, not {describe(name):.80}")
     cleaned = clean_text(name).strip("/")
     if not cleaned:
         raise InvalidValueError("the name of a configuration must not be empty")

@@ -15,10 +15,11 @@ import os
 import types
 from typing import Any
 
-from tracelet.core.flatten import Flat, Foreign, flatten, path_of
-from tracelet.core.parameters import Parameters, same_value
-from tracelet.core.sections import in_section, section_prefix
+from tracelet.core.parameters import Parameters
 from tracelet.errors import TraceletWarning, warn
+from tracelet.values.equality import same_value
+from tracelet.values.flatten import Flat, Foreign, flatten, path_of
+from tracelet.values.sections import in_section, section_prefix
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracelet.core.connect import Connections
 from tracelet.core.parameter_calls import ParameterCalls, foreign_params
-from tracelet.core.plain import copied
-from tracelet.core.plain import text as shown
-from tracelet.core.sections import GENERAL
 from tracelet.errors import InvalidValueError, JournalError, ValueTypeError
 from tracelet.records import Tags, Text
+from tracelet.values.plain import copied, describe
+from tracelet.values.sections import GENERAL
 from tracelet.wire import clean_text
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ class ContentCalls(ParameterCalls):
         known = _as_text("the level of a line", level).lower()
         if known not in _LEVELS:
             raise InvalidValueError(
-                f"log: the level is one of {', '.join(_LEVELS)}: {shown(level):.80}"
+                f"log: the level is one of {', '.join(_LEVELS)}: {describe(level):.80}"
             )
         self._write(Text(clock(), self._redactor.text(_as_text("a line of the log", text)), known))
 
@@ -140,7 +139,7 @@ class ContentCalls(ParameterCalls):
         if tags is not None and not isinstance(tags, Mapping):
             raise ValueTypeError(
                 "tags are a mapping of names to texts, such as {'team': 'ml'}, not "
-                f"{type(tags).__name__}: {shown(tags):.80}"
+                f"{type(tags).__name__}: {describe(tags):.80}"
             )
         return copied("the tags", tags) if tags is not None else {}
 
@@ -189,7 +188,9 @@ def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
     """
     for key in tags:
         if not isinstance(key, str) or not key:
-            raise ValueTypeError(f"the name of a tag is a text that is not empty: {shown(key):.80}")
+            raise ValueTypeError(
+                f"the name of a tag is a text that is not empty: {describe(key):.80}"
+            )
     return {clean_text(key): _as_text(f"the tag {key!r}", value) for key, value in tags.items()}
 
 

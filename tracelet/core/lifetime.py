@@ -27,7 +27,6 @@ from tracelet.core.preparing import (
     say_what_is_kept,
     take_over,
 )
-from tracelet.core.scalars import seconds_value
 from tracelet.core.session import Session
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport
@@ -37,6 +36,7 @@ from tracelet.journal.process import is_alive
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Params, RunInfo, Status
 from tracelet.settings import Settings, resolve
+from tracelet.values.scalars import seconds_value
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tracelet.core.artifacts import PathLike
 from tracelet.core.placing import leaving_out, views
-from tracelet.core.plain import text as shown
 from tracelet.core.run import Run
 from tracelet.errors import RunNotFoundError, ValueTypeError
 from tracelet.journal.rundir import RunDir, find_runs, slug
 from tracelet.settings import resolve
+from tracelet.values.plain import describe
 
 
 def load_run(
@@ -92,5 +92,5 @@ def _absolute(path: str) -> Path:
 def _path(what: str, given: object) -> str:
     path = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(path, str):
-        raise ValueTypeError(f"{what}, not {shown(given):.80}")
+        raise ValueTypeError(f"{what}, not {describe(given):.80}")
     return path

@@ -8,11 +8,11 @@ from time import time as clock
 from typing import Any, Never
 
 from tracelet.core.keywords import refuse_keywords
-from tracelet.core.plain import copied, text
-from tracelet.core.scalars import iteration_value, metric_name, metric_value
 from tracelet.core.track import Track
 from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.records import DEFAULT_AXIS, Metric, encode_plain, encode_points
+from tracelet.values.plain import copied, describe
+from tracelet.values.scalars import iteration_value, metric_name, metric_value
 from tracelet.wire import clean_text
 
 _LARGEST = 2**63 - 1
@@ -218,7 +218,9 @@ def _timestamp(time: Any) -> float:
     try:
         seconds = float(time)
     except Exception as error:  # a number can be the user's code
-        raise ValueTypeError(f"time is seconds since the epoch, not {text(time):.80}") from error
+        raise ValueTypeError(
+            f"time is seconds since the epoch, not {describe(time):.80}"
+        ) from error
     if not 0 <= seconds < 1e11:
         raise InvalidValueError(f"time is seconds since the epoch, from 1970 on: {seconds}")
     return seconds

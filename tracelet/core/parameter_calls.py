@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from time import time as clock
 from typing import Any
 
-from tracelet.core.flatten import flatten
 from tracelet.core.parameters import NOTHING, Parameters
-from tracelet.core.sections import full_key, sections_first
 from tracelet.errors import warn
 from tracelet.records import ParamValue
 from tracelet.redaction import Redactor
+from tracelet.values.flatten import flatten
+from tracelet.values.sections import full_key, sections_first
 
 
 class ParameterCalls:

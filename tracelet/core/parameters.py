@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import weakref
@@ -16,12 +15,12 @@ from time import time
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Self
 
-from tracelet.core.flatten import Flat, Foreign, is_split, path_of, unflatten
-from tracelet.core.key_paths import KeyPaths
-from tracelet.core.sections import by_section, plain_key, taken
 from tracelet.errors import NotRunningError, ParameterConflictError, ValueTypeError, warn
 from tracelet.records import Params, ParamValue
 from tracelet.redaction import Redactor
+from tracelet.values.equality import same_value
+from tracelet.values.flatten import Flat, Foreign, KeyPaths, is_split, path_of, unflatten
+from tracelet.values.sections import by_section, plain_key, taken
 
 Policy = Literal["overwrite", "keep", "error"]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -130,8 +129,8 @@ class Parameters(Mapping[str, ParamValue]):
                 self._drop(key)
             for key, value in record.values.items():
                 path = path_of(key, record.paths)
-                for loser in self._paths.losers(key, path):
-                    self._drop(loser)
+                for other in self._paths.conflicting_keys(key, path):
+                    self._drop(other)
                 self._paths.put(key, path)
                 self._values[key] = value
                 self._history.setdefault(key, []).append(ParamChange(value, record.time))
@@ -201,15 +200,15 @@ class Parameters(Mapping[str, ParamValue]):
             paths: dict[str, list[str]] = {}
             removed: dict[str, None] = {}
             lost: list[str] = []
-            for key, path in self._paths.settled(flat).items():
+            for key, path in self._paths.resolve_paths(flat).items():
                 value = flat.values[key]
                 known = key in self._values
                 same = known and same_value(self._values[key], value)
                 if same and self._paths[key] == path:
                     continue
-                losers = self._paths.losers(key, path)
+                conflicts = self._paths.conflicting_keys(key, path)
                 # An empty mapping only held the place of a branch.
-                reshaped = [loser for loser in losers if self._values[loser] != {}]
+                reshaped = [other for other in conflicts if self._values[other] != {}]
                 if (known and not same) or reshaped:
                     if self._policy == "keep":
                         continue
@@ -217,7 +216,7 @@ class Parameters(Mapping[str, ParamValue]):
                 changed[key] = value
                 if not is_split(key, path):
                     paths[key] = list(path)
-                removed.update(dict.fromkeys(losers))
+                removed.update(dict.fromkeys(conflicts))
                 lost += [] if value == {} else reshaped
             if replace and self._policy != "keep":
                 others = [key for key in self._values if key not in flat.values]
@@ -251,23 +250,6 @@ class Parameters(Mapping[str, ParamValue]):
     def _drop(self, key: str) -> None:
         self._values.pop(key, None)
         self._paths.remove(key)
-
-
-def same_value(left: ParamValue, right: ParamValue) -> bool:
-    """Tell equality that knows 1 from 1.0 and True, and NaN as equal to itself."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, float):
-        if left != right:
-            return left != left and right != right  # noqa: PLR0124 - both are NaN
-        return left != 0 or math.copysign(1, left) == math.copysign(1, right)
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(same_value, left, right))
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(
-            same_value(left[key], right[key]) for key in left
-        )
-    return bool(left == right)
 
 
 def _shown(

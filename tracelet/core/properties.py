@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.core.configurations import plain_value
-from tracelet.core.flatten import MAX_DEPTH
-from tracelet.core.plain import copied, text
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.records import Properties
 from tracelet.redaction import Redactor
+from tracelet.values.flatten import MAX_DEPTH
+from tracelet.values.plain import copied, describe
 from tracelet.wire import clean_text
 
 _FIELDS = frozenset({"value", "description", "type"})
@@ -57,7 +57,7 @@ def _several(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
         elif not isinstance(one, Mapping):
             raise ValueTypeError(
                 "a user property is name=value, or a dict with 'name' and 'value', not "
-                f"{type(one).__name__}: {text(one):.80}"
+                f"{type(one).__name__}: {describe(one):.80}"
             )
         elif _describes_one(fields := copied("the user properties", one)):
             pairs.append((fields.pop("name"), fields))
@@ -78,7 +78,7 @@ def _describes_one(given: Mapping[Any, Any]) -> bool:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise ValueTypeError(f"the name of a user property is a text, not {text(name):.80}")
+        raise ValueTypeError(f"the name of a user property is a text, not {describe(name):.80}")
     if not name:
         raise InvalidValueError("the name of a user property must not be empty")
     return clean_text(name)
@@ -93,7 +93,8 @@ def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
     if "value" not in fields or fields.keys() - _FIELDS:
         raise InvalidValueError(
             f"the user property {name!r} is a value, or a dict with 'value' and maybe "
-            f"'description' and 'type', not one with {', '.join(map(text, fields)) or 'no value'}"
+            "'description' and 'type', not one with "
+            f"{', '.join(map(describe, fields)) or 'no value'}"
         )
     value = redactor.value(name, plain_value(name, fields["value"]))
     described = {

@@ -16,14 +16,14 @@ from tracelet.capture.base import CaptureSource, Level, failed
 from tracelet.capture.names import wanted
 from tracelet.core.artifacts import safe_destination
 from tracelet.core.command_line import as_typed
-from tracelet.core.flatten import flatten
 from tracelet.core.parameter_calls import foreign_params
-from tracelet.core.sections import plain_key, section_prefix
 from tracelet.core.told import Told
 from tracelet.errors import InvalidValueError, NotRunningError
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
 from tracelet.settings import Settings
+from tracelet.values.flatten import flatten
+from tracelet.values.sections import plain_key, section_prefix
 
 if TYPE_CHECKING:
     from tracelet.core.experiment import Experiment

@@ -15,7 +15,6 @@ import msgspec
 
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
-from tracelet.core.scalars import seconds_value
 from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.ending import forget_ending, keep_ending, reserve_ending
@@ -30,6 +29,7 @@ from tracelet.journal.segments import compact
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
 from tracelet.settings_layers import nearest
+from tracelet.values.scalars import seconds_value
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from tracelet.core.command_line import shown
-from tracelet.core.flatten import flatten, unflatten
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.redaction import Redactor, secrecy
+from tracelet.values.flatten import flatten, unflatten
 from tracelet.wire import REDACTED
 
 _DEEP = 8

@@ -12,8 +12,8 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
-from tracelet.core.fields import named_fields
-from tracelet.core.plain import (
+from tracelet.values.fields import named_fields
+from tracelet.values.plain import (
     UNKNOWN,
     array,
     elements,

@@ -14,9 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tracelet.core.plain import ATOMS, is_array
 from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.sweep.values import DynamicValue, is_only_numpys
+from tracelet.values.plain import ATOMS, is_array
 from tracelet.wire import float_token
 
 _TO: dict[type, tuple[str, Callable[[Any], Any]]] = {

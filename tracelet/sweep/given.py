@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracelet.core.fields import named_fields
 from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.sweep.factors import Concat, Entries, Factor, Product
 from tracelet.sweep.saving import checked_entry, read_product
+from tracelet.values.fields import named_fields
 
 
 def whole_number(what: str, number: Any) -> int:

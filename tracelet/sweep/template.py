@@ -13,10 +13,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tracelet.core.fields import named_fields
-from tracelet.core.plain import ATOMS, elements
 from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.sweep.values import DynamicValue, is_once_only, size_of
+from tracelet.values.fields import named_fields
+from tracelet.values.plain import ATOMS, elements
 
 log = logging.getLogger(__name__)
 

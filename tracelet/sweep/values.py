@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tracelet.core.fields import named_fields
-from tracelet.core.plain import ATOMS, in_order, is_array, is_set, is_table
 from tracelet.errors import InvalidValueError, ValueTypeError
+from tracelet.values.fields import named_fields
+from tracelet.values.plain import ATOMS, in_order, is_array, is_set, is_table
 
 _SINGLE = (str, bytes, bytearray, memoryview, Mapping)
 _TIMES = "mM"

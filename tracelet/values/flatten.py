@@ -7,27 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tracelet.core.fields import Unreadable, named_fields, public_attributes
-from tracelet.core.plain import (
-    ATOMS,
-    MAX_ELEMENTS,
-    UNKNOWN,
-    array,
-    elements,
-    flat_copy,
-    in_order,
-    is_array,
-    is_set,
-    is_table,
-    scalar,
-    summary,
-    text,
-    unwrap,
-)
-from tracelet.core.scalars import INT_BITS
 from tracelet.errors import (
     InvalidValueError,
     KeyCollisionError,
@@ -36,6 +18,24 @@ from tracelet.errors import (
     warn,
 )
 from tracelet.records import ParamValue
+from tracelet.values.fields import Unreadable, named_fields, public_attributes
+from tracelet.values.plain import (
+    ATOMS,
+    MAX_ELEMENTS,
+    UNKNOWN,
+    array,
+    describe,
+    elements,
+    flat_copy,
+    in_order,
+    is_array,
+    is_set,
+    is_table,
+    scalar,
+    summary,
+    unwrap,
+)
+from tracelet.values.scalars import INT_BITS
 from tracelet.wire import clean_text
 
 KeyPath = tuple[str, ...]
@@ -147,6 +147,65 @@ def show_path(path: Iterable[str]) -> str:
     return "".join(f"[{name!r}]" for name in path)
 
 
+class KeyPaths(Mapping[str, KeyPath]):
+    """The path of each flat key; a value cannot be where others have their branch."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, KeyPath] = {}
+        self._leaves: dict[KeyPath, str] = {}
+        self._below: dict[KeyPath, dict[str, None]] = {}
+
+    def __getitem__(self, key: str) -> KeyPath:
+        return self._paths[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def put(self, key: str, path: KeyPath) -> None:
+        """Put a key at a path, wherever it was before."""
+        if self._paths.get(key) == path:
+            return
+        self.remove(key)
+        self._paths[key] = path
+        self._leaves[path] = key
+        for prefix in _prefixes(path):
+            self._below.setdefault(prefix, {})[key] = None
+
+    def remove(self, key: str) -> None:
+        """Forget a key; harmless if it is not known."""
+        path = self._paths.pop(key, ())
+        self._leaves.pop(path, None)
+        for prefix in _prefixes(path):
+            below = self._below[prefix]
+            del below[key]
+            if not below:
+                del self._below[prefix]
+
+    def conflicting_keys(self, key: str, path: KeyPath) -> list[str]:
+        """Return the keys that cannot be beside a value at ``path``: above it, or below."""
+        if self._paths.get(key) == path:  # they went when it came there
+            return []
+        above = [self._leaves[prefix] for prefix in _prefixes(path) if prefix in self._leaves]
+        return [other for other in (*above, *self._below.get(path, ())) if other != key]
+
+    def resolve_paths(self, flat: Flat) -> dict[str, KeyPath]:
+        """Return the path of each key: ``"a.b"`` means a nested one that is there already."""
+        given = {key: path_of(key, flat.paths) for key in flat.values}
+        deeper = [key for key, path in given.items() if len(self._paths.get(key, ())) > len(path)]
+        if not deeper:
+            return given
+        leaves = set(given.values())
+        branches = {prefix for path in leaves for prefix in _prefixes(path)}
+        for key in deeper:
+            old = self._paths[key]
+            if old not in branches and leaves.isdisjoint(_prefixes(old)):
+                given[key] = old
+        return given
+
+
 class _Walk:
     """One flattening: what was collected, and which structures are being walked through."""
 
@@ -168,7 +227,7 @@ class _Walk:
         if fields is None:
             raise ValueTypeError(
                 "parameters need names: a mapping or an object with attributes, not "
-                f"{text(value):.80}"
+                f"{describe(value):.80}"
             )
         self.branch((), given, fields)
 
@@ -231,7 +290,7 @@ class _Walk:
         elif is_set(value):
             plain = in_order([self._plain(path, item) for item in value])
         else:
-            return text(value)
+            return describe(value)
         self._within.discard(id(value))
         return plain
 
@@ -258,7 +317,7 @@ class _Walk:
             try:
                 name = _name(key)
             except Exception as error:  # noqa: BLE001 - the user's code writes it
-                name = ".".join((*path, text(key)))
+                name = ".".join((*path, describe(key)))
                 self.unreadable.append(f"{name} ({type(error).__name__}: {error})")
                 continue
             if type(item) is Unreadable:
@@ -267,7 +326,7 @@ class _Walk:
             if not name:
                 raise InvalidValueError(f"an empty key in {show_path(path) or 'the parameters'}")
             if name in keys:
-                both = f"the keys {text(keys[name])} and {text(key)} are both"
+                both = f"the keys {describe(keys[name])} and {describe(key)} are both"
                 raise KeyCollisionError(".".join((*path, name)), f"{both} {name!r} as text")
             keys[name] = key
             yield name, item
@@ -284,7 +343,7 @@ def _name(key: Any) -> str:
         return clean_text(key)
     key = unwrap(key)
     if isinstance(key, type) or callable(key):
-        return text(key)
+        return describe(key)
     single = UNKNOWN if is_array(key) else scalar(key)
     return clean_text(single if isinstance(single, str) else str(key))
 
@@ -303,3 +362,7 @@ def _is_plain(value: Any) -> bool:
 
 def _both(key: str, path: KeyPath) -> KeyCollisionError:
     return KeyCollisionError(key, f"{show_path(path)} is both a value and a branch")
+
+
+def _prefixes(path: KeyPath) -> list[KeyPath]:
+    return [path[:depth] for depth in range(1, len(path))]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tracelet.core.flatten import Flat, Foreign, flatten, is_split, path_of, unflatten
-from tracelet.core.plain import text
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
+from tracelet.values.flatten import Flat, Foreign, flatten, is_split, path_of, unflatten
+from tracelet.values.plain import describe
 from tracelet.wire import clean_text
 
 GENERAL = "General"
@@ -51,7 +51,7 @@ def section_prefix(section: Any) -> str:
         return ""
     if not isinstance(section, str):
         raise ValueTypeError(
-            f"the name of a section is a text, not {text(section):.80}; a parameter called "
+            f"the name of a section is a text, not {describe(section):.80}; a parameter called "
             '"section" is set with set({"section": ...})'
         )
     name = clean_text(str.__str__(section)).strip("/")

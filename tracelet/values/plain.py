@@ -18,8 +18,8 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
-from tracelet.core.scalars import INT_BITS
 from tracelet.errors import ValueTypeError
+from tracelet.values.scalars import INT_BITS
 from tracelet.wire import clean_text
 
 MAX_ELEMENTS = 1000
@@ -29,7 +29,7 @@ ATOMS = frozenset({str, int, float, bool, type(None)})
 """The exact types of a plain value that is not a container."""
 
 UNKNOWN = object()
-"""Stands for: none of the kinds of value that are known here."""
+"""What a conversion returns for a value of a type that it does not know."""
 
 _STR = frozenset({str})
 _CONFIGS = ("DictConfig", "ListConfig")
@@ -74,7 +74,7 @@ def unwrap(value: Any) -> Any:
         elif getattr(type(value), "__pydantic_root_model__", False):
             value = value.root
         elif type(value).__name__ in _CONFIGS and type(value).__module__.startswith("omegaconf."):
-            from tracelet.interpolation import resolved
+            from tracelet.values.interpolation import resolved
 
             return resolved(value)
         else:
@@ -177,7 +177,7 @@ def summary(value: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}(shape={tuple(value.shape)}{dtype})"
 
 
-def text(value: Any) -> str:
+def describe(value: Any) -> str:
     """Return the dotted name of a function, class or module, else the ``repr`` without addresses.
 
     An address would make two runs of the same program differ.
@@ -189,10 +189,10 @@ def text(value: Any) -> str:
         module = getattr(value, "__module__", None)
         if isinstance(name, str):
             return name if module in (None, "builtins") else f"{module}.{name}"
-        shown = repr(value)
+        written = repr(value)
     except Exception:  # a repr is the user's code
         import logging
 
         logging.getLogger(__name__).debug("the repr of a %s raises", type(value), exc_info=True)
-        shown = f"<{type(value).__module__}.{type(value).__qualname__} object>"
-    return clean_text(_ADDRESS.sub("", shown))
+        written = f"<{type(value).__module__}.{type(value).__qualname__} object>"
+    return clean_text(_ADDRESS.sub("", written))

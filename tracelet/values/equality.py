@@ -1,0 +1,37 @@
+"""The one equality of values: ``==`` would take a parameter that was 1 and is True as unchanged."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def same_value(left: Any, right: Any) -> bool:
+    """Tell whether two values are the same in type and content, at any depth.
+
+    1 is neither 1.0 nor True, 0.0 is not -0.0, and NaN is the same as NaN.
+
+    Args:
+        left: a plain value, or one of a foreign type.
+        right: likewise. Values of a foreign type that cannot be compared, as arrays, are different
+            unless they are the same object.
+    """
+    if left is right:
+        return True
+    kind = type(left)
+    if kind is not type(right):
+        return False
+    if kind is float:
+        if left != right:
+            return bool(left != left and right != right)  # noqa: PLR0124 - both are NaN
+        return left != 0 or math.copysign(1, left) == math.copysign(1, right)
+    if kind is list or kind is tuple:
+        return len(left) == len(right) and all(map(same_value, left, right))
+    if kind is dict:
+        return left.keys() == right.keys() and all(
+            same_value(left[key], right[key]) for key in left
+        )
+    try:
+        return bool(left == right)
+    except Exception:  # noqa: BLE001 - how a foreign type compares is foreign code
+        return False
