@@ -341,7 +341,7 @@ def test_a_directory_of_which_one_file_cannot_be_read_is_not_half_logged(
     folder.mkdir()
     (folder / "a").write_text("a")
     (folder / "b").write_text("b")
-    real = type(exp._session.run_dir.blobs).put_file  # type: ignore[union-attr]
+    real = type(exp._session.blobs).put_file  # type: ignore[union-attr]
 
     def put_file(store: Any, file: Path) -> Any:
         if file.name == "b":

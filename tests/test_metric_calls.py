@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tracelet
 from tracelet.records import MetricPoint
-from tracelet.values.scalars import INT_BITS
+from tracelet.values.plain import INT_BITS
 
 NAMES = st.sampled_from(["loss", "loss", "train/Größe", "train/Größe", np.str_("loss"), "\udc80"])
 VALUES = st.one_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tracelet.core.active import active, replaced
+from tracelet.core.active import active, previous_run
 from tracelet.core.experiment import Experiment
 from tracelet.errors import NotRunningError, ValueTypeError
 from tracelet.records import Status
@@ -75,10 +75,7 @@ def start_logging(
         run_id=run_id,
         **settings,
     )
-    from tracelet.core import lifetime  # the courier's side; import tracelet stays cheap
-
-    lifetime.start(experiment, instead_of=replaced())
-    return experiment
+    return experiment.start(instead_of=previous_run())
 
 
 def stop_logging(
@@ -89,7 +86,7 @@ def stop_logging(
     Raises:
         NotRunningError: no run is active.
     """
-    current = active()
+    current: Experiment | None = active()
     if current is None:
         raise NotRunningError("no run is active; start_logging() begins one")
     return current.stop(status, timeout=timeout, wait=wait)
@@ -101,8 +98,10 @@ def get_active_experiment() -> Experiment | None:
     A thread or task has what it has started itself, or was begun with; every other one has the
     run of the process, which is the latest of the thread or task that was the first to start one.
     """
-    if (current := active()) is not None:
+    current: Experiment | None = active()
+    if current is not None:
         return current
-    from tracelet.core.lifetime import inherited_experiment
+    from tracelet.core.start import inherited_run  # start-up time: the courier's side
 
-    return inherited_experiment()
+    inherited = inherited_run()
+    return Experiment.joined(str(inherited[0].path)) if inherited is not None else None

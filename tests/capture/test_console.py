@@ -20,7 +20,7 @@ from user_scripts import TESTS, Script, ended_view, journaled, run_script
 from waiting import eventually
 
 import tracelet
-from tracelet.core.console_reader import LONGEST
+from tracelet.capture.console_reader import LONGEST
 from tracelet.courier import ending
 from tracelet.records import Finished, Text
 

@@ -206,7 +206,7 @@ def test_what_the_code_of_a_value_raises_is_an_error_that_names_it(exp: Any, wha
 def test_what_the_code_of_a_value_raises_can_be_a_warning(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lenient, "_said", set())
+    monkeypatch.setattr(lenient, "_causes", set())
     where, log = FAILING[what]
     exp = tracelet.start_logging(dir=tmp_path, on_error="warn", capture=False)
     with pytest.warns(TraceletWarning, match=f"not logged: .*{where}"):

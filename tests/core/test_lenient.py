@@ -17,6 +17,8 @@ NOT_LOGGING = {
     *(
         "start",
         "stop",
+        "check_start",
+        "end",
         "backend",
         "should_stop",
         "stop_when",
@@ -48,7 +50,7 @@ GIVE_BACK = {"connect": {"": 1}, "connect_configuration": "no such file"}
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lenient, "_said", set())
+    monkeypatch.setattr(lenient, "_causes", set())
 
 
 @pytest.fixture

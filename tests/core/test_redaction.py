@@ -16,7 +16,7 @@ from secrets_for_tests import (
     secret_texts,
 )
 
-from tracelet.core import command_line
+from tracelet.capture import command_line
 from tracelet.redaction import Redactor
 from tracelet.redaction.names import NONE, NUMBERS, TEXTS, secrecy
 from tracelet.values.flatten import flatten
@@ -109,7 +109,7 @@ def test_what_a_parser_found_to_be_a_secret_is_hidden_on_the_command_line() -> N
         "-n": "-n",
         "12x": "12x",
     }
-    assert command_line.shown(list(shown), redactor, secrets) == list(shown.values())
+    assert command_line.redacted(list(shown), redactor, secrets) == list(shown.values())
     assert redactor.count == 5
     assert Redactor(enabled=False).whole(values) == set()
 

@@ -15,7 +15,7 @@ from backends_for_tests import Light, Recorder, stored, target
 from user_scripts import TESTS, Script, journaled, view
 
 import tracelet
-from tracelet.core.placing import leaving_out
+from tracelet.core.run_directories import skip_unreadable
 from tracelet.courier.view import read_view
 from tracelet.errors import RunNotFoundError
 from tracelet.journal.rundir import RunDir
@@ -94,7 +94,7 @@ def test_nothing_is_said_of_a_run_that_is_just_being_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_dir = RunDir(tmp_path / "r")
-    with leaving_out(run_dir):
+    with skip_unreadable(run_dir):
         run_dir.create()
         run_dir.run_json.touch()
         raise RunNotFoundError("its journal had no beginning when it was read")

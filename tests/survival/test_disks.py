@@ -281,7 +281,7 @@ def last_error(exp: tracelet.Experiment) -> str | None:
     """The last error of the local backend; its cursor is on the full disk, too."""
     session = exp._session
     assert session is not None
-    delivery = session._courier._threads["local"].delivery  # type: ignore[union-attr]
+    delivery = session._delivery._courier._threads["local"].delivery  # type: ignore[union-attr]
     return delivery.cursor.last_error
 
 

@@ -355,7 +355,7 @@ def test_ctrl_c_while_stop_waits_leaves_the_run_to_whoever_comes_next(
     exp = tracelet.start_logging(run_id="r", courier="thread")
     exp.log_metric("loss", 0.5, 0)
     with monkeypatch.context() as patch:
-        patch.setattr("tracelet.core.drain.wait", _interrupt)
+        patch.setattr("tracelet.core.report_output.wait", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             exp.stop()
     assert exp.report is not None
@@ -435,7 +435,7 @@ def test_a_run_that_cannot_be_ended_at_exit_does_not_keep_the_others_from_it(
         tmp_path,
         """
         import tracelet
-        from tracelet.core import exiting
+        from tracelet.core import exit as exit_hooks
 
         for name in ("one", "two"):
             tracelet.Experiment(name, run_id=name).start()
@@ -443,7 +443,7 @@ def test_a_run_that_cannot_be_ended_at_exit_does_not_keep_the_others_from_it(
         def fail(timeout):
             raise OSError("the disk has a bad sector")
 
-        next(iter(exiting._running))._session.flush = fail
+        next(iter(exit_hooks._running))._delivery.flush = fail
         """,
     )
     assert script.wait() == 0, script.output

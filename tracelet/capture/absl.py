@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracelet.capture.arguments import taken
-from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import PROGRAM, rank
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
@@ -51,7 +51,7 @@ class AbslCapture(CaptureSource):
             aliases = _aliases(found)
             self._recorder.params(SECTION, taken(values), descriptions=texts, aliases=aliases)
         except Exception as error:  # noqa: BLE001 - flags can be of the program's classes
-            failed(self.name, error)
+            warn_failure(self.name, error)
 
 
 def observe() -> None:

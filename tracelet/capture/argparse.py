@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, taken
-from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import LIBRARY, NOBODY, PROGRAM, rank_of_frame
 from tracelet.capture.quiet import without_our_frame
 from tracelet.errors import warn
@@ -132,7 +132,7 @@ def _take(
         dests = tuple([action.dest for action in parser._actions])  # noqa: SLF001 - there since 2.7
         ArgparseCapture.parsed.add(dests, parsed)
     except Exception as error:  # noqa: BLE001 - namespaces can be of any type
-        failed(ArgparseCapture.name, error)
+        warn_failure(ArgparseCapture.name, error)
 
 
 def _is_command_line(given: Any) -> bool:

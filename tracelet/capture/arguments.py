@@ -12,8 +12,9 @@ import io
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import current_test
+from tracelet.values.equality import same_value
 
 SECTION = "Args"
 _CLICKS = ("click.", "typer.")
@@ -116,7 +117,7 @@ class Arguments:
                 first, other = owners.get(name, (None, name))
                 if first is None:
                     owners[name] = owner
-                elif not same(first.values[other], owner[0].values[name]):
+                elif not same_value(first.values[other], owner[0].values[name]):
                     key = f"{qualifier}.{name}"
                     owners[f"{line}.{key}" if key in owners else key] = owner
         return owners
@@ -163,7 +164,7 @@ class ArgumentsCapture(CaptureSource):
                 parsed, name = owner
                 value = parsed.values[name]
                 before = reported.get(key, _ABSENT)
-                if value is before or same(before, value):
+                if same_value(before, value):
                     continue
                 values[key] = value
                 if name in parsed.hidden:
@@ -178,7 +179,7 @@ class ArgumentsCapture(CaptureSource):
                 )
                 self._reported |= values
         except Exception as error:  # noqa: BLE001 - values and help texts are foreign code
-            failed(self.name, error)
+            warn_failure(self.name, error)
 
 
 def _rank(item: tuple[tuple[int, str, str], object]) -> int:
@@ -220,19 +221,3 @@ def _taken(value: Any, within: tuple[int, ...]) -> Any:
     # A file that click opens when it is used would be opened by a look at its attributes.
     is_file = isinstance(value, io.IOBase) or type(value).__module__.startswith(_CLICKS)
     return repr(value) if is_file else value
-
-
-def same(left: Any, right: Any) -> bool:
-    """Tell whether two values are the same, as 1 and 1.0 are not."""
-    if left is right:
-        return True
-    if type(left) is not type(right):
-        return False
-    try:
-        if type(left) is list:
-            return len(left) == len(right) and all(map(same, left, right))
-        if type(left) is dict:
-            return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-        return bool(left == right)
-    except Exception:  # noqa: BLE001 - of arrays, the user's types and the like
-        return False

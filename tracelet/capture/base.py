@@ -9,18 +9,14 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
+from tracelet.capture.captured import Level
 from tracelet.errors import warn
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tracelet.settings import Settings
+from tracelet.settings import Settings
 
 log = logging.getLogger(__name__)
-
-Level = Literal["debug", "info", "warning", "error", "critical"]
 
 
 class Recorder(Protocol):
@@ -154,14 +150,14 @@ class CaptureSource(ABC):
 _failed: set[str] = set()
 
 
-def failed(name: str, error: BaseException) -> None:
-    """Say that a source has failed: one warning for each source and run, never an error."""
+def warn_failure(name: str, error: BaseException) -> None:
+    """Warn that a source has failed: once for each source and run."""
     log.debug("the capture of %s has failed", name, exc_info=error)
     if name not in _failed:
         _failed.add(name)
         warn(f"capture of {name} has failed, the run goes on: {type(error).__name__}: {error}")
 
 
-def forgive() -> None:
+def reset_failures() -> None:
     """Forget which sources have failed: another run begins."""
     _failed.clear()

@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, taken
-from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import PROGRAM, SCRIPT, rank_of_function
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
@@ -112,7 +112,7 @@ def _note(context: Any, name: str, opts: Mapping[str, Any]) -> None:
         if texts := list(_texts(opts.get(name))):
             _typed.setdefault(context, {})[name] = texts
     except Exception as error:  # noqa: BLE001 - contexts can be of the program's classes
-        failed(ClickCapture.name, error)
+        warn_failure(ClickCapture.name, error)
 
 
 def _texts(typed: Any) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _enter(context: Any) -> None:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
                 _take(one, rank, path or _line(chain[0]))
     except Exception as error:  # noqa: BLE001 - commands and their types are foreign code
-        failed(ClickCapture.name, error)
+        warn_failure(ClickCapture.name, error)
 
 
 def _line(root: Any) -> str:

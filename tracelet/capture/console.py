@@ -39,7 +39,7 @@ STOP_SECONDS = 10.0
 
 LOOK_SECONDS = 0.2
 _PAUSE_SECONDS = 0.01
-_READER = "tracelet.core.console_reader"
+_READER = "tracelet.capture.console_reader"
 _of_process: list[Console] = []
 
 

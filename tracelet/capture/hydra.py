@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
 from tracelet.capture.quiet import without_our_frame
@@ -160,7 +160,7 @@ def _take(cfg: Any) -> None:
         for capture in _captures:
             capture.report(_latest.composed)
     except Exception as error:  # noqa: BLE001 - resolvers are the program's
-        failed(HydraCapture.name, error)
+        warn_failure(HydraCapture.name, error)
 
 
 def _of_variables(unresolved: Any, resolved: Any, redactor: Redactor) -> Iterator[str]:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import wrapt
 
-from tracelet.capture.base import CaptureSource, Recorder, failed
+from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.hookspecs import hookimpl
 
 SECTION = "hparams"
@@ -223,7 +223,7 @@ def _added(wrapped: Any, writer: Any, args: Any, kwargs: Any) -> Any:
         for capture in _captures:
             capture.take(folder, event, call, points)
     except Exception as error:  # noqa: BLE001 - what is written is foreign
-        failed(TensorBoard.name, error)
+        warn_failure(TensorBoard.name, error)
     return result
 
 

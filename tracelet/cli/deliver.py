@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 import tracelet
 from tracelet.cli.output import messages
 from tracelet.cli.words import clean
-from tracelet.core.late import reachable
+from tracelet.core.post_run import reachable
 from tracelet.core.run import Run
 from tracelet.courier.client import ProcessCourier
 from tracelet.courier.cursor import CursorFile

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tracelet
 from tracelet.cli.output import say
-from tracelet.core import placing
+from tracelet.core import run_directories
 from tracelet.core.loading import root
 from tracelet.core.run import Run
 from tracelet.courier.view import RunView
@@ -19,7 +19,7 @@ from tracelet.settings_layers import nearest
 
 def views(directory: Path | None, project: str | None = None) -> list[tuple[RunDir, RunView]]:
     """Return the runs there are, newest first, as their ``run.json`` has them."""
-    found = placing.views(root(directory))
+    found = run_directories.views(root(directory))
     return [pair for pair in found if project is None or pair[1].project == project]
 
 

@@ -18,7 +18,7 @@ from tracelet.cli import find
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import heading, print_json, results, say, status_text
 from tracelet.cli.words import clean, duration, many, when_short
-from tracelet.core.placing import leaving_out
+from tracelet.core.run_directories import skip_unreadable
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView
 from tracelet.journal.rundir import RunDir
@@ -38,7 +38,7 @@ def runs(
     found = find.views(directory, project)
     shown: list[_Row] = []
     for run_dir, view in found[:limit]:
-        with leaving_out(run_dir):
+        with skip_unreadable(run_dir):
             shown.append((run_dir.path, *_up_to_date(run_dir, view)))
     if as_json:
         print_json([_as_json(path, view, report) for path, view, report in shown])

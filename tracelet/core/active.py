@@ -6,29 +6,41 @@ What one has started, no other ends by a start of its own, while the one that ha
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
-
-from tracelet.errors import NotRunningError
-
-if TYPE_CHECKING:
-    from tracelet.core.experiment import Experiment
+from pathlib import Path
+from typing import Any, Protocol
 
 RUN_DIR_VARIABLE = "TRACELET_RUN_DIR"
 """How child processes, forked or spawned, find the run."""
 
-_of_context: ContextVar[Experiment | None] = ContextVar("tracelet_experiment", default=None)
-_of_process: list[Experiment] = []
+
+class Running(Protocol):
+    """What can be active: an experiment."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether calls are accepted."""
+
+    @property
+    def owns_run(self) -> bool:
+        """Whether this process began the run."""
+
+    @property
+    def dir(self) -> Path | None:
+        """The run's directory."""
+
+
+_of_context: ContextVar[Any] = ContextVar("tracelet_experiment", default=None)
+_of_process: list[Any] = []
 """The last one is that of every thread and task that has started none."""
 
 
-class _Strand:
-    """A thread, or a task of asyncio in it, that has started an experiment."""
+class _Owner:
+    """The thread, or the task of asyncio in it, that has started an experiment."""
 
     def __init__(self) -> None:
         self._thread = threading.current_thread()
@@ -57,10 +69,10 @@ def _current_task() -> Any:
         return None
 
 
-_strands: weakref.WeakKeyDictionary[Experiment, _Strand] = weakref.WeakKeyDictionary()
+_owners: weakref.WeakKeyDictionary[Any, _Owner] = weakref.WeakKeyDictionary()
 
 
-def active() -> Experiment | None:
+def active() -> Any:
     """Return the active experiment, or None."""
     mine = _of_context.get()
     if mine is not None and mine.is_running:
@@ -68,49 +80,42 @@ def active() -> Experiment | None:
     return next((one for one in reversed(_of_process) if one.is_running), None)
 
 
-def replaced() -> Experiment | None:
-    """Return the active experiment that a start here ends: our own, or one that is nobody's."""
+def previous_run() -> Any:
+    """Return the experiment that a start here ends: our own, or one that is nobody's; or None."""
     current = active()
-    if current is None or _strands[current].has_ended:
+    if current is None or _owners[current].has_ended:
         return current
     # A context can be the copy of another's, and a thread of a pool work for several of them.
-    return current if _of_context.get() is current and _strands[current].is_here else None
+    return current if _of_context.get() is current and _owners[current].is_here else None
 
 
-def make_way(experiment: Experiment | None) -> None:
-    """Stop what :func:`replaced` has returned, unless another thread has done so meanwhile."""
-    if experiment is not None:
-        with contextlib.suppress(NotRunningError):
-            experiment.stop()
-
-
-def running_in(path: str) -> Experiment | None:
-    """Return the experiment of this process, or from before a fork, that logs to a run."""
+def running_in(path: str) -> Any:
+    """Return the experiment of this process, or from before a fork, that logs to a run; or None."""
     found = (one for one in reversed(_of_process) if one.is_running and str(one.dir) == path)
     return next(found, None)
 
 
-def activate(experiment: Experiment) -> None:
+def activate(experiment: Running) -> None:
     """Make an experiment the active one of this context.
 
     It is that of the process, too, unless another thread or task that lives has started that.
     """
     others = [one for one in _of_process if one.is_running and one is not experiment]
-    strand = _strands[others[-1]] if others else None
-    first = strand is None or strand.has_ended or strand.is_here
+    owner = _owners[others[-1]] if others else None
+    is_first = owner is None or owner.has_ended or owner.is_here
     _of_context.set(experiment)
-    _strands[experiment] = _Strand()
-    _of_process[:] = [*others, experiment] if first else [experiment, *others]
-    if first and experiment.dir is not None and experiment.owns_run:
+    _owners[experiment] = _Owner()
+    _of_process[:] = [*others, experiment] if is_first else [experiment, *others]
+    if is_first and experiment.dir is not None and experiment.owns_run:
         os.environ[RUN_DIR_VARIABLE] = str(experiment.dir)
 
 
-def deactivate(experiment: Experiment) -> None:
+def deactivate(experiment: Running) -> None:
     """Forget an experiment that has stopped."""
     if experiment in _of_process:
         _of_process.remove(experiment)
     if _of_context.get() is experiment:
-        ours = (one for one in reversed(_of_process) if one.is_running and _strands[one].is_here)
+        ours = (one for one in reversed(_of_process) if one.is_running and _owners[one].is_here)
         _of_context.set(next(ours, None))
     if experiment.owns_run and os.environ.get(RUN_DIR_VARIABLE) == str(experiment.dir):
         del os.environ[RUN_DIR_VARIABLE]

@@ -135,6 +135,30 @@ def artifact_records(
     return records
 
 
+def bytes_record(
+    path: str, content: bytes, blobs: BlobStore | None, now: float, *, aside: str
+) -> Artifact | None:
+    """Keep content that was captured, and return its record.
+
+    Args:
+        path: its destination in the run.
+        content: the content.
+        blobs: where it is kept; None: nothing is written.
+        now: the time of the call.
+        aside: the folder of what is about the run itself, and is no artifact.
+
+    Returns:
+        The record; None if there is none, as nothing is written or the file is no artifact.
+
+    Raises:
+        UnsafePathError: the destination leaves the run.
+    """
+    place = safe_destination(path)
+    if blobs is None or place.startswith(f"{aside}/"):
+        return None
+    return Artifact(now, place, blobs.put_bytes(content), len(content))
+
+
 def safe_destination(destination: PathLike) -> str:
     """Return the destination as a normal relative POSIX path.
 

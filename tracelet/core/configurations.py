@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from tracelet.errors import (
     ValueTypeError,
 )
 from tracelet.journal.blobs import BlobStore
-from tracelet.journal.rundir import RunDir
 from tracelet.records import AnyRecord, Config
 from tracelet.redaction import Redactor
 from tracelet.settings_layers import nearest
@@ -72,14 +71,21 @@ class Configurations:
         content = msgspec.json.format(msgspec.json.encode(_shown(value))) + b"\n"
         return Config(now, name, ".json", blobs.put_bytes(content), value)
 
-    def get(self, name: Any, run_dir: RunDir | None) -> Any:
+    def get(
+        self, name: Any, read: Callable[[], Iterable[AnyRecord]], blobs: BlobStore | None
+    ) -> Any:
         """Return a configuration object: the value, or the path of a copy of the file.
+
+        Args:
+            name: what it is called.
+            read: gives the records of the run: other processes may have kept what is not known.
+            blobs: where contents are kept; None: nothing is.
 
         Raises:
             ConfigurationNotFoundError: there is none of that name.
         """
-        if _name(name) not in self._values and run_dir is not None:
-            self._read(run_dir)
+        if _name(name) not in self._values and blobs is not None:
+            self._values = {**stored(read(), blobs), **self._values}
         return find(self._values, name)
 
     def _take_file(
@@ -99,12 +105,6 @@ class Configurations:
         digest = blobs.put_bytes(self._redactor.content(path.read_bytes()))
         self._values[name] = blobs.named(digest, suffix)
         return Config(now, name, suffix, digest)
-
-    def _read(self, run_dir: RunDir) -> None:
-        """Learn what other processes, or an earlier one, have kept of this run."""
-        reader = run_dir.reader()
-        self._values = {**stored(reader.records(), run_dir.blobs), **self._values}
-        reader.close()
 
 
 def _refuse_no_file(name: str, suffix: str) -> None:

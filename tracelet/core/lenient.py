@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tracelet.core.track import Track
 from tracelet.errors import TraceletError, warn
-
-if TYPE_CHECKING:
-    from tracelet.core.experiment import Experiment
 
 _CALLS = (
     "log_metric",
@@ -31,39 +28,39 @@ _CALLS = (
     "set_user_properties",
     "flush",
 )
-_said: set[object] = set()
+_causes: set[object] = set()
 
 
-def make_lenient(exp: Experiment) -> None:
+def make_lenient(exp: Any) -> None:
     """Turn the errors of an experiment's calls into warnings, one for each cause."""
     for name in _CALLS:
-        _wrap(exp, name, _nothing)
+        _wrap(exp, name, _return_none)
     _wrap(exp, "connect", lambda obj, *_, **__: obj)
     _wrap(exp, "connect_configuration", lambda configuration, *_, **__: configuration)
-    _wrap(exp, "track", lambda name, *_: Track(_nothing, str(name)))
+    _wrap(exp, "track", lambda name, *_: Track(_return_none, str(name)))
     for name in ("set", "replace_all"):
         _wrap(exp.params, name, lambda *_, **__: exp.params)
 
 
 def warn_once(cause: object, text: str) -> None:
     """Warn, unless a warning with this cause was given before in this process."""
-    if cause not in _said:
-        _said.add(cause)
+    if cause not in _causes:
+        _causes.add(cause)
         warn(text)
 
 
-def _nothing(*_: Any, **__: Any) -> None:
+def _return_none(*_: Any, **__: Any) -> None:
     """Give nothing back."""
 
 
-def _wrap(owner: Any, name: str, gives_back: Callable[..., Any]) -> None:
+def _wrap(owner: Any, name: str, otherwise: Callable[..., Any]) -> None:
     """Make a method give warnings, and something else instead of its result."""
     call = getattr(owner, name)
     if not hasattr(call, "__wrapped__"):
-        setattr(owner, name, _lenient(call, gives_back))
+        setattr(owner, name, _lenient(call, otherwise))
 
 
-def _lenient(call: Callable[..., Any], gives_back: Callable[..., Any]) -> Callable[..., Any]:
+def _lenient(call: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def checked(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -72,9 +69,9 @@ def _lenient(call: Callable[..., Any], gives_back: Callable[..., Any]) -> Callab
             # A bad value of one metric is one cause, however often and with what number it comes.
             what = args[0] if args and isinstance(args[0], str) else None
             warn_once((call.__name__, type(error), what), f"not logged: {error}")
-            return gives_back(*args, **kwargs)
+            return otherwise(*args, **kwargs)
         if isinstance(result, Track):
-            _wrap(result, "append", _nothing)
+            _wrap(result, "append", _return_none)
         return result
 
     return checked

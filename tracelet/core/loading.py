@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from tracelet.core.artifacts import PathLike
-from tracelet.core.placing import leaving_out, views
 from tracelet.core.run import Run
+from tracelet.core.run_directories import skip_unreadable, views
 from tracelet.errors import RunNotFoundError, ValueTypeError
 from tracelet.journal.rundir import RunDir, find_runs, slug
 from tracelet.settings import resolve
@@ -72,7 +72,7 @@ def runs(
     found = []
     for one, view in views(root(dir)):
         if project is None or view.project == project:
-            with leaving_out(one):
+            with skip_unreadable(one):
                 found.append(Run(one))
     return found
 

@@ -5,12 +5,11 @@ Each of them ends in ``_write``, so what is logged after a run is a record like 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from time import time as clock
 from typing import Any
 
 from tracelet.core.parameters import NOTHING, Parameters
-from tracelet.errors import warn
+from tracelet.plugin_hooks import foreign_params
 from tracelet.records import ParamValue
 from tracelet.redaction import Redactor
 from tracelet.values.flatten import flatten
@@ -121,24 +120,3 @@ class ParameterCalls:
         record = properties_record(properties, named, self._now(), self._redactor)
         if record is not None:
             self._write(record)
-
-
-def foreign_params(value: Any) -> Mapping[str, Any] | None:
-    """Ask the plugins for the parameters in an object of a foreign type."""
-    from tracelet.backends.registry import plugins
-
-    try:
-        found: Any = plugins().hook.tracelet_as_params(value=value)
-    except Exception as error:  # a plugin's mistake is not the training's
-        import logging
-
-        logging.getLogger(__name__).debug("a plugin failed in tracelet_as_params", exc_info=True)
-        warn(f"a plugin cannot say what the parameters of a {type(value).__name__} are: {error!r}")
-        return None
-    if found is not None and not isinstance(found, Mapping):
-        warn(
-            f"a plugin has to make a {type(value).__name__} a mapping of parameters, and gave a "
-            f"{type(found).__name__}"
-        )
-        return None
-    return found

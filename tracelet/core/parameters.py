@@ -109,17 +109,27 @@ class Parameters(Mapping[str, ParamValue]):
         """
         if given is None:  # what a function without ``return`` gives, and not a wish to lose all
             raise ValueTypeError("None are no parameters; an empty mapping removes all of them")
-        self._commit(taken(given, values, foreign=self._foreign), replace=True)
+        flat, _ = self._without_secrets(taken(given, values, foreign=self._foreign), NOTHING)
+        self._commit(flat, NOTHING, replace=True)
         return self
 
-    def merge(self, flat: Flat, descriptions: Mapping[str, str] | None = None) -> None:
+    def merge(
+        self,
+        flat: Flat,
+        descriptions: Mapping[str, str] = NOTHING,
+        *,
+        may_have_secrets: bool = True,
+    ) -> None:
         """Merge parameters that are flat already; see :meth:`set`.
 
         Args:
             flat: the parameters.
             descriptions: key to a text that explains it, for any of them.
+            may_have_secrets: False: all secrets are hidden already, in the descriptions, too.
         """
-        self._commit(flat, replace=False, descriptions=descriptions or {})
+        if may_have_secrets:
+            flat, descriptions = self._without_secrets(flat, descriptions)
+        self._commit(flat, descriptions, replace=False)
 
     def apply(self, record: Params) -> None:
         """Take over a record of the journal, whoever wrote it; the later record wins."""
@@ -183,16 +193,25 @@ class Parameters(Mapping[str, ParamValue]):
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _commit(
-        self, flat: Flat, *, replace: bool, descriptions: Mapping[str, str] = NOTHING
-    ) -> None:
-        """Write what changes, without secrets, then change it."""
+    def _without_secrets(
+        self, flat: Flat, descriptions: Mapping[str, str]
+    ) -> tuple[Flat, Mapping[str, str]]:
+        """Hide secrets; the text about a value that is one can name it, and is left out."""
+        redactor = self._redactor
+        if redactor is None:
+            return flat, descriptions
+        values = redactor.params(flat.values)
+        texts = {
+            key: redactor.text(text)
+            for key, text in descriptions.items()
+            if same_value(flat.values.get(key), values.get(key))
+        }
+        return Flat(values, flat.paths), texts
+
+    def _commit(self, flat: Flat, descriptions: Mapping[str, str], *, replace: bool) -> None:
+        """Write what changes, then change it."""
         if self._write is None:
             raise NotRunningError("these parameters are to be read only")
-        if self._redactor is not None:
-            shown = Flat(self._redactor.params(flat.values), flat.paths)
-            descriptions = _shown(descriptions, flat, shown, self._redactor)
-            flat = shown
         with self._lock:
             for record in self._news():
                 self.apply(record)
@@ -250,17 +269,6 @@ class Parameters(Mapping[str, ParamValue]):
     def _drop(self, key: str) -> None:
         self._values.pop(key, None)
         self._paths.remove(key)
-
-
-def _shown(
-    descriptions: Mapping[str, str], flat: Flat, shown: Flat, redactor: Redactor
-) -> Mapping[str, str]:
-    """Return texts without secrets: help can name its argument's default, and that can be one."""
-    return {
-        key: redactor.text(text)
-        for key, text in descriptions.items()
-        if same_value(flat.values.get(key), shown.values.get(key))
-    }
 
 
 def _copy(value: ParamValue) -> ParamValue:

@@ -19,13 +19,14 @@ from tracelet.backends.base import Property, TextLine
 from tracelet.core.active import running_in
 from tracelet.core.artifacts import content_of
 from tracelet.core.configurations import find, stored
-from tracelet.core.late import LateRecords
-from tracelet.core.parameter_calls import ParameterCalls, foreign_params
+from tracelet.core.parameter_calls import ParameterCalls
 from tracelet.core.parameters import Parameters
+from tracelet.core.post_run import PostRunRecords
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport, make_report
 from tracelet.journal.reader import Position
 from tracelet.journal.rundir import RunDir
+from tracelet.plugin_hooks import foreign_params
 from tracelet.records import (
     AnyRecord,
     Artifact,
@@ -243,8 +244,8 @@ class Run(ParameterCalls):
         return Redactor.of(self._settings.redact)
 
     @functools.cached_property
-    def _late(self) -> LateRecords:
-        late = LateRecords(self._run_dir, self._settings)
+    def _late(self) -> PostRunRecords:
+        late = PostRunRecords(self._run_dir, self._settings)
         weakref.finalize(self, late.close)
         return late
 

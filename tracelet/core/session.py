@@ -1,283 +1,308 @@
-"""One process's work on one run: its journal segment, its courier, and the end of both.
+"""One process's part of one run: its status, and everything that a running run has.
 
-What must never happen here: a started run without its ending, or a second courier beside the first.
+What must never happen here: a call that is taken after the end, or a run that ends twice.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
-
-from tracelet.backends.base import Backend
-from tracelet.backends.registry import ResolvedBackend
-from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
-from tracelet.courier.cursor import CursorFile
-from tracelet.courier.ending import forget_ending, keep_ending, reserve_ending
-from tracelet.courier.report import DeliveryReport, is_delivered, make_report
-from tracelet.courier.system_metrics import SystemMetrics
-from tracelet.courier.view import write_view
-from tracelet.errors import UnknownBackendError, warn
-from tracelet.journal.lifecycle import Launch, Lifecycle
-from tracelet.journal.process import this_process
-from tracelet.journal.rundir import RunDir
-from tracelet.journal.segments import compact
-from tracelet.journal.writer import JournalWriter
-from tracelet.records import Finished, RunInfo, RunLink, Started, Status
-from tracelet.settings_layers import nearest
+from tracelet.errors import (
+    DeliveryError,
+    JournalError,
+    NotRunningError,
+    TraceletWarning,
+)
+from tracelet.plugin_hooks import tell_plugins
+from tracelet.records import AnyRecord, RunInfo, RunLink, Status
 from tracelet.values.scalars import seconds_value
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:  # start-up time: these bring the courier's side
+    from tracelet.backends.base import Backend
+    from tracelet.capture.session import CaptureSession
+    from tracelet.core.connect import Connections
+    from tracelet.courier.report import DeliveryReport
+    from tracelet.courier.run_delivery import RunDelivery
+    from tracelet.journal.blobs import BlobStore
+    from tracelet.redaction import Redactor
+    from tracelet.settings import Settings
 
-_PATIENCE = (0.002, 0.05)
-"""Shortest and longest pause between two looks at the cursors, in seconds."""
-
-
-_LONGEST_WAIT = 3600.0
-"""Seconds between two looks at the courier; no wait of the system's takes an infinity."""
+_stopping = threading.RLock()
 
 
 class Session:
-    """The owner's session of a run, or a child process's.
+    """What an experiment has of its run.
+
+    - ``status`` alone says whether calls are taken: while it is ``running``.
+    - ``append`` takes whole lines of the journal, their count and the time of the call. It raises
+      unless the run is running, and writes nothing for a session that only checks.
+    - Without a delivery nothing is written: before the start, in a rank above 0, and for a run
+      that was stopped in another process.
 
     Args:
-        run_dir: the run; its directories exist.
-        run: who the run is.
-        backends: the backends with their options; empty in a child process, which only writes.
-        courier: the setting: ``auto``, ``process`` or ``thread``.
-        stored_options: ``backends`` as the journal may have them, without secrets.
-        system_metrics: the seconds between two readings of system metrics; None: none are read.
+        name: what the experiment is called, for messages.
+        settings: those of the run.
+        redactor: hides the run's secrets.
+        connections: the objects whose fields are parameters as long as the run goes on.
+        status: None: the run was not started.
+        run: who the run is, once it was started.
+        report: what became of everything, for a run that was stopped in another process.
+        delivery: this process's journal of the run; the delivery of it, where it began here.
+        capture: the sources of capture, where the run began here.
     """
 
     def __init__(
         self,
-        run_dir: RunDir,
-        run: RunInfo,
-        backends: Sequence[tuple[ResolvedBackend, dict[str, Any]]] = (),
+        name: str,
+        settings: Settings,
+        redactor: Redactor,
+        connections: Connections,
         *,
-        courier: str = "auto",
-        stored_options: dict[str, dict[str, Any]] | None = None,
-        system_metrics: float | None = None,
+        status: Status | None = None,
+        run: RunInfo | None = None,
+        report: DeliveryReport | None = None,
+        delivery: RunDelivery | None = None,
+        capture: CaptureSession | None = None,
     ) -> None:
-        self.run_dir = run_dir
+        self.status = status
         self.run = run
-        self.writer: JournalWriter = run_dir.writer()
-        self.owner = bool(backends)
-        self.names = [found.name for found, _ in backends]
-        self._pid = os.getpid()
-        self._began = 0.0
-        self._upto: dict[str, int] = {}
-        self._named: set[str] = set()
-        self._sealed = True
-        self._courier: ProcessCourier | ThreadCourier | None = None
-        self._metrics: SystemMetrics | None = None
-        if self.owner:
-            self._begin(list(backends), courier, stored_options or {}, system_metrics)
+        self.report = report
+        self.connections = connections
+        self.append: Any = self._refuse
+        if status == "running":
+            self.append = delivery.writer.append_lines if delivery is not None else _ignore
+        self._name = name
+        self._settings = settings
+        self._redactor = redactor
+        self._delivery = delivery
+        self._capture = capture
 
-    def _begin(
-        self,
-        backends: list[tuple[ResolvedBackend, dict[str, Any]]],
-        courier: str,
-        stored_options: dict[str, dict[str, Any]],
-        system_metrics: float | None,
-    ) -> None:
-        found = [one for one, _ in backends]
-        reason = needs_thread(found, courier)
-        light = all(one.cls.capabilities.lightweight for one in found)
-        if reason is not None and (courier == "process" or (courier == "auto" and not light)):
-            warn(
-                "this run is delivered by threads of this process, not by a courier that "
-                f"outlives it: {reason}"
-            )
-        launch = Launch(
-            run=self.run,
-            process=this_process(),
-            backends=[
-                {
-                    "name": one.name,
-                    "target": one.target,
-                    "options": stored_options.get(one.name, {}),
-                }
-                for one in found
-            ],
-        )
-        reserve_ending(self.run_dir)
-        life = Lifecycle(self.run_dir).update()
-        self._began = life.now()
-        self.writer.append(Started(self._began, msgspec.to_builtins(launch)))
-        write_view(self.run_dir, life.update(), None)
-        if reason is not None:
-            self._courier = ThreadCourier(self.run_dir, self.run, backends)
-            if system_metrics is not None:
-                self._metrics = SystemMetrics(
-                    self.run_dir, self.run.started, launch.process, system_metrics, self.writer
-                )
-        else:
-            options = {one.name: options for one, options in backends}
-            self._courier = ProcessCourier(self.run_dir, options, system_metrics=system_metrics)
-        self._courier.ensure()
+    def __repr__(self) -> str:
+        return f"<Session of {self._name!r} {self.status} in {self.dir}>"
 
     @property
-    def is_ours(self) -> bool:
-        """Whether this is the process that began the session, and not a fork of it."""
-        return os.getpid() == self._pid
+    def is_running(self) -> bool:
+        """Whether calls are taken."""
+        return self.status == "running"
 
     @property
-    def delivers_here(self) -> bool:
-        """Whether threads of this process deliver the run."""
-        return isinstance(self._courier, ThreadCourier)
+    def owns_run(self) -> bool:
+        """Whether this process began the run; its child processes only add to it."""
+        return self._delivery is not None and self._delivery.owner and self._delivery.is_ours
+
+    @property
+    def dir(self) -> Path | None:
+        """The run's directory; None before the start, and for a rank that writes nothing."""
+        if self._delivery is not None:
+            return self._delivery.run_dir.path
+        if self.run is None or self.is_running:
+            return None
+        return Path(self.run.dir)
+
+    @property
+    def blobs(self) -> BlobStore | None:
+        """Where contents are kept; None if nothing is written."""
+        return self._delivery.run_dir.blobs if self._delivery is not None else None
+
+    def check_running(self) -> None:
+        """Raise NotRunningError unless calls are taken."""
+        if self.status != "running":
+            self._refuse()
+
+    def write(self, record: AnyRecord) -> None:
+        """Journal a record, if this process writes.
+
+        Raises:
+            NotRunningError: the run is not running.
+        """
+        self.check_running()
+        if self._delivery is not None:
+            self._delivery.writer.append(record)
+
+    def write_about(self, path: str, content: bytes) -> None:
+        """Keep a file about the run itself, if this process writes."""
+        if self._delivery is not None:
+            self._delivery.run_dir.put_about(path, content)
+
+    @contextlib.contextmanager
+    def counting_losses(self) -> Iterator[None]:
+        """Count what the disk cannot take, as the journal does; the training goes on."""
+        try:
+            yield
+        except JournalError as error:
+            if self._delivery is None:
+                raise
+            self._delivery.writer.failed(error)
 
     def links(self) -> dict[str, RunLink]:
         """Return where the run is in each backend that has opened it."""
-        cursors = {name: CursorFile(self.run_dir.cursors, name).load() for name in self.names}
-        return {name: cursor.link for name, cursor in cursors.items() if cursor.link is not None}
+        return self._delivery.links() if self._delivery is not None else {}
 
     def backend(self, name: str) -> Backend | None:
-        """Return the live object of a backend that is delivered by a thread of this process.
+        """Return a backend's live object; None if it lives in another process.
 
         Raises:
             UnknownBackendError: the run has no backend of that name.
+            NotRunningError: the run was never started.
         """
-        names = [entry["name"] for entry in self._launch().backends]
-        if name not in names:
-            raise UnknownBackendError(
-                str(name), f"the run has no backend {name!r}{nearest(str(name), names)}"
-            )
-        return self._courier.backend(name) if self._courier is not None else None
+        if self.status is None:
+            self._refuse()
+        return self._delivery.backend(name) if self._delivery is not None else None
+
+    def read_records(self) -> Iterator[AnyRecord]:
+        """Yield the records that the run has by now; none if nothing is written."""
+        if self._delivery is not None:
+            with contextlib.closing(self._delivery.run_dir.reader()) as reader:
+                yield from reader.records()
 
     def flush(self, timeout: float) -> bool:
-        """Sync the journal and wait until every healthy backend has what was logged so far.
+        """Sync the journal, and wait until every healthy backend has what was logged so far.
 
-        A backend that is not healthy, and lacks something of it, is named in the log, once until
-        it has caught up.
+        Returns:
+            Whether they have, after ``timeout`` seconds at most.
         """
-        timeout = seconds_value("flush: timeout", timeout)
-        self.writer.sync()
-        upto = self.writer.position()
-        try:
-            names = self.names or self._launch().names
-            complete = self._wait_for(names, upto, timeout)
-            for name in names:
-                if is_delivered(self.run_dir, name, upto):
-                    self._named.discard(name)
-                elif name not in self._named and (health := self._ill(name)) is not None:
-                    self._named.add(name)
-                    log.warning("the backend %s lacks records, and flush() does not wait for it: "
-                                "%s", name, health)  # fmt: skip
-        except OSError as error:  # no file more for this process
-            warn(f"flush() cannot see what the backends have: {error}")
-            return False
-        return complete
+        self.check_running()
+        with self.connections.read_again():
+            seconds = seconds_value("flush: timeout", timeout)
+            return self._delivery is None or self._delivery.flush(seconds)
 
-    def _wait_for(self, names: list[str], upto: dict[str, int], timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        pause = _PATIENCE[0]
-        if self._courier is not None and self.is_ours:
-            self._courier.wake()
-        while True:
-            if self._courier is not None and self.is_ours:
-                self._courier.ensure()
-            names = [name for name in names if not self._has(name, upto)]
-            if not names or time.monotonic() > deadline:
-                return not names
-            time.sleep(pause)
-            pause = min(pause * 1.5, _PATIENCE[1])
+    # -- the end ------------------------------------------------------------------------------
 
-    def _has(self, name: str, upto: dict[str, int]) -> bool:
-        return is_delivered(self.run_dir, name, upto) or self._ill(name) is not None
+    def close(self, status: Status) -> None:
+        """Take no more calls: the run has ended. What the sources of capture still report is taken.
 
-    def _ill(self, name: str) -> str | None:
-        """Return what is wrong with a backend that nobody waits for; None if it is healthy."""
-        cursor = CursorFile(self.run_dir.cursors, name).load()
-        if cursor.health not in ("degraded", "hung", "gave up"):
-            return None
-        return f"{cursor.health} ({cursor.last_error}); its records wait in the journal"
+        Of two threads, one closes it, and the other is told that it was closed.
 
-    def _launch(self) -> Launch:
-        launch = Lifecycle(self.run_dir).update().launch
-        assert launch is not None
-        return launch
+        Raises:
+            NotRunningError: it was closed already.
+        """
+        with _stopping:
+            self.check_running()
+            if self._capture is not None:
+                self._capture.stop()
+            self.append = self._refuse
+            self.status = status
 
-    def end(self, status: Status | None, reason: str | None, *, redacted: int = 0) -> None:
-        """Write the ending (None: the exit code will tell) and seal the segment."""
-        lost = self.writer.lost
-        if self.owner and self.is_ours:
-            if self._metrics is not None:
-                self._metrics.stop()
-            with self.run_dir.ending():  # its time, too: behind all that others wrote meanwhile
-                # A clock may have been set back: an ending before the start would be none.
-                now = max(time.time(), self._began)
-                ending = Finished(now, status, reason, lost, redacted)
-                self.writer.append(ending)
-                if self.writer.lost != lost:  # the disk is full
-                    ending = msgspec.structs.replace(ending, lost=self.writer.lost)
-                    keep_ending(self.run_dir, ending)
-                elif status is not None:
-                    forget_ending(self.run_dir)
-        self._upto = self.writer.position()
-        self.writer.close()
-        self._sealed = self.writer.lost == lost
-        if self._courier is not None and self.is_ours and self.run_dir.path.exists():
-            self._courier.ensure(at_once=True)  # it may have been killed, and nobody may wait
-            self._courier.wake()
-
-    def drain(self, timeout: float, waiting: Callable[[float], None] | None = None) -> bool:
-        """Wait until everything is delivered; return whether it is.
+    def finish(
+        self,
+        reason: str | None,
+        *,
+        timeout: float,
+        wait: bool = True,
+        may_raise: bool = True,
+        show: bool = True,
+    ) -> DeliveryReport:
+        """Write the ending of a run that was closed, and wait for its backends.
 
         Args:
-            timeout: seconds to wait at most.
-            waiting: called now and then with the part that is delivered, 0 to 1.
+            reason: why it has ended, unless it was stopped.
+            timeout: the seconds to wait for delivery.
+            wait: whether to wait.
+            may_raise: whether a strict run may raise.
+            show: whether a report that is complete is written to stderr, too.
+
+        Raises:
+            DeliveryError: with ``strict=True``, something was not delivered.
         """
-        if self._courier is None or not self.is_ours:
-            return True
-        if self.writer.gone or not self.run_dir.path.exists():  # deleted, or moved
-            return False
-        if not self._sealed:  # the disk is full: there is an end to wait for, but nobody is told
-            return self._wait_for(self.names, self._upto, timeout)
-        deadline = time.monotonic() + timeout
-        while True:
-            self._courier.ensure()
-            left = deadline - time.monotonic()
-            if self._courier.wait(max(0.0, min(left, 0.25 if waiting else _LONGEST_WAIT))):
-                return True
-            if time.monotonic() >= deadline:
-                return False
-            if waiting is not None:
-                waiting(self._part())
+        from tracelet.core import report_output  # start-up time: the courier's side
+        from tracelet.courier.report import DeliveryReport
 
-    def release(self, *, redacted: int = 0) -> DeliveryReport:
-        """Let go of the courier, write ``run.json``, and return the report."""
-        left_running = False
-        if self._courier is not None and self.is_ours:
-            process = self._courier if isinstance(self._courier, ProcessCourier) else None
-            left_running = process is not None and process.exit_code is None
-            self._courier.release()
-        life = Lifecycle(self.run_dir).update()
-        # Those of earlier starts, and those added since, may lack something, too.
-        names = [entry["name"] for entry in life.launch.backends] if life.launch else self.names
-        report = make_report(
-            self.run_dir,
-            names if self.owner else [],
-            lost=max(self.writer.lost, life.lost),
-            redacted=max(redacted, life.redacted),
+        delivery, status = self._delivery, self.status
+        if delivery is None:
+            self.report = DeliveryReport()
+            return self.report
+        try:
+            delivery.end(status, reason, redacted=self._redactor.count)
+            if wait:
+                report_output.wait(delivery, timeout)
+        finally:  # Ctrl-C ends the waiting, too
+            self.report = delivery.release(redacted=self._redactor.count)
+        self._redactor.count = 0
+        if self.owns_run:
+            if show or not self.report.complete:
+                report_output.show(self.report, goes_on=not delivery.delivers_here)
+            assert self.run is not None
+            assert status is not None
+            tell_plugins("tracelet_run_finished", run=self.run, status=status)
+            if self._capture is not None:
+                self._capture.warn_failures()
+            if (
+                self._settings.strict
+                and may_raise
+                and wait
+                and not _is_complete(self.report, delivery.names)
+            ):
+                raise DeliveryError(f"not everything was delivered as given:\n{self.report}")
+        return self.report
+
+    def end_at_exit(self, timeout: float | None = None) -> DeliveryReport:
+        """End a run of a program that ends; its true ending may be known only after Python's.
+
+        Args:
+            timeout: seconds to wait for the courier; None: it goes on alone, as it can. What
+                threads of this process deliver is waited for.
+
+        Returns:
+            The report; an empty one if this process does not own the run.
+        """
+        from tracelet.core.exit import exit_status, uncaught_exception  # start-up time
+        from tracelet.courier.ending import arm_exit_code
+        from tracelet.courier.report import DeliveryReport
+
+        delivery = self._delivery
+        if delivery is None or not delivery.is_ours:
+            return DeliveryReport()
+        self.connections.read_at_exit()
+        if not delivery.owner:
+            return DeliveryReport()
+        error = uncaught_exception()
+        status, reason = exit_status(error, self._redactor)
+        if self._capture is not None:
+            self._capture.stop()
+        if delivery.delivers_here or timeout is not None:
+            delivery.flush(self._settings.drain_timeout if timeout is None else timeout)
+        is_exact = error is not None or not arm_exit_code(delivery.run_dir)
+        self.append = self._refuse
+        self.status = status
+        delivery.end(status if is_exact else None, reason, redacted=self._redactor.count)
+        if delivery.delivers_here and is_exact:
+            delivery.drain(self._settings.drain_timeout)
+        self.report = delivery.release(redacted=self._redactor.count)
+        if self._capture is not None:
+            with contextlib.suppress(TraceletWarning):
+                self._capture.warn_failures()
+        return self.report
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        state = "was stopped" if self.status is not None else "is not started"
+        raise NotRunningError(
+            f"the experiment {self._name!r} {state}; start_logging() begins a new run, "
+            f"start() goes on with this one"
         )
-        # A courier at work writes run.json at its end: what is known now could come after that.
-        if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
-            try:
-                write_view(self.run_dir, life, report)
-                done = all(one.pending == 0 for one in report.backends.values())
-                if self.delivers_here and done and life.status != "running":
-                    compact(self.run_dir.journal)
-            except OSError as error:  # the disk is full; whoever reads the run next writes them
-                log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
-        return report
 
-    def _part(self) -> float:
-        total = sum(file.stat().st_size for file in self.run_dir.journal.glob("*.jsonl"))
-        cursors = [CursorFile(self.run_dir.cursors, name).load() for name in self.names]
-        done = min(sum(at for at, _ in cursor.position.values()) for cursor in cursors)
-        return min(1.0, done / total) if total else 1.0
+
+def _is_complete(report: DeliveryReport, names: Iterable[str]) -> bool:
+    """Tell whether these backends have everything, and the ending; of a moved run none has."""
+    several = [report[name] for name in names]
+    return not report.lost and all(
+        one.complete and one.closed and one.health == "ok" for one in several
+    )
+
+
+def _ignore(*_: Any) -> None:
+    """Take a call whose arguments are fine, in a process that writes nothing."""
+
+
+def _renew_lock() -> None:
+    """A lock that another thread held at the time of a fork is never released in the child."""
+    global _stopping  # noqa: PLW0603
+    _stopping = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

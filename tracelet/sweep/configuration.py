@@ -16,13 +16,13 @@ from tracelet.values.fields import named_fields
 from tracelet.values.plain import (
     UNKNOWN,
     array,
+    describe,
     elements,
     in_order,
     is_array,
     is_set,
     is_table,
     scalar,
-    text,
     unwrap,
 )
 from tracelet.wire import clean_text, to_wire
@@ -58,7 +58,7 @@ def _canonical(value: Any) -> Any:
     """Make a value JSON-like, such that different values stay different."""
     value = unwrap(value)
     if isinstance(value, type) or callable(value):
-        return {"$name": text(value)}
+        return {"$name": describe(value)}
     if is_array(value):
         content = array(value)
         return {"$array": _digest(value)} if content is UNKNOWN else _canonical(content)
@@ -79,7 +79,7 @@ def _canonical(value: Any) -> Any:
         return [_canonical(item) for item in items]
     if is_set(value):
         return {"$set": in_order([json.dumps(to_wire(_canonical(item))) for item in value])}
-    return {"$object": text(value)}
+    return {"$object": describe(value)}
 
 
 def _digest(value: Any) -> str:

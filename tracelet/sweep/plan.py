@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tracelet.core import lifetime
-from tracelet.core.command_line import shown, untold
+from tracelet.capture.command_line import command_line, guess_secret_values, redacted
 from tracelet.core.experiment import Experiment
-from tracelet.core.names import command_line
 from tracelet.errors import SettingsError, ValueTypeError
 from tracelet.journal.process import this_process
 from tracelet.redaction import Redactor
@@ -71,7 +69,7 @@ class Plan:
                 f"own parameters"
             )
         trial = Experiment(self.name, **settings)
-        lifetime.check(trial)
+        trial.check_start()
         self.tags = settings.get("tags") or {}
         self.settings: Settings = trial.settings
         self.group = self.settings.group or self.name
@@ -173,7 +171,7 @@ class Plan:
             command=None if script is None else [script.path, *script.arguments],
             directory=None if script is None else script.directory,
             backends=list(backends) if all(isinstance(one, str) for one in backends) else None,
-            argv=shown(argv, redactor, untold(argv, redactor)),
+            argv=redacted(argv, redactor, guess_secret_values(argv, redactor)),
             process=dict(this_process()),
             workers=workers,
         )

@@ -20,8 +20,7 @@ from typing import Any
 
 import msgspec
 
-from tracelet.core import lifetime
-from tracelet.core.endings import ending_of, message_of
+from tracelet.core.exit import exit_status, message_of
 from tracelet.core.experiment import Experiment
 from tracelet.errors import DeliveryError, TraceletError, ValueTypeError
 from tracelet.journal.rundir import RunDir, new_run_id
@@ -118,7 +117,7 @@ def work(task: Task) -> Outcome:
         _note(sweep_dir, task, exp, shares=shares)
         value = call(task.train, task.config, task.bound)
     except BaseException as error:
-        status, reason = ending_of(error, Redactor())
+        status, reason = exit_status(error, Redactor())
         _stop(exp, status, reason)
         if status == "killed":
             raise
@@ -158,7 +157,7 @@ def _note(sweep_dir: SweepDir, task: Task, exp: Experiment, *, shares: bool) -> 
 def _stop(exp: Experiment, status: Any, reason: str | None, *, raises: bool = False) -> None:
     """End the run, unless the training did, or never got one."""
     if exp.is_running:
-        lifetime.stop(exp, status, reason=reason, raises=raises, shows=False)
+        exp.end(status, reason=reason, may_raise=raises, show=False)
 
 
 def _report(

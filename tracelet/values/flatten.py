@@ -21,6 +21,7 @@ from tracelet.records import ParamValue
 from tracelet.values.fields import Unreadable, named_fields, public_attributes
 from tracelet.values.plain import (
     ATOMS,
+    INT_BITS,
     MAX_ELEMENTS,
     UNKNOWN,
     array,
@@ -35,7 +36,6 @@ from tracelet.values.plain import (
     summary,
     unwrap,
 )
-from tracelet.values.scalars import INT_BITS
 from tracelet.wire import clean_text
 
 KeyPath = tuple[str, ...]

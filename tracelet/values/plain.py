@@ -19,8 +19,10 @@ from decimal import Decimal
 from typing import Any
 
 from tracelet.errors import ValueTypeError
-from tracelet.values.scalars import INT_BITS
 from tracelet.wire import clean_text
+
+INT_BITS = 14_283
+"""The bits of the longest integer that Python reads back from text (4300 decimal digits)."""
 
 MAX_ELEMENTS = 1000
 """An array with more elements is not a parameter: its type, shape and dtype are kept instead."""

@@ -12,10 +12,8 @@ import sys
 from typing import Any
 
 from tracelet.errors import InvalidValueError, ValueTypeError
+from tracelet.values.plain import INT_BITS, describe
 from tracelet.wire import clean_text, float_token
-
-INT_BITS = 14_283
-"""The bits of the longest integer that Python reads back from text (4300 decimal digits)."""
 
 _MIN_ITERATION, _MAX_ITERATION = -(2**63), 2**63 - 1
 
@@ -122,6 +120,23 @@ def seconds_value(what: str, value: object) -> float:
         raise ValueTypeError(f"{what} is a number of seconds, 0 or more, not {value!r:.80}")
     if not seconds >= 0:
         raise InvalidValueError(f"{what} is a number of seconds, 0 or more, not {value!r:.80}")
+    return seconds
+
+
+def timestamp_value(value: Any) -> float:
+    """Check a time, in seconds since the epoch.
+
+    Raises:
+        ValueTypeError: if it is no number.
+        InvalidValueError: if it is before 1970, or thousands of years away.
+    """
+    try:
+        seconds = float(value)
+    except Exception as error:  # a number can be the user's code
+        written = describe(value)
+        raise ValueTypeError(f"time is seconds since the epoch, not {written:.80}") from error
+    if not 0 <= seconds < 1e11:
+        raise InvalidValueError(f"time is seconds since the epoch, from 1970 on: {seconds}")
     return seconds
 
 

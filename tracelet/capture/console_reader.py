@@ -187,7 +187,7 @@ def tell(word: bytes) -> None:
 
 
 def main() -> None:
-    """Run as ``python -m tracelet.core.console_reader RUN_DIR ORDERS``."""
+    """Run as ``python -m tracelet.capture.console_reader RUN_DIR ORDERS``."""
     orders = msgspec.json.decode(sys.argv[2], type=Orders)
     work(RunDir(Path(sys.argv[1])), orders)
 

@@ -33,7 +33,7 @@ _PAUSE_SECONDS = 0.02
 _numbers = itertools.count()
 
 
-class LateRecords:
+class PostRunRecords:
     """What one process adds to one run.
 
     Args:

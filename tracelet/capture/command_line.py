@@ -1,4 +1,4 @@
-"""What a command line does not tell of itself: only a parser knows that ``-p`` is a password.
+"""The command line without secrets. Only a parser knows that ``-p`` is a password.
 
 A short number is taken for one, and is no key; one with six digits, or a zero in front, can be.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tracelet.capture.names import wanted
@@ -32,13 +33,18 @@ _NAMES = (
 """How a name can go on that was cut short, as parsers allow: ``--api-k``, ``--hf-tok``."""
 
 
-def untold(
+def command_line() -> list[str]:
+    """Return the command line; a Python that is embedded in another program may have none."""
+    return [str(argument) for argument in getattr(sys, "argv", None) or ()]
+
+
+def guess_secret_values(
     argv: Sequence[str],
     redactor: Redactor,
     chosen: bool | Mapping[str, bool] = True,
     plain: Collection[str] = (),
 ) -> set[str]:
-    """Return what must not be shown as long as no parser has said what it is.
+    """Return what may be a secret, as long as no parser has said what it is.
 
     Secrets can be behind an option with one dash, in ``-p X`` and ``-pX``, or behind one whose
     name is a secret's or can be short for it. Short numbers, words such as ``true`` and the paths
@@ -57,7 +63,7 @@ def untold(
         if names and not wanted({names[0].replace("-", "_"): value}, chosen, SECTION):
             found.add(value)
         elif dashed or redactor.whole(dict.fromkeys(names, value)):
-            found |= set() if _says_nothing(said) else {value}
+            found |= set() if _is_harmless(said) else {value}
     return found
 
 
@@ -66,7 +72,7 @@ def as_typed(text: str) -> str | int:
     return int(text) if _SHORT.fullmatch(text) else text
 
 
-def shown(argv: Sequence[str], redactor: Redactor, secrets: Collection[str] = ()) -> list[str]:
+def redacted(argv: Sequence[str], redactor: Redactor, secrets: Collection[str] = ()) -> list[str]:
     """Return a command line without secrets: ``--password X`` and ``--password=X`` too.
 
     Args:
@@ -94,8 +100,8 @@ def _values(argv: Sequence[str]) -> Iterator[tuple[list[str], bool, str, str]]:
     """Yield the values on a command line.
 
     Yields:
-        The names of the option that it is behind, and of secrets; whether that has one dash; the
-        value, and what it is without a name that it may begin with.
+        The names of the option before it, and of secrets that these can be short for; whether that
+        option has one dash; the value; the value without a name that it may begin with.
     """
     names: list[str] = []
     dashed = False
@@ -123,7 +129,12 @@ def _completed(name: str) -> list[str]:
     return [name, *(head + word for word in _NAMES if last and word.startswith(last.lower()))]
 
 
-def _says_nothing(value: str) -> bool:
-    if not value or _NUMBER.fullmatch(value) or _WORD.fullmatch(value):
+def is_word(text: str) -> bool:
+    """Tell a value that says nothing: ``true``, ``off``, ``none``."""
+    return _WORD.fullmatch(text) is not None
+
+
+def _is_harmless(value: str) -> bool:
+    if not value or _NUMBER.fullmatch(value) or is_word(value):
         return True
     return os.path.exists(value)  # noqa: PTH110 - False for what is too long for one, too

@@ -7,13 +7,8 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-
-from tracelet.core.command_line import shown
-from tracelet.core.names import command_line
-from tracelet.redaction import Redactor
 
 _RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 
@@ -38,17 +33,16 @@ def _user() -> str | None:
         return str(os.getuid()) if hasattr(os, "getuid") else None
 
 
-def run_facts(redactor: Redactor, secrets: Collection[str] = ()) -> dict[str, Any]:
-    """Return process, machine and command line, without secrets.
+def run_facts(argv: list[str]) -> dict[str, Any]:
+    """Return process, machine and command line.
 
     Args:
-        redactor: hides them.
-        secrets: arguments that were found to be some.
+        argv: the command line without secrets.
     """
     facts: dict[str, Any] = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "argv": shown(command_line(), redactor, secrets),
+        "argv": argv,
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": sys.platform,

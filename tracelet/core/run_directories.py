@@ -1,4 +1,4 @@
-"""Where a run goes: a directory of its own, or that of the run that goes on."""
+"""The directories of runs: those there are, the one that a run goes on in, and a new one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tracelet.core.names import name_of
+from tracelet.core.run_name import run_name
 from tracelet.courier.reconcile import view_of
 from tracelet.courier.view import RunView
 from tracelet.errors import (
@@ -29,14 +29,14 @@ def views(root: Path) -> list[tuple[RunDir, RunView]]:
     """Return the runs below ``root`` with their views, newest first; what is no run is left out."""
     found = []
     for run_dir in find_runs(root):
-        with leaving_out(run_dir):
+        with skip_unreadable(run_dir):
             found.append((run_dir, view_of(run_dir)))
     return sorted(found, key=lambda pair: pair[1].started, reverse=True)
 
 
 @contextlib.contextmanager
-def leaving_out(run_dir: RunDir) -> Iterator[None]:
-    """Log that a run cannot be read, and go on with the others."""
+def skip_unreadable(run_dir: RunDir) -> Iterator[None]:
+    """Log that a run cannot be read, and go on with the others: for a block that reads one run."""
     was_there = run_dir.run_json.exists()
     try:
         yield
@@ -70,7 +70,7 @@ def check_ids(resume: object, run_id: object) -> None:
         )
 
 
-def place(
+def choose_directory(
     settings: Settings, run: RunInfo | None, *, resume: str | bool | None, run_id: str | None
 ) -> tuple[RunDir, bool]:
     """Return the directory of a run, and whether it is one that goes on.
@@ -88,11 +88,11 @@ def place(
         JournalError: the system lets nobody look there.
     """
     check_ids(resume, run_id)
-    with _telling_where(settings):
-        return _placed(settings, run, resume, run_id)
+    with _naming_settings(settings):
+        return _chosen(settings, run, resume, run_id)
 
 
-def _placed(
+def _chosen(
     settings: Settings, run: RunInfo | None, resume: str | bool | None, run_id: str | None
 ) -> tuple[RunDir, bool]:
     project = settings.dir / slug(settings.project)
@@ -103,9 +103,9 @@ def _placed(
         return run_dir, True
     if resume is True:
         for run_dir, view in views(settings.dir):
-            if run_dir.path.parent == project and view.name == name_of(settings):
+            if run_dir.path.parent == project and view.name == run_name(settings):
                 return run_dir, True
-    run_dir = RunDir(project / (run_id or new_run_id(name_of(settings))))
+    run_dir = RunDir(project / (run_id or new_run_id(run_name(settings))))
     if run_dir.exists:
         raise _taken(run_dir)
     return run_dir, False
@@ -123,7 +123,7 @@ def _absent(run_dir: RunDir, settings: Settings) -> RunNotFoundError:
 
 
 @contextlib.contextmanager
-def directory(
+def new_directory(
     settings: Settings, run_dir: RunDir, *, exists: bool, may_rename: bool
 ) -> Iterator[RunDir]:
     """Make the directories of a run; those of a new one are gone if the block fails.
@@ -139,10 +139,10 @@ def directory(
         JournalError: a directory cannot be made.
     """
     if not exists:
-        with _telling_where(settings):
-            run_dir = _claim(run_dir, name_of(settings), may_rename=may_rename)
+        with _naming_settings(settings):
+            run_dir = _claim(run_dir, run_name(settings), may_rename=may_rename)
     try:
-        with _telling_where(settings):
+        with _naming_settings(settings):
             run_dir.create(settings.journal_dir)
         yield run_dir
     except BaseException:
@@ -154,7 +154,7 @@ def directory(
 
 
 @contextlib.contextmanager
-def _telling_where(settings: Settings) -> Iterator[None]:
+def _naming_settings(settings: Settings) -> Iterator[None]:
     """Make an error of the system ours, which says what the directory was wanted for.
 
     Raises:

@@ -1,0 +1,113 @@
+"""Decides what may be shown of an argument: of its value, and of the command line it came from.
+
+An argument has many names: ``--api-key`` may be ``k`` for the program, and come from ``HF_TOKEN``.
+A value is a secret if one of them is the name of one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from tracelet.capture.command_line import is_word, redacted
+from tracelet.plugin_hooks import foreign_params
+from tracelet.redaction import Redactor, secrecy
+from tracelet.values.equality import same_value
+from tracelet.values.flatten import Flat, flatten
+from tracelet.wire import REDACTED
+
+_MAX_DEPTH = 8
+"""Lists in lists that can have been typed; a list may contain itself."""
+
+
+class ArgumentSecrets:
+    """The secrets among the arguments that one source reports.
+
+    Args:
+        redactor: knows which names are secret.
+
+    Attributes:
+        secrets: the texts of values that are secrets.
+        unwanted: those of arguments that are not recorded.
+        plain: those of the others.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.secrets: set[str] = set()
+        self.unwanted: set[str] = set()
+        self.plain: set[str] = set()
+        self._redactor = redactor
+        self._is_secret_name: dict[str, bool] = {}
+
+    def hide(
+        self, name: str, key: str, value: Any, *, aliases: Collection[str] = (), hidden: bool
+    ) -> tuple[Flat, bool]:
+        """Return the parameters that an argument becomes, and whether nothing of it is hidden.
+
+        They are flat and plain.
+
+        Args:
+            name: the argument.
+            key: the key of its parameter.
+            value: as the program has it.
+            aliases: what else the argument is called.
+            hidden: whether it is a secret under any name.
+
+        Raises:
+            TraceletError: the value cannot be a parameter.
+        """
+        flat = flatten({key: value}, foreign=foreign_params)
+        if hidden:
+            values = {at: self._redactor.hidden(plain) for at, plain in flat.values.items()}
+            return Flat(values, flat.paths), False
+        values = self._redactor.params(flat.values)
+        for at, plain in values.items():
+            if type(plain) is list and plain and all(type(item) is str for item in plain):
+                values[at] = redacted(plain, self._redactor)  # it may be another command line
+        for alias in self._secret_names(name, aliases):
+            for at, plain in values.items():
+                values[at] = self._redactor.value(alias + at[len(key) :], plain)
+        return Flat(values, flat.paths), same_value(values, flat.values)
+
+    def note(self, value: Any, shown: Any, *, recorded: bool) -> None:
+        """Note what the command line may show of an argument.
+
+        Args:
+            value: as the program has it, or as it was typed.
+            shown: the same without secrets.
+            recorded: whether the argument is one that is recorded.
+        """
+        others = self.plain if recorded else self.unwanted
+        for text, is_hidden in _texts(value, shown):
+            if is_hidden and text and not is_word(text):
+                self.secrets.add(text)
+            else:
+                others.add(text)
+
+    def _secret_names(self, name: str, aliases: Collection[str]) -> Iterable[str]:
+        """Return the other names of an argument that name a secret.
+
+        There is none if the user has said that its own, which does, is of no secret.
+        """
+        if not aliases or (secrecy(name) and not self._names_secret(name)):
+            return ()
+        return {alias: None for alias in aliases if alias != name and self._names_secret(alias)}
+
+    def _names_secret(self, name: str) -> bool:
+        if name not in self._is_secret_name:
+            self._is_secret_name[name] = bool(self._redactor.whole({name: "x"}))
+        return self._is_secret_name[name]
+
+
+def _texts(value: Any, shown: Any, depth: int = 0) -> Iterator[tuple[str, bool]]:
+    """Yield the text of each value in lists, and whether nothing of it is shown."""
+    if isinstance(value, list | tuple):
+        if depth < _MAX_DEPTH:
+            several = shown if isinstance(shown, list) else [shown] * len(value)
+            for item, its_own in zip(value, several, strict=False):
+                yield from _texts(item, its_own, depth + 1)
+    elif isinstance(value, str | int | float):
+        yield str(value), shown == REDACTED
+    elif isinstance(value, os.PathLike):
+        yield str(shown), shown == REDACTED

@@ -1,0 +1,454 @@
+"""How a run starts: a plan is made first, and nothing is written; then the plan is carried out.
+
+A start begins a new run, goes on with one that has ended, joins the run of the parent process, or
+only checks the arguments of calls, as in a rank above 0. A start that is refused leaves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from time import time as clock
+from typing import Any, Literal
+
+import msgspec
+
+from tracelet.backends.registry import CORE, OFFICIAL, ResolvedBackend, installed, resolve
+from tracelet.capture import registry as capture_sources
+from tracelet.capture.session import CaptureSession
+from tracelet.core.active import RUN_DIR_VARIABLE
+from tracelet.core.connect import Connections
+from tracelet.core.lenient import warn_once
+from tracelet.core.parameters import Parameters
+from tracelet.core.run_directories import check_ids, choose_directory, new_directory
+from tracelet.core.run_facts import process_rank, run_facts
+from tracelet.core.run_name import run_name
+from tracelet.core.session import Session
+from tracelet.core.tags import tag_values
+from tracelet.courier.ending import settle
+from tracelet.courier.reconcile import reconcile, view_of
+from tracelet.courier.run_delivery import RunDelivery
+from tracelet.courier.view import RunView, read_view
+from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
+from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.process import is_alive
+from tracelet.journal.rundir import RunDir
+from tracelet.plugin_hooks import foreign_params
+from tracelet.records import Artifact, Metric, Params, RunInfo
+from tracelet.redaction import Redactor
+from tracelet.settings import Settings
+
+Backends = list[tuple[ResolvedBackend, dict[str, Any]]]
+"""The backends of a run, each with its options."""
+
+
+class StartRequest(msgspec.Struct, kw_only=True):
+    """What an experiment asks for when it starts.
+
+    Attributes:
+        settings: those of the experiment.
+        redactor: hides its secrets.
+        connections: its connected objects.
+        params_now: its parameters so far.
+        first_tags: logged at the start.
+        first_params: likewise.
+        run: the run that it had before, if it was stopped and starts again.
+        resume: a run id to go on with, or True for the latest run of the name.
+        run_id: the id of a new run, or None to make one up.
+    """
+
+    settings: Settings
+    redactor: Redactor
+    connections: Connections
+    params_now: Mapping[str, Any]
+    first_tags: Mapping[str, Any]
+    first_params: Any = None
+    run: RunInfo | None = None
+    resume: str | bool | None = None
+    run_id: str | None = None
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """How a start will go.
+
+    Attributes:
+        kind: ``check``: arguments are checked, and nothing is written; ``join``: add to the run of
+            the parent process; ``resume``: go on with a run that has ended; ``new``: begin one.
+        backends: where the run goes, if this process is the one to deliver it.
+        run_dir: the run's directory; that of a new run is not made yet.
+        view: the run to join.
+    """
+
+    kind: Literal["check", "join", "resume", "new"]
+    backends: Backends = []
+    run_dir: RunDir | None = None
+    view: RunView | None = None
+
+
+class Earlier(msgspec.Struct):
+    """What a run that goes on has logged before, as far as it counts for its next calls.
+
+    Attributes:
+        params: the records of its parameters.
+        iterations: metric and axis to the iteration of the last point there.
+        destinations: where it has artifacts.
+    """
+
+    params: list[Params] = []
+    iterations: dict[tuple[str, str], int] = {}
+    destinations: set[str] = set()
+
+
+class Started(msgspec.Struct):
+    """A start that was carried out.
+
+    Attributes:
+        session: the session of the run.
+        capture: its sources, which have started; None where nothing is captured.
+        earlier: what a run that goes on has logged before; None for any other.
+    """
+
+    session: Session
+    capture: CaptureSession | None = None
+    earlier: Earlier | None = None
+
+
+def make_plan(request: StartRequest) -> Plan:
+    """Decide how a start will go; nothing is written, and no run is changed.
+
+    Raises:
+        TraceletError: the start is a mistake.
+    """
+    settings = request.settings
+    if settings.disabled or (settings.ranks != "all" and process_rank() > 0):
+        _check_request(request)
+        # Whoever switches logging off may not have the backends at all.
+        return Plan(kind="check", backends=[] if settings.disabled else _backends_of(settings))
+    inherited = inherited_run() if request.run is None else None
+    wanted = request.run_id or request.resume or None
+    if inherited is not None and wanted in (None, True, inherited[1].run_id):
+        _check_request(request)
+        return Plan(kind="join", run_dir=inherited[0], view=inherited[1])
+    backends = _backends_of(settings)
+    run_dir, exists = choose_directory(
+        settings, request.run, resume=request.resume, run_id=request.run_id
+    )
+    _check_request(request)
+    return Plan(kind="resume" if exists else "new", backends=backends, run_dir=run_dir)
+
+
+def carry_out(
+    plan: Plan,
+    request: StartRequest,
+    *,
+    previous_dir: Path | None = None,
+    stop_previous: Callable[[], object] = lambda: None,
+) -> Started:
+    """Start as planned.
+
+    Args:
+        plan: the plan.
+        request: what it was made for.
+        previous_dir: the directory of the run that is stopped first.
+        stop_previous: stops that run; called as late as possible, and not for a start that is
+            refused.
+
+    Raises:
+        TraceletError: the run cannot be started; nothing was written.
+    """
+    if plan.kind == "check":
+        stop_previous()
+        return Started(_session(request, None, None, None))
+    assert plan.run_dir is not None
+    if plan.kind == "join":
+        assert plan.view is not None
+        parents = plan.view.info(plan.run_dir)
+        _warn_unused(request.settings, parents, plan.view.backends)
+        stop_previous()
+        return Started(_session(request, parents, RunDelivery(plan.run_dir, parents), None))
+    run, earlier = request.run, None
+    if plan.kind == "resume":
+        if previous_dir == plan.run_dir.path:
+            stop_previous()
+            stop_previous = lambda: None  # noqa: E731
+        run, earlier = _run_to_resume(plan.run_dir, request.settings)
+        _check_request(request, earlier.params)
+    with new_directory(
+        request.settings,
+        plan.run_dir,
+        exists=plan.kind == "resume",
+        may_rename=request.run_id is None,
+    ) as run_dir:
+        stop_previous()
+    capture = CaptureSession(request.settings, run_dir.path, request.redactor)
+    capture.start()
+    try:
+        run = run or _new_run(request.settings, run_dir, capture)
+        delivery = _begin_delivery(request, run_dir, run, plan.backends)
+    except BaseException:
+        capture.stop()
+        raise
+    return Started(_session(request, run, delivery, capture), capture, earlier)
+
+
+def join_run(request: StartRequest, path: str | None) -> Session:
+    """Return a session that adds to a run which another process began.
+
+    Args:
+        request: what is asked for.
+        path: the run's directory; None: the session writes nothing.
+
+    Returns:
+        The session; if the run has ended meanwhile, one that takes no calls.
+
+    Raises:
+        RunNotFoundError: the run is not there, or not on this machine.
+    """
+    if path is None:
+        return _session(request, None, None, None)
+    run_dir = RunDir(Path(path))
+    view = view_of(run_dir)
+    if view.process is not None and is_alive(view.process) is False:  # killed, and nobody looked
+        reconcile(run_dir)
+        view = view_of(run_dir)
+    run = view.info(run_dir)
+    if view.status == "running":
+        return _session(request, run, RunDelivery(run_dir, run), None)
+    return Session(
+        run.name,
+        request.settings,
+        request.redactor,
+        request.connections,
+        status=view.status,
+        run=run,
+        report=view.report,
+    )
+
+
+def inherited_run() -> tuple[RunDir, RunView] | None:
+    """Return the run of a parent process that lives, if this is a child process of one."""
+    path = os.environ.get(RUN_DIR_VARIABLE)
+    if not path:
+        return None
+    run_dir = RunDir(Path(path))
+    try:
+        view = read_view(run_dir)
+    except (OSError, ValueError):
+        return None
+    if view.status != "running" or view.process is None or view.process["pid"] == os.getpid():
+        return None
+    return (run_dir, view) if is_alive(view.process) is not False else None
+
+
+# -- what a plan is made of -----------------------------------------------------------------------
+
+
+def _check_request(request: StartRequest, earlier: Collection[Params] = ()) -> None:
+    """Raise for what is no id, or cannot be captured or logged, while nothing is begun yet.
+
+    Args:
+        request: what is asked for.
+        earlier: the parameters of the run that goes on.
+    """
+    settings, redactor = request.settings, request.redactor
+    check_ids(request.resume, request.run_id)
+    capture_sources.check(settings)
+    if settings.on_error == "warn":
+        return
+    tag_values(request.first_tags)
+    if request.first_params is None:
+        return
+    policy = settings.on_param_conflict
+    counted = redactor.count
+    trial = Parameters(lambda _: None, policy=policy, redactor=redactor, foreign=foreign_params)
+    if policy == "error":
+        trial.apply(Params(0.0, dict(request.params_now)))
+        for record in earlier:
+            trial.apply(record)
+    trial.set(request.first_params)
+    redactor.count = counted
+
+
+def _backends_of(settings: Settings) -> Backends:
+    """Return the backends that the settings ask for, each with its options.
+
+    Raises:
+        TraceletError: one is not there, or does not take its options; or there are options of one
+            whose name is misspelt.
+    """
+    found: dict[str, tuple[ResolvedBackend, dict[str, Any]]] = {}
+    for spec in settings.backend:
+        try:
+            one = resolve(spec)
+            if one.name in found:
+                raise InvalidValueError(f"two backends of one run are called {one.name!r}")
+            options = _options_of(one, settings)
+        except TraceletError as error:
+            if settings.on_error != "warn":
+                raise
+            warn_once(str(error), f"this backend is left out: {error}")
+            continue
+        found[one.name] = one, options
+    if not found:
+        found["local"] = resolve("local"), {}
+    misspelt = _misspelt(settings, found)
+    if misspelt is not None:
+        if settings.on_error != "warn":
+            raise misspelt
+        warn_once(str(misspelt), f"not used: {misspelt}")
+    return list(found.values())
+
+
+def _options_of(found: ResolvedBackend, settings: Settings) -> dict[str, Any]:
+    options = dict(settings.backends.get(found.name, {}))
+    try:
+        found.check(options)
+    except SettingsError as error:
+        if not options:
+            raise
+        places = {settings.origins[f"backends.{found.name}.{option}"] for option in options}
+        raise SettingsError(f"{error} ({', '.join(sorted(places))})") from error
+    return options
+
+
+def _misspelt(settings: Settings, used: Collection[str]) -> SettingsError | None:
+    """Return what is wrong if options are for a backend that nobody has, and that looks like one.
+
+    A class of the user's own that is not used here is not known by its name, and no mistake.
+    """
+    others = settings.backends.keys() - used - CORE.keys() - OFFICIAL.keys()
+    if not others:
+        return None
+    import difflib  # 3 ms that others need not pay
+
+    known = {*used, *CORE, *OFFICIAL, *installed()}
+    for name in sorted(others - known):
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
+        if near and near[0] not in name:  # mlflow2 is meant so
+            option = next(iter(settings.backends[name]))
+            place = settings.origins[f"backends.{name}.{option}"]
+            return SettingsError(
+                f"unknown backend 'backends.{name}' ({place}); did you mean 'backends.{near[0]}'?"
+            )
+    return None
+
+
+# -- carrying it out ------------------------------------------------------------------------------
+
+
+def _session(
+    request: StartRequest,
+    run: RunInfo | None,
+    delivery: RunDelivery | None,
+    capture: CaptureSession | None,
+) -> Session:
+    return Session(
+        run.name if run is not None else run_name(request.settings),
+        request.settings,
+        request.redactor,
+        request.connections,
+        status="running",
+        run=run,
+        delivery=delivery,
+        capture=capture,
+    )
+
+
+def _new_run(settings: Settings, run_dir: RunDir, capture: CaptureSession) -> RunInfo:
+    return RunInfo(
+        run_id=run_dir.path.name,
+        name=run_name(settings),
+        project=settings.project,
+        dir=str(run_dir.path),
+        started=clock(),
+        group=settings.group,
+        facts={**run_facts(capture.command_line()), **capture.facts},
+    )
+
+
+def _begin_delivery(
+    request: StartRequest, run_dir: RunDir, run: RunInfo, backends: Backends
+) -> RunDelivery:
+    """Write the start of the run into its journal, and start its courier."""
+    settings = request.settings
+    stored = {
+        found.name: {key: request.redactor.value(key, value) for key, value in options.items()}
+        for found, options in backends
+    }
+    return RunDelivery(
+        run_dir,
+        run,
+        backends,
+        courier=settings.courier,
+        stored_options=stored,
+        system_metrics=settings.system_metrics,
+    )
+
+
+def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlier]:
+    """Return who a run is that goes on, and what it has logged that counts for its next call.
+
+    Raises:
+        RunBusyError: it is still running.
+        RunNotFoundError: it has no journal any more.
+    """
+    life = Lifecycle.of(run_dir)
+    status, launch = settle(run_dir, life), life.launch
+    assert launch is not None
+    if status == "running":
+        who = "process {pid} of host {host}".format_map(launch.process)
+        raise RunBusyError(f"the run {run_dir.path.name} is still running: {who}")
+    _warn_unused(settings, launch.run)
+    earlier = Earlier()
+    with closing(run_dir.reader()) as reader:
+        for record in reader.records():
+            if type(record) is Params:
+                earlier.params.append(record)
+            elif type(record) is Metric:
+                earlier.iterations[record.name, record.axis] = record.iteration
+            elif type(record) is Artifact:
+                earlier.destinations.add(record.path)
+    return launch.run, earlier
+
+
+def _warn_unused(settings: Settings, run: RunInfo, backends: list[str] | None = None) -> None:
+    """Warn of what the call gives that a run which was begun before does not take from it.
+
+    Args:
+        settings: those of the call.
+        run: who the run is.
+        backends: where the process goes that began it; None: this one is going on with the run.
+
+    Raises:
+        TraceletError: a backend that is given is not there.
+    """
+    unused = list(_unused(settings, run, backends))
+    if not unused:
+        return
+    given = " and ".join(f"{name}=" for name in unused)
+    if backends is None:
+        warn(f"the run {run.run_id} goes on under its name {run.name!r}: {given} is not used")
+    else:
+        warn(
+            f"this process adds to the run {run.run_id} of its parent process, so {given} "
+            "is not used; run_id=... begins a run of its own"
+        )
+
+
+def _unused(settings: Settings, run: RunInfo, backends: list[str] | None) -> Iterator[str]:
+    values: dict[str, tuple[object, object]] = {"name": (settings.name, run.name)}
+    if backends is not None:
+        values["project"] = settings.project, run.project
+        values["dir"] = str(settings.dir), str(Path(run.dir).parents[1])
+        if _is_given(settings, "backend"):
+            values["backend"] = {one.name for one, _ in _backends_of(settings)}, set(backends)
+    for key, (given, used) in values.items():
+        if _is_given(settings, key) and given != used:
+            yield "exp_name" if key == "name" else key
+
+
+def _is_given(settings: Settings, key: str) -> bool:
+    """Return whether the call itself has a setting, and not what it finds around it."""
+    return settings.origins[key] in ("argument", "config=")

@@ -1,0 +1,301 @@
+"""One process's journal of one run, and the delivery of that run: from its start to its report.
+
+What must never happen here: a started run without its ending, or a second courier beside the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tracelet.backends.base import Backend
+from tracelet.backends.registry import ResolvedBackend
+from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
+from tracelet.courier.cursor import CursorFile
+from tracelet.courier.ending import forget_ending, keep_ending, reserve_ending
+from tracelet.courier.report import DeliveryReport, is_delivered, make_report
+from tracelet.courier.system_metrics import SystemMetrics
+from tracelet.courier.view import write_view
+from tracelet.errors import UnknownBackendError, warn
+from tracelet.journal.lifecycle import Launch, Lifecycle
+from tracelet.journal.process import this_process
+from tracelet.journal.rundir import RunDir
+from tracelet.journal.segments import compact
+from tracelet.journal.writer import JournalWriter
+from tracelet.records import Finished, RunInfo, RunLink, Started, Status
+from tracelet.settings_layers import nearest
+
+log = logging.getLogger(__name__)
+
+_PAUSES = (0.002, 0.05)
+"""Shortest and longest pause between two looks at the cursors, in seconds."""
+
+
+_LONGEST_WAIT = 3600.0
+"""Seconds between two looks at the courier; no wait of the system's takes an infinity."""
+
+
+class RunDelivery:
+    """The delivery of a run by the process that begins it; a child process only writes its journal.
+
+    Args:
+        run_dir: the run; its directories exist.
+        run: who the run is.
+        backends: the backends with their options; empty in a child process, which only writes.
+        courier: the setting: ``auto``, ``process`` or ``thread``.
+        stored_options: ``backends`` as the journal may have them, without secrets.
+        system_metrics: the seconds between two readings of system metrics; None: none are read.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        run: RunInfo,
+        backends: Sequence[tuple[ResolvedBackend, dict[str, Any]]] = (),
+        *,
+        courier: str = "auto",
+        stored_options: dict[str, dict[str, Any]] | None = None,
+        system_metrics: float | None = None,
+    ) -> None:
+        self.run_dir = run_dir
+        self.run = run
+        self.writer: JournalWriter = run_dir.writer()
+        self.owner = bool(backends)
+        self.names = [found.name for found, _ in backends]
+        self._pid = os.getpid()
+        self._began = 0.0
+        self._end: dict[str, int] = {}
+        self._warned: set[str] = set()
+        self._sealed = True
+        self._courier: ProcessCourier | ThreadCourier | None = None
+        self._metrics: SystemMetrics | None = None
+        if self.owner:
+            self._begin(list(backends), courier, stored_options or {}, system_metrics)
+
+    def _begin(
+        self,
+        backends: list[tuple[ResolvedBackend, dict[str, Any]]],
+        courier: str,
+        stored_options: dict[str, dict[str, Any]],
+        system_metrics: float | None,
+    ) -> None:
+        found = [one for one, _ in backends]
+        reason = needs_thread(found, courier)
+        light = all(one.cls.capabilities.lightweight for one in found)
+        if reason is not None and (courier == "process" or (courier == "auto" and not light)):
+            warn(
+                "this run is delivered by threads of this process, not by a courier that "
+                f"outlives it: {reason}"
+            )
+        launch = Launch(
+            run=self.run,
+            process=this_process(),
+            backends=[
+                {
+                    "name": one.name,
+                    "target": one.target,
+                    "options": stored_options.get(one.name, {}),
+                }
+                for one in found
+            ],
+        )
+        reserve_ending(self.run_dir)
+        life = Lifecycle(self.run_dir).update()
+        self._began = life.now()
+        self.writer.append(Started(self._began, msgspec.to_builtins(launch)))
+        write_view(self.run_dir, life.update(), None)
+        if reason is not None:
+            self._courier = ThreadCourier(self.run_dir, self.run, backends)
+            if system_metrics is not None:
+                self._metrics = SystemMetrics(
+                    self.run_dir, self.run.started, launch.process, system_metrics, self.writer
+                )
+        else:
+            options = {one.name: options for one, options in backends}
+            self._courier = ProcessCourier(self.run_dir, options, system_metrics=system_metrics)
+        self._courier.ensure()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process that began the session, and not a fork of it."""
+        return os.getpid() == self._pid
+
+    @property
+    def delivers_here(self) -> bool:
+        """Whether threads of this process deliver the run."""
+        return isinstance(self._courier, ThreadCourier)
+
+    def links(self) -> dict[str, RunLink]:
+        """Return where the run is in each backend that has opened it."""
+        cursors = {name: CursorFile(self.run_dir.cursors, name).load() for name in self.names}
+        return {name: cursor.link for name, cursor in cursors.items() if cursor.link is not None}
+
+    def backend(self, name: str) -> Backend | None:
+        """Return the live object of a backend that is delivered by a thread of this process.
+
+        Raises:
+            UnknownBackendError: the run has no backend of that name.
+        """
+        names = [entry["name"] for entry in self._launch().backends]
+        if name not in names:
+            raise UnknownBackendError(
+                str(name), f"the run has no backend {name!r}{nearest(str(name), names)}"
+            )
+        return self._courier.backend(name) if self._courier is not None else None
+
+    def flush(self, timeout: float) -> bool:
+        """Sync the journal and wait until every healthy backend has what was logged so far.
+
+        A backend that is not healthy, and lacks something of it, is named in the log, once until
+        it has caught up.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Returns:
+            Whether every healthy backend has it.
+        """
+        self.writer.sync()
+        upto = self.writer.position()
+        try:
+            names = self.names or self._launch().names
+            complete = self._wait_for(names, upto, timeout)
+            for name in names:
+                if is_delivered(self.run_dir, name, upto):
+                    self._warned.discard(name)
+                elif (
+                    name not in self._warned
+                    and (health := self._unhealthy_reason(name)) is not None
+                ):
+                    self._warned.add(name)
+                    log.warning("the backend %s lacks records, and flush() does not wait for it: "
+                                "%s", name, health)  # fmt: skip
+        except OSError as error:  # no file more for this process
+            warn(f"flush() cannot see what the backends have: {error}")
+            return False
+        return complete
+
+    def _wait_for(self, names: list[str], upto: dict[str, int], timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        pause = _PAUSES[0]
+        if self._courier is not None and self.is_ours:
+            self._courier.wake()
+        while True:
+            if self._courier is not None and self.is_ours:
+                self._courier.ensure()
+            names = [name for name in names if not self._needs_no_wait(name, upto)]
+            if not names or time.monotonic() > deadline:
+                return not names
+            time.sleep(pause)
+            pause = min(pause * 1.5, _PAUSES[1])
+
+    def _needs_no_wait(self, name: str, upto: dict[str, int]) -> bool:
+        return is_delivered(self.run_dir, name, upto) or self._unhealthy_reason(name) is not None
+
+    def _unhealthy_reason(self, name: str) -> str | None:
+        """Return what is wrong with a backend that nobody waits for; None if it is healthy."""
+        cursor = CursorFile(self.run_dir.cursors, name).load()
+        if cursor.health not in ("degraded", "hung", "gave up"):
+            return None
+        return f"{cursor.health} ({cursor.last_error}); its records wait in the journal"
+
+    def _launch(self) -> Launch:
+        launch = Lifecycle(self.run_dir).update().launch
+        assert launch is not None
+        return launch
+
+    def end(self, status: Status | None, reason: str | None, *, redacted: int = 0) -> None:
+        """Write the ending and seal the segment.
+
+        Args:
+            status: how the run has ended; None: the exit code of this process will tell.
+            reason: why, unless it was stopped.
+            redacted: how many values had secrets.
+        """
+        lost = self.writer.lost
+        if self.owner and self.is_ours:
+            if self._metrics is not None:
+                self._metrics.stop()
+            with self.run_dir.ending():  # its time, too: behind all that others wrote meanwhile
+                # A clock may have been set back: an ending before the start would be none.
+                now = max(time.time(), self._began)
+                ending = Finished(now, status, reason, lost, redacted)
+                self.writer.append(ending)
+                if self.writer.lost != lost:  # the disk is full
+                    ending = msgspec.structs.replace(ending, lost=self.writer.lost)
+                    keep_ending(self.run_dir, ending)
+                elif status is not None:
+                    forget_ending(self.run_dir)
+        self._end = self.writer.position()
+        self.writer.close()
+        self._sealed = self.writer.lost == lost
+        if self._courier is not None and self.is_ours and self.run_dir.path.exists():
+            self._courier.ensure(at_once=True)  # it may have been killed, and nobody may wait
+            self._courier.wake()
+
+    def drain(self, timeout: float, waiting: Callable[[float], None] | None = None) -> bool:
+        """Wait until everything is delivered; return whether it is.
+
+        Args:
+            timeout: seconds to wait at most.
+            waiting: called now and then with the part that is delivered, 0 to 1.
+        """
+        if self._courier is None or not self.is_ours:
+            return True
+        if self.writer.gone or not self.run_dir.path.exists():  # deleted, or moved
+            return False
+        if not self._sealed:  # the disk is full: there is an end to wait for, but nobody is told
+            return self._wait_for(self.names, self._end, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            self._courier.ensure()
+            left = deadline - time.monotonic()
+            if self._courier.wait(max(0.0, min(left, 0.25 if waiting else _LONGEST_WAIT))):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            if waiting is not None:
+                waiting(self._delivered_part())
+
+    def release(self, *, redacted: int = 0) -> DeliveryReport:
+        """Leave the courier to itself, write ``run.json``, and return the report.
+
+        Args:
+            redacted: how many values had secrets.
+        """
+        left_running = False
+        if self._courier is not None and self.is_ours:
+            process = self._courier if isinstance(self._courier, ProcessCourier) else None
+            left_running = process is not None and process.exit_code is None
+            self._courier.release()
+        life = Lifecycle(self.run_dir).update()
+        # Those of earlier starts, and those added since, may lack something, too.
+        names = [entry["name"] for entry in life.launch.backends] if life.launch else self.names
+        report = make_report(
+            self.run_dir,
+            names if self.owner else [],
+            lost=max(self.writer.lost, life.lost),
+            redacted=max(redacted, life.redacted),
+        )
+        # A courier at work writes run.json at its end: what is known now could come after that.
+        if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
+            try:
+                write_view(self.run_dir, life, report)
+                done = all(one.pending == 0 for one in report.backends.values())
+                if self.delivers_here and done and life.status != "running":
+                    compact(self.run_dir.journal)
+            except OSError as error:  # the disk is full; whoever reads the run next writes them
+                log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
+        return report
+
+    def _delivered_part(self) -> float:
+        """Return the part of the journal that every backend has, 0 to 1."""
+        total = sum(file.stat().st_size for file in self.run_dir.journal.glob("*.jsonl"))
+        cursors = [CursorFile(self.run_dir.cursors, name).load() for name in self.names]
+        done = min(sum(at for at, _ in cursor.position.values()) for cursor in cursors)
+        return min(1.0, done / total) if total else 1.0
