@@ -17,8 +17,7 @@ from tracelet.settings import ExperimentConfig
 if TYPE_CHECKING:
     from tracelet import sweep
     from tracelet.backends.base import Backend, Capabilities, Support
-    from tracelet.core.loading import load_run, runs
-    from tracelet.core.run import Run
+    from tracelet.core.run import Run, load_run, runs
     from tracelet.courier.report import BackendReport, DeliveryReport
     from tracelet.hookspecs import hookimpl
     from tracelet.sweep.algebra import Sweep
@@ -38,8 +37,8 @@ _LATER = {
     "Sweep": "tracelet.sweep.algebra",
     "bind": "tracelet.sweep.binding",
     "hookimpl": "tracelet.hookspecs",
-    "load_run": "tracelet.core.loading",
-    "runs": "tracelet.core.loading",
+    "load_run": "tracelet.core.run",
+    "runs": "tracelet.core.run",
 }
 
 __all__ = [

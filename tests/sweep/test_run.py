@@ -21,7 +21,7 @@ from user_scripts import view
 
 import tracelet
 from tracelet import Sweep, TraceletError, TraceletWarning
-from tracelet.core.loading import runs
+from tracelet.core.run import runs
 from tracelet.errors import (
     ConfigurationFailedError,
     DeliveryError,

@@ -23,7 +23,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet import Sweep
-from tracelet.core.loading import runs
+from tracelet.core.run import runs
 from tracelet.errors import WorkerDiedError
 from tracelet.sweep.ledger import SweepDir
 

@@ -197,8 +197,8 @@ def _asked(
     found = {}
     for parsed, _ in owners.values():
         names = keys.pop(id(parsed), {})
-        said = ask(parsed, names) if names else {}
-        found.update({key: said[name] for name, key in names.items() if name in said})
+        answers = ask(parsed, names) if names else {}
+        found.update({key: answers[name] for name, key in names.items() if name in answers})
     return found
 
 

@@ -57,13 +57,13 @@ def guess_secret_values(
         plain: what parsers have said can be shown.
     """
     found = set()
-    for names, dashed, value, said in _values(argv):
-        if value in plain or said in plain:
+    for names, dashed, value, bare in _values(argv):
+        if value in plain or bare in plain:
             continue
         if names and not wanted({names[0].replace("-", "_"): value}, chosen, SECTION):
             found.add(value)
         elif dashed or redactor.whole(dict.fromkeys(names, value)):
-            found |= set() if _is_harmless(said) else {value}
+            found |= set() if _is_harmless(bare) else {value}
     return found
 
 

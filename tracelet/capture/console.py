@@ -32,7 +32,7 @@ from tracelet.journal.rundir import RunDir
 
 log = logging.getLogger(__name__)
 
-STARTS = 3
+MAX_STARTS = 3
 """How often the process is started, before a thread takes its place."""
 STOP_SECONDS = 10.0
 """How long the end of a run waits for what was printed to be read."""
@@ -71,14 +71,14 @@ class Console(CaptureSource):
             return
         _of_process.append(self)
         redact = recorder.settings.redact
-        orders = {
+        config = {
             "channels": [[one.source, one.target, one.is_terminal] for one in self._channels],
             "process": this_process(),
             "redact": redact if isinstance(redact, bool) else list(redact),
             "marker": self._marker.decode(),
         }
-        words = msgspec.json.encode(orders).decode()
-        self._command = [sys.executable, "-P", "-m", _READER, str(recorder.dir), words]
+        given = msgspec.json.encode(config).decode()
+        self._command = [sys.executable, "-P", "-m", _READER, str(recorder.dir), given]
         try:
             self._launch()
         except OSError:
@@ -156,13 +156,13 @@ class Console(CaptureSource):
                 start_new_session=True,  # Ctrl-C at the terminal is for the program
             )
         _close(before)
-        # Whoever finds the program killed waits for the last words, as long as this one lives.
+        # Whoever finds the program killed waits, while this one lives, for what it printed last.
         reader = msgspec.json.encode(process_of(self._reader.pid))
         replace_file(self._run_dir.console_reader, reader)
 
     def _watch(self) -> None:
         """Start the reader again if it dies; the channels hold meanwhile what is printed."""
-        for left in reversed(range(STARTS)):
+        for left in reversed(range(MAX_STARTS)):
             assert self._reader is not None
             if self._reader.wait() == 0 or self._ends:
                 return

@@ -1,7 +1,7 @@
 """The process that reads what a program prints: passes it on, and records its lines in the run.
 
-It outlives the program, so that the last words of one that was killed are kept, and goes on
-passing on for children that print when the run is over. ``python -m`` starts it.
+It outlives the program, so that what one printed before it was killed is recorded, and goes on
+passing on what children print when the run is over. ``python -m`` starts it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ LONGEST = 16_000
 """A line that is longer goes on in the next, in characters."""
 
 
-class Orders(msgspec.Struct):
-    """What the program has told.
+class ReaderConfig(msgspec.Struct):
+    """What the program tells the reader at its start.
 
     Attributes:
         channels: of each channel where to read, where to pass it on, and whether to a terminal.
@@ -109,7 +109,7 @@ def _without_beginning(content: bytes, marker: bytes) -> tuple[bytes, bytes]:
     return content, b""
 
 
-class Record:
+class LineRecorder:
     """Records lines in the journal, as lines of the log, and in ``console.log``."""
 
     def __init__(self, run_dir: RunDir, redactor: Redactor) -> None:
@@ -127,11 +127,11 @@ class Record:
             self._file = self._run_dir.console.open("a", encoding="utf-8")
         # Together, as a secret may have more than one line; and before a line becomes several.
         whole = clean_text(self._redactor.text("\n".join(lines))).split("\n")
-        shown = [part for line in whole for part in _parts(line)]
-        self._file.write("\n".join(shown) + "\n")
+        parts = [part for line in whole for part in _parts(line)]
+        self._file.write("\n".join(parts) + "\n")
         self._file.flush()
         now = time.time()
-        texts = [Text(now, line) for line in shown if line]
+        texts = [Text(now, line) for line in parts if line]
         if texts:
             self._writer.append_lines(encode_points(texts), len(texts), now)
 
@@ -146,17 +146,17 @@ def _parts(line: str) -> list[str]:
     return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)] or [""]
 
 
-def work(run_dir: RunDir, orders: Orders) -> None:
+def work(run_dir: RunDir, config: ReaderConfig) -> None:
     """Read until nobody prints any more."""
-    marker = orders.marker.encode()
-    streams = [Stream(*channel, marker) for channel in orders.channels]
-    redact = orders.redact
-    record = Record(
+    marker = config.marker.encode()
+    streams = [Stream(*channel, marker) for channel in config.channels]
+    redact = config.redact
+    record = LineRecorder(
         run_dir, Redactor(() if isinstance(redact, bool) else redact, enabled=redact is not False)
     )
     recording = True
     looked = 0.0
-    last = math.inf  # when the words of a program that was killed are the last ones
+    last = math.inf  # until when a program that was killed is recorded
     while recording or any(stream.is_open for stream in streams):
         by_source = {stream.source: stream for stream in streams if stream.is_open}
         ready = select.select(list(by_source), [], [], LOOK_SECONDS)[0]
@@ -167,7 +167,7 @@ def work(run_dir: RunDir, orders: Orders) -> None:
             looked = now
             for stream in streams:
                 stream.look()
-            if recording and last == math.inf and not is_alive(orders.process):
+            if recording and last == math.inf and not is_alive(config.process):
                 last = now + LAST_SECONDS
         for stream in streams:
             ends = not stream.is_open or now > last or (last < math.inf and not ready)
@@ -177,19 +177,19 @@ def work(run_dir: RunDir, orders: Orders) -> None:
             recording = False
             record.close()
             run_dir.console_reader.unlink(missing_ok=True)
-            tell(b".")
+            report_done()
 
 
-def tell(word: bytes) -> None:
-    """Tell the program, if it waits for that, that all it has printed is recorded."""
+def report_done() -> None:
+    """Tell the program that all it has printed is recorded; it may be gone."""
     with contextlib.suppress(BrokenPipeError):
-        os.write(1, word)
+        os.write(1, b".")
 
 
 def main() -> None:
-    """Run as ``python -m tracelet.capture.console_reader RUN_DIR ORDERS``."""
-    orders = msgspec.json.decode(sys.argv[2], type=Orders)
-    work(RunDir(Path(sys.argv[1])), orders)
+    """Run as ``python -m tracelet.capture.console_reader RUN_DIR CONFIG``."""
+    config = msgspec.json.decode(sys.argv[2], type=ReaderConfig)
+    work(RunDir(Path(sys.argv[1])), config)
 
 
 if __name__ == "__main__":

@@ -55,14 +55,14 @@ class Repository:
 
     def answers(self, deadline: float) -> dict[str, str | None] | None:
         """Return commit, branch, remote and root; None if this is no repository."""
-        said = {name: _answer(asked, deadline) for name, asked in self._questions.items()}
-        root, _, commit = said["place"].partition("\n")
+        answers = {name: _answer(asked, deadline) for name, asked in self._questions.items()}
+        root, _, commit = answers["place"].partition("\n")
         if not root:  # no repository, or one that git does not trust
             return None
         return {
             "commit": commit if _COMMIT.fullmatch(commit) else None,  # "HEAD" before the first
-            "branch": said["branch"] or None,  # none is checked out
-            "remote": _remote(said["remotes"]),
+            "branch": answers["branch"] or None,  # none is checked out
+            "remote": _remote(answers["remotes"]),
             "root": root,
         }
 
@@ -161,13 +161,13 @@ def _answer(asked: subprocess.Popen[bytes] | None, deadline: float) -> str:
     if asked is None:
         return ""
     try:
-        said, _ = asked.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        output, _ = asked.communicate(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         _end(asked)
         if asked.stdout is not None:  # not read to its end: what git has started may hold it
             asked.stdout.close()
         return ""
-    return said.decode(errors="replace").strip()
+    return output.decode(errors="replace").strip()
 
 
 def _end(asked: subprocess.Popen[bytes]) -> None:

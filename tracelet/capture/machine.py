@@ -49,7 +49,7 @@ class Machine(CaptureSource):
         recorder.facts(machine())
 
     def stop(self) -> None:
-        """Leave nothing: all is said at the start."""
+        """Do nothing: everything is reported at the start."""
 
 
 @hookimpl

@@ -47,7 +47,7 @@ def mistaken(chosen: Collection[str], seen: Mapping[str, Collection[str]]) -> li
 
     names = {name for found in seen.values() for name in found}
     full = {f"{section}/{name}" for section, found in seen.items() for name in found}
-    said = []
+    mistakes = []
     for glob in chosen:
         if any(fnmatchcase(name, glob) for name in names | full):
             continue
@@ -57,5 +57,5 @@ def mistaken(chosen: Collection[str], seen: Mapping[str, Collection[str]]) -> li
         near = near or [alike[name] for name in get_close_matches(small, alike)]
         if near:
             meant = " or ".join(map(repr, sorted(near)))
-            said.append(f"{glob!r} is no argument; did you mean {meant}?")
-    return said
+            mistakes.append(f"{glob!r} is no argument; did you mean {meant}?")
+    return mistakes

@@ -51,7 +51,7 @@ class Packages(CaptureSource):
         recorder.file(FILE, "".join(lines).encode(), secrets=False)
 
     def stop(self) -> None:
-        """Leave nothing: all is said at the start."""
+        """Do nothing: everything is reported at the start."""
 
 
 @hookimpl

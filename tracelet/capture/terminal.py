@@ -32,7 +32,7 @@ class TerminalLines:
 
     def _begin(self) -> None:
         self._rows = [""]
-        self._said: list[str | None] = [None]  # how each row was returned last
+        self._returned: list[str | None] = [None]  # how each row was returned last
         self._row = self._column = self._touched = 0
 
     def feed(self, content: bytes) -> list[str]:
@@ -50,15 +50,15 @@ class TerminalLines:
             for token in _TOKEN.finditer(text):
                 self._take(token, lines)
         if len(self._rows[-1]) > LONGEST:
-            lines += self._settled()
+            lines += self._new_lines()
             self._begin()
         return lines
 
     def rest(self) -> list[str]:
         """Return what is drawn and was not returned yet: nothing more is printed."""
         if not self._rows[-1].rstrip():
-            self._said[-1] = ""
-        lines = self._settled()
+            self._returned[-1] = ""
+        lines = self._new_lines()
         self._begun = ""
         self._begin()
         return lines
@@ -67,21 +67,21 @@ class TerminalLines:
         """Take what is written behind everything, without any control character."""
         whole, rest = split[:-1], split[-1]
         if whole:
-            del self._rows[-1], self._said[-1]
-            lines += self._settled()
+            del self._rows[-1], self._returned[-1]
+            lines += self._new_lines()
             whole = [line.rstrip() for line in whole]
             lines += whole
             self._rows += whole
-            self._said += whole
+            self._returned += whole
             self._rows.append(rest)
-            self._said.append(None)
+            self._returned.append(None)
             self._forget()
         self._rows[-1] = rest
         self._column = len(rest)
 
     def _forget(self) -> None:
         """Keep the rows that can still be drawn over; the cursor is in the last."""
-        del self._rows[:-_KEPT_ROWS], self._said[:-_KEPT_ROWS]
+        del self._rows[:-_KEPT_ROWS], self._returned[:-_KEPT_ROWS]
         self._row = self._touched = len(self._rows) - 1
 
     def _take(self, token: re.Match[str], lines: list[str]) -> None:
@@ -96,7 +96,7 @@ class TerminalLines:
             self._write("\t")
         elif text[0] == "\x1b":
             if token["command"]:
-                self._obey(token["command"], token["numbers"])
+                self._move_or_erase(token["command"], token["numbers"])
         elif text[0] >= " " and text[0] != "\x7f":
             self._write(text)
 
@@ -106,7 +106,7 @@ class TerminalLines:
         self._column = at + len(text)
         self._touched = min(self._touched, self._row)
 
-    def _obey(self, command: str, numbers: str) -> None:
+    def _move_or_erase(self, command: str, numbers: str) -> None:
         """Follow a command of progress bars: up, down, right, left, column, erase."""
         number = int(numbers) if numbers.isdecimal() and len(numbers) < 5 else 1
         row = self._rows[self._row]
@@ -125,7 +125,7 @@ class TerminalLines:
         elif command == "K":
             self._rows[self._row] = "" if numbers in ("1", "2") else row[: self._column]
         elif command == "J":
-            del self._rows[self._row + 1 :], self._said[self._row + 1 :]
+            del self._rows[self._row + 1 :], self._returned[self._row + 1 :]
             self._rows[self._row] = row[: self._column]
 
     def _down(self, lines: list[str]) -> None:
@@ -133,17 +133,17 @@ class TerminalLines:
         if self._row < len(self._rows) - 1:
             self._row += 1
             return
-        lines += self._settled()
+        lines += self._new_lines()
         self._rows.append("")
-        self._said.append(None)
+        self._returned.append(None)
         self._forget()
 
-    def _settled(self) -> list[str]:
+    def _new_lines(self) -> list[str]:
         """Return the lines that are new, or were drawn over since they were returned."""
         new = []
         for number in range(self._touched, len(self._rows)):
-            shown, said = self._rows[number].rstrip(), self._said[number]
-            self._said[number] = shown
-            if shown != said and (shown or said is None):
-                new.append(shown)
+            now, before = self._rows[number].rstrip(), self._returned[number]
+            self._returned[number] = now
+            if now != before and (now or before is None):
+                new.append(now)
         return new

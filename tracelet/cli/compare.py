@@ -19,8 +19,7 @@ from tracelet.cli.metrics import MetricSummary, summaries
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import add_row, columns, print_json, results, say, status_text
 from tracelet.cli.words import clean, many, number, value_text
-from tracelet.core.loading import root
-from tracelet.core.run import Run
+from tracelet.core.run import Run, runs_root
 from tracelet.errors import InvalidValueError, RunNotFoundError
 from tracelet.records import DEFAULT_AXIS
 
@@ -97,7 +96,7 @@ def _chosen(
         if not of_group:
             known = sorted({view.group for _, view in views if view.group is not None})
             raise RunNotFoundError(
-                f"no runs of the group {group!r} in {root(directory)}; "
+                f"no runs of the group {group!r} in {runs_root(directory)}; "
                 f"there are the groups {', '.join(map(repr, known)) or 'none'}"
             )
         found += sorted(

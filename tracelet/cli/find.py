@@ -9,8 +9,7 @@ from pathlib import Path
 import tracelet
 from tracelet.cli.output import say
 from tracelet.core import run_directories
-from tracelet.core.loading import root
-from tracelet.core.run import Run
+from tracelet.core.run import Run, runs_root
 from tracelet.courier.view import RunView
 from tracelet.errors import RunNotFoundError
 from tracelet.journal.rundir import RunDir
@@ -19,7 +18,7 @@ from tracelet.settings_layers import nearest
 
 def views(directory: Path | None, project: str | None = None) -> list[tuple[RunDir, RunView]]:
     """Return the runs there are, newest first, as their ``run.json`` has them."""
-    found = run_directories.views(root(directory))
+    found = run_directories.views(runs_root(directory))
     return [pair for pair in found if project is None or pair[1].project == project]
 
 
@@ -40,7 +39,7 @@ def one(run: str | None, directory: Path | None, project: str | None = None) -> 
             raise RunNotFoundError(nothing(directory, project))
         return tracelet.load_run(found[0][0].path)
     try:
-        return tracelet.load_run(run, project=project, dir=root(directory))
+        return tracelet.load_run(run, project=project, dir=runs_root(directory))
     except RunNotFoundError as error:
         found = views(directory, project)
         ids = [run_dir.path.name for run_dir, _ in found]
@@ -72,7 +71,7 @@ def is_settled(view: RunView) -> bool:
 def nothing(directory: Path | None, project: str | None) -> str:
     """Say that there is no run."""
     of_project = f" of the project {project!r}" if project is not None else ""
-    told = f"no runs{of_project} in {root(directory)}"
+    told = f"no runs{of_project} in {runs_root(directory)}"
     known = {view.project for _, view in views(directory)}
     if project is not None and known:
         return told + nearest(project, known)

@@ -16,7 +16,7 @@ from rich.text import Text
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import columns, pairs, print_json, results, say
 from tracelet.cli.words import clean, duration, many, number, value_text
-from tracelet.core.loading import root
+from tracelet.core.run import runs_root
 from tracelet.errors import InvalidValueError, SweepNotFoundError
 from tracelet.journal.process import ProcessId, is_alive
 from tracelet.sweep.algebra import Sweep
@@ -167,7 +167,7 @@ def resume(
             train,
             name=about.name,
             project=about.project,
-            dir=root(directory),
+            dir=runs_root(directory),
             group=about.group,
             backend=about.backends,
             max_workers=workers or about.workers,
@@ -207,7 +207,7 @@ def _finish(found: Results) -> None:
 
 def _one(name: str | None, project: str | None, directory: Path | None) -> tuple[SweepDir, About]:
     found = []
-    for file in root(directory).glob("*/.sweeps/*/sweep.json"):
+    for file in runs_root(directory).glob("*/.sweeps/*/sweep.json"):
         sweep_dir = SweepDir(file.parent)
         try:
             about = sweep_dir.read_about()
@@ -218,7 +218,7 @@ def _one(name: str | None, project: str | None, directory: Path | None) -> tuple
     chosen = [pair for pair in found if name is None or pair[1].name == name]
     if not chosen:
         known = ", ".join(sorted(repr(about.name) for _, about in found)) or "none"
-        raise SweepNotFoundError(f"no sweep {name!r} in {root(directory)}; there are: {known}")
+        raise SweepNotFoundError(f"no sweep {name!r} in {runs_root(directory)}; there are: {known}")
     if name is not None and len(chosen) > 1:
         projects = ", ".join(sorted(about.project for _, about in chosen))
         raise SweepNotFoundError(

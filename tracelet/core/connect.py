@@ -54,7 +54,7 @@ class Connections:
     def read_at_exit(self) -> None:
         """Log what has changed while the interpreter shuts down, where no warning may be an error.
 
-        What goes wrong is told all the same.
+        What goes wrong is warned of all the same.
         """
         with contextlib.suppress(TraceletWarning), self.read_again():
             pass
@@ -65,7 +65,7 @@ class Connections:
 
 
 class Reading:
-    """What went wrong in a reading; told when that can do no harm any more."""
+    """What went wrong in a reading; warned of when that can do no harm any more."""
 
     def __init__(self, complaints: list[str]) -> None:
         self._complaints = complaints

@@ -1,12 +1,14 @@
-"""Reading a run back, from its journal: whatever its backends were, whether it lives or not.
+"""Finding runs and reading them back, from their journals, whatever their backends were.
 
-What is set on it is journaled and delivered as if the run had logged it, whether it lives or not.
+A run can be read while it goes on. What is set on it is journaled and delivered as if the run had
+logged it, before its end or after.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,15 +19,17 @@ import msgspec
 
 from tracelet.backends.base import Property, TextLine
 from tracelet.core.active import running_in
-from tracelet.core.artifacts import content_of
+from tracelet.core.artifacts import PathLike, content_of
 from tracelet.core.configurations import find, stored
 from tracelet.core.parameter_calls import ParameterCalls
 from tracelet.core.parameters import Parameters
 from tracelet.core.post_run import PostRunRecords
+from tracelet.core.run_directories import skip_unreadable, views
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport, make_report
+from tracelet.errors import RunNotFoundError, ValueTypeError
 from tracelet.journal.reader import Position
-from tracelet.journal.rundir import RunDir
+from tracelet.journal.rundir import RunDir, find_runs, slug
 from tracelet.plugin_hooks import foreign_params
 from tracelet.records import (
     AnyRecord,
@@ -40,6 +44,7 @@ from tracelet.records import (
 )
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings, resolve
+from tracelet.values.plain import describe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,7 +236,7 @@ class Run(ParameterCalls):
         Returns:
             Whether they have; if not, ``report`` says what is pending.
         """
-        flushed = "_late" not in self.__dict__ or self._late.flush(timeout)
+        flushed = "_post_run" not in self.__dict__ or self._post_run.flush(timeout)
         self.__dict__.pop("report", None)
         return flushed
 
@@ -244,28 +249,28 @@ class Run(ParameterCalls):
         return Redactor.of(self._settings.redact)
 
     @functools.cached_property
-    def _late(self) -> PostRunRecords:
-        late = PostRunRecords(self._run_dir, self._settings)
-        weakref.finalize(self, late.close)
-        return late
+    def _post_run(self) -> PostRunRecords:
+        records = PostRunRecords(self._run_dir, self._settings)
+        weakref.finalize(self, records.close)
+        return records
 
     def _check_running(self) -> None:
         """Do nothing: a run takes parameters and properties at any time."""
 
     def _now(self) -> float:
-        return self._late.now()
+        return self._post_run.now()
 
     def _write(self, record: AnyRecord) -> None:
         """Journal a record, tell the experiment if it is one of this process, and remember it."""
         redactor = self._redactor
         redacted, redactor.count = redactor.count, 0
-        self._late.add(record, redacted=redacted)
+        self._post_run.add(record, redacted=redacted)
         live = running_in(str(self.dir))
         if live is not None and isinstance(record, Params):
             live.params.apply(record)
         if "_records" in self.__dict__:  # else it will be read with the others
             self._records.append(record)
-            self._position.update({name: (at, 0) for name, at in self._late.position.items()})
+            self._position.update({name: (at, 0) for name, at in self._post_run.position.items()})
         for name in ("properties", "report"):
             self.__dict__.pop(name, None)
 
@@ -289,3 +294,86 @@ class Run(ParameterCalls):
 
 def _number(value: float | str) -> float | int:
     return float(value) if isinstance(value, str) else value
+
+
+def load_run(
+    run: PathLike | None = None,
+    *,
+    project: str | None = None,
+    exp_name: str | None = None,
+    dir: PathLike | None = None,  # noqa: A002 - the setting's name
+) -> Run:
+    """Read a run back.
+
+    Args:
+        run: its directory, or its run id.
+        project: with ``exp_name`` or alone: the latest run of that project.
+        exp_name: the latest run of that name.
+        dir: where the runs are; None: the setting ``dir``.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        ValueTypeError: ``run`` or ``dir`` is no path.
+    """
+    if run is not None:
+        text = _path("load_run takes a directory or a run id", run)
+        run_dir = RunDir(_absolute(text))
+        if run_dir.exists:
+            return Run(run_dir)
+        matches = [one for one in find_runs(runs_root(dir)) if one.path.name == text]
+        if project is not None:
+            matches = [one for one in matches if one.path.parent.name == slug(project)]
+        if len(matches) == 1:
+            return Run(matches[0])
+        if matches:
+            places = ", ".join(one.path.parent.name for one in matches)
+            raise RunNotFoundError(f"the run {text!r} is in several projects: {places}")
+        raise RunNotFoundError(
+            f"no run {text!r}: neither a directory nor an id in {runs_root(dir)}"
+        )
+    for found in views(runs_root(dir)):
+        view = found[1]
+        if (project is None or view.project == project) and (
+            exp_name is None or view.name == exp_name
+        ):
+            return Run(found[0])
+    asked = f"project={project!r}, exp_name={exp_name!r}"
+    raise RunNotFoundError(f"no run with {asked} in {runs_root(dir)}")
+
+
+def runs(
+    project: str | None = None,
+    *,
+    dir: PathLike | None = None,  # noqa: A002 - the setting's name
+) -> list[Run]:
+    """Return the runs there are, newest first.
+
+    Args:
+        project: only those of this project.
+        dir: where the runs are; None: the setting ``dir``.
+    """
+    found = []
+    for one, view in views(runs_root(dir)):
+        if project is None or view.project == project:
+            with skip_unreadable(one):
+                found.append(Run(one))
+    return found
+
+
+def runs_root(dir: PathLike | None) -> Path:  # noqa: A002
+    """Return where the runs are; None: the setting ``dir``."""
+    return resolve().dir if dir is None else _absolute(_path("dir= is a directory", dir))
+
+
+def _absolute(path: str) -> Path:
+    """Return a path from the root; as it is if there is no such home, or no working directory."""
+    with contextlib.suppress(RuntimeError, OSError):
+        return Path(path).expanduser().absolute()
+    return Path(path)
+
+
+def _path(what: str, given: object) -> str:
+    path = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(path, str):
+        raise ValueTypeError(f"{what}, not {describe(given):.80}")
+    return path

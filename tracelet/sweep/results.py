@@ -11,8 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from tracelet.core.loading import load_run
-from tracelet.core.run import Run
+from tracelet.core.run import Run, load_run
 from tracelet.errors import (
     ConfigurationFailedError,
     InvalidValueError,

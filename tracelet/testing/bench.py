@@ -10,8 +10,7 @@ import msgspec
 
 from tracelet.backends.base import Capabilities
 from tracelet.backends.registry import ResolvedBackend, resolve
-from tracelet.core.loading import load_run
-from tracelet.core.run import Run
+from tracelet.core.run import Run, load_run
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import BackendReport
 from tracelet.journal.rundir import RunDir

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tracelet.core.experiment import Experiment
-from tracelet.core.loading import load_run
+from tracelet.core.run import load_run
 from tracelet.errors import NotRunningError, TraceletWarning
 from tracelet.testing import values
 from tracelet.testing.jobs import PATIENCE, Job, Result

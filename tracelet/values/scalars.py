@@ -94,8 +94,8 @@ def iteration_value(name: str | None, value: object, call: str = "set_iteration"
     except Exception:  # noqa: BLE001 - an infinity, NaN, a number of the user's own
         result = None
     if result is None or result != number:
-        shown = number if isinstance(number, float) else f"this {type(number).__name__}"
-        raise InvalidValueError(f"{what} must be whole, not {shown}")
+        given = number if isinstance(number, float) else f"this {type(number).__name__}"
+        raise InvalidValueError(f"{what} must be whole, not {given}")
     if not _MIN_ITERATION <= result <= _MAX_ITERATION:
         raise InvalidValueError(f"{what} must fit in 64 bits")
     return result
@@ -197,8 +197,8 @@ def _describe(value: object) -> str:
     """Name what was given, and what would do."""
     kind = type(value)
     if value is None or _is_masked(value):
-        shown = "None" if value is None else "a masked value"
-        return f"{shown}; leave the call out where there is no value"
+        given = "None" if value is None else "a masked value"
+        return f"{given}; leave the call out where there is no value"
     if isinstance(value, str | bytes | bytearray):
         return (
             f"the {kind.__name__} {value[:40]!r}; a text can be logged with log() or log_params()"

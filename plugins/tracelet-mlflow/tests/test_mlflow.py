@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow_live import PATIENCE, report_of, wait_for
 
 from tracelet.core.experiment import Experiment
-from tracelet.core.loading import load_run
+from tracelet.core.run import load_run
 from tracelet.errors import SettingsError
 from tracelet.records import MetricPoint
 from tracelet_mlflow.reader import artifacts, read, runs_of

@@ -15,7 +15,7 @@ from mlflow_live import PATIENCE, Server, wait_for, worker_of
 
 import tracelet
 from tracelet.core.experiment import Experiment
-from tracelet.core.loading import load_run
+from tracelet.core.run import load_run
 from tracelet_mlflow.place import connect
 from tracelet_mlflow.reader import read, runs_of
 
