@@ -25,6 +25,8 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = str(ROOT / "constraints.txt")
 PLUGINS = ["mlflow", "clearml", "tensorboard", "wandb"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+OTHER_PYTHONS = ["3.12", "3.13"]
+"""Those that the quick tests run on in CI; all tests run on the lowest."""
 PLUGIN_SOURCES = os.pathsep.join(str(ROOT / f"plugins/tracelet-{name}/src") for name in PLUGINS)
 
 # A test that hangs is a failure, not a stuck machine. Here and not in the configuration of pytest,
@@ -34,6 +36,23 @@ PYTEST = ("python", "-m", "pytest", "--timeout=180")
 # of an adapter compute: each of their processes imports an SDK, and a class of them has one server.
 IN_FOUR = ("--numprocesses=4", "--dist=worksteal")
 IN_TWO = ("--numprocesses=2", "--dist=loadscope")
+IN_TWO_EVENLY = ("--numprocesses=2", "--dist=worksteal")
+
+UNIT_TESTS = [
+    "tests/backends/test_options.py",
+    *(f"tests/capture/test_{name}.py" for name in ("arguments", "machine", "packages", "terminal")),
+    "tests/core",
+    "tests/journal/test_names.py",
+    "tests/journal/test_reader.py",
+    "tests/sweep/test_algebra.py",
+    "tests/sweep/test_binding.py",
+    "tests/sweep/test_files.py",
+    "tests/sweep/test_ledger.py",
+    "tests/sweep/test_sweep_properties.py",
+    "tests/test_metric_calls.py",
+    "tests/test_records.py",
+]
+"""What answers while somebody changes the code: these tests start no process, or nearly none."""
 
 # What a user does first, in the environment of a user: nothing but the wheel.
 SMOKE_TEST = """
@@ -78,15 +97,43 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def unit(session: nox.Session) -> None:
+    """Run the tests that start no process, in less than a minute; arguments go to pytest."""
+    run_unit_tests(session)
+
+
+@nox.session(python=OTHER_PYTHONS, name="unit-on")
+def unit_on(session: nox.Session) -> None:
+    """Run the same on the other Pythons: ``nox -s unit-on-3.12``."""
+    run_unit_tests(session)
+
+
+def run_unit_tests(session: nox.Session) -> None:
+    """Run the tests that start no process."""
+    install(session, "-e", ".[dataframe,yaml]", groups=("unit",))
+    session.run(*PYTEST, *IN_TWO_EVENLY, *UNIT_TESTS, *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test: the core's, each plugin's, and all together; with arguments, the core's."""
+    """Run every test: the core's, each plugin's, and all together; with arguments, the core's.
+
+    The core's are measured: the lines that its tests reach, those of couriers, workers and other
+    processes included.
+    """
     if not session.posargs:
         for name in PLUGINS:
             session.notify(f"plugin({name})")
         session.notify("together")
     install(session, "-e", ".[dataframe,yaml]", groups=("test",))
     install_browser(session)
-    session.run(*PYTEST, *IN_FOUR, *session.posargs)
+    if session.posargs:
+        session.run(*PYTEST, *IN_FOUR, *session.posargs)
+        return
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", *PYTEST[2:], *IN_FOUR)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session
@@ -105,6 +152,13 @@ def lint(session: nox.Session) -> None:
     install(session, groups=("lint",))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def spelling(session: nox.Session) -> None:
+    """Find misspelt words in code and pages."""
+    install(session, groups=("lint",))
+    session.run("codespell")
 
 
 @nox.session
@@ -193,6 +247,25 @@ def bench(session: nox.Session) -> None:
     adapters = [part for name in PLUGINS for part in ("-e", f"plugins/tracelet-{name}")]
     install(session, "-e", ".[dataframe]", *adapters, groups=("bench",))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build the five distributions, and check that they are whole and of one version."""
+    install(session, groups=("build",))
+    sources = [ROOT, *(ROOT / f"plugins/tracelet-{name}" for name in PLUGINS)]
+    versions = {
+        nox.project.load_toml(source / "pyproject.toml")["project"]["version"] for source in sources
+    }
+    if len(versions) != 1:
+        session.error(f"the distributions have several versions: {', '.join(sorted(versions))}")
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for source in sources:
+        session.run("python", "-m", "build", "--outdir", str(dist), str(source))
+    built = sorted(map(str, dist.iterdir()))
+    session.run("twine", "check", "--strict", *built)
+    session.log(f"version {versions.pop()}: {len(built)} files in {dist}")
 
 
 @nox.session
