@@ -137,8 +137,8 @@ class BackendAdded(Record, tag="backend", frozen=True):
     backend: dict[str, Any]
 
 
-class Stored(Record, tag="stored", frozen=True):
-    """Stands for a record whose line is too long for one write; the line is in a blob."""
+class BlobRef(Record, tag="stored", frozen=True):
+    """A reference to a record whose line is too long for one write: the line is in a blob."""
 
     digest: str
 
@@ -154,7 +154,7 @@ AnyRecord: TypeAlias = (
     | Text
     | Finished
     | BackendAdded
-    | Stored
+    | BlobRef
 )
 _Line: TypeAlias = AnyRecord | Metrics
 
@@ -258,7 +258,6 @@ class RunInfo(msgspec.Struct, kw_only=True):
         dir: the run's directory, absolute.
         started: seconds since the epoch.
         group: the group of runs it belongs to, if any.
-        parent: the run id of its parent, if any.
         facts: how it was started: ``pid``, ``host``, ``argv``, ``cwd``, ``python`` …
         link: where the run is in the backend that is being opened, if it was opened before.
         checkpoint: what that backend's ``flush`` returned last.
@@ -270,7 +269,6 @@ class RunInfo(msgspec.Struct, kw_only=True):
     dir: str
     started: float
     group: str | None = None
-    parent: str | None = None
     facts: dict[str, Any] = {}
     link: RunLink | None = None
     checkpoint: Any = None

@@ -11,7 +11,7 @@ from tracelet.backends.null import NullBackend
 from tracelet.backends.registry import resolve
 from tracelet.courier.delivery import Delivery
 from tracelet.errors import TransientError
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import MetricPoint, RunInfo, RunLink
 
@@ -68,7 +68,7 @@ def test_a_batch_that_was_left_in_its_middle_comes_again_as_a_whole(tmp_path):
         exp.log_metric("loss", 0.5, iteration=iteration)
     exp.stop()
     run_dir = RunDir(exp.dir)
-    launch = Lifecycle(run_dir).update().launch
+    launch = RunState(run_dir).update().start
     backend = Halved()
     for is_busy in (True, False):
         backend.is_busy = is_busy
@@ -79,7 +79,7 @@ def test_a_batch_that_was_left_in_its_middle_comes_again_as_a_whole(tmp_path):
 def test_what_is_logged_during_a_delivery_waits_for_the_next_batch(tmp_path):
     exp = tracelet.start_logging("batches", backend="null", dir=tmp_path, courier="thread")
     run_dir = RunDir(exp.dir)
-    launch = Lifecycle(run_dir).update().launch
+    launch = RunState(run_dir).update().start
     backend = Feeding(exp)
     for iteration in range(100):
         exp.log_metric("loss", 0.5, iteration=iteration)
@@ -98,7 +98,7 @@ def test_what_is_logged_during_a_delivery_waits_for_the_next_batch(tmp_path):
 def test_a_backlog_of_many_chunks_is_delivered_in_one_go(tmp_path):
     exp = tracelet.start_logging("backlog", backend="null", dir=tmp_path, courier="thread")
     run_dir = RunDir(exp.dir)
-    launch = Lifecycle(run_dir).update().launch
+    launch = RunState(run_dir).update().start
     for iteration in range(60_000):
         exp.log_metrics({"loss": 0.5, "accuracy": 0.25, "rate": 1e-3}, iteration=iteration)
     assert sum(file.stat().st_size for file in run_dir.journal.iterdir()) > 4 * 1024 * 1024

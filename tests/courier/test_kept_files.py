@@ -19,7 +19,7 @@ from tracelet.courier import progress
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.errors import TransientError
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import MetricPoint
 
@@ -62,7 +62,7 @@ def logged(tmp_path: Path) -> RunDir:
 
 
 def deliver(run_dir: RunDir, backend: Backend) -> Delivery:
-    launch = Lifecycle(run_dir).update().launch
+    launch = RunState(run_dir).update().start
     assert launch is not None
     found = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: False)
     found.catch_up()

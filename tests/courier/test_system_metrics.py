@@ -97,15 +97,15 @@ def test_what_is_written_while_the_ending_waits_for_its_turn_comes_before_it(
     assert exp.dir is not None
     run_dir = RunDir(exp.dir)
     waits = threading.Event()
-    take_turn = RunDir.ending
+    take_turn = RunDir.ending_lock
 
     def ending(of: RunDir) -> AbstractContextManager[None]:
         waits.set()
         return take_turn(of)
 
-    monkeypatch.setattr(rundir, "_ENDING_SECONDS", 60.0)
-    with run_dir.ending():
-        monkeypatch.setattr(RunDir, "ending", ending)
+    monkeypatch.setattr(rundir, "_LOCK_SECONDS", 60.0)
+    with run_dir.ending_lock():
+        monkeypatch.setattr(RunDir, "ending_lock", ending)
         stop = threading.Thread(target=exp.stop)
         stop.start()
         assert waits.wait(30)

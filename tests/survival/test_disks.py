@@ -26,7 +26,7 @@ from waiting import eventually
 import tracelet
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.ending import settle
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import segment_names
 from tracelet.records import Finished
@@ -243,7 +243,7 @@ def test_an_ending_that_cannot_be_written_leaves_nothing_and_is_written_later(
     ).wait()
     assert code == -9
     run_dir = RunDir(tmp_path / ".tracelet/default/r")
-    life = Lifecycle(run_dir).update()
+    life = RunState(run_dir).update()
     before = segment_names(run_dir.journal)
     disk = SmallDisk(tmp_path / "small", real=False)
     disk.fill(0)

@@ -18,7 +18,7 @@ from tracelet.courier.client import ProcessCourier
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.messages import LOCKED
 from tracelet.courier.report import DeliveryReport
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.settings import Settings
 
@@ -60,7 +60,7 @@ def deliver(
         say: told, in a line, what stands in the way.
     """
     run_dir = RunDir(run.dir)
-    launch = Lifecycle(run_dir).update().launch
+    launch = RunState(run_dir).update().start
     pending, unended = lacking(run, only)
     if not (pending or unended) or launch is None:
         return Delivered("delivered", run.report)
@@ -91,7 +91,7 @@ def lacking(run: Run, only: str | None) -> tuple[list[str], list[str]]:
     pending = [name for name, one in reports.items() if one.pending]
     begun = {name: one for name, one in reports.items() if one.link is not None}
     open_yet = [name for name, one in begun.items() if run.status not in ("running", one.closed)]
-    launch = Lifecycle(RunDir(run.dir)).update().launch
+    launch = RunState(RunDir(run.dir)).update().start
     if launch is None:
         return pending, []
     return pending, list(reachable(launch, set(open_yet) - set(pending), lambda _: None))

@@ -20,8 +20,8 @@ from tracelet.courier.reconcile import settle_and_deliver
 from tracelet.courier.report import is_delivered
 from tracelet.courier.view import refresh_view
 from tracelet.errors import JournalError, TraceletError
-from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.process import is_alive
+from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import AnyRecord
@@ -44,7 +44,7 @@ class LateRecords:
     def __init__(self, run_dir: RunDir, settings: Settings) -> None:
         self._run_dir = run_dir
         self._settings = settings
-        self._life = Lifecycle(run_dir)
+        self._life = RunState(run_dir)
         self._courier: ProcessCourier | None = None
         self._writer: JournalWriter | None = None
         self._pid = 0
@@ -119,14 +119,14 @@ class LateRecords:
 
     def _names(self) -> list[str]:
         """Return the backends that records can be brought to."""
-        launch = self._life.update().launch
+        launch = self._life.update().start
         if launch is None:
             return []
         names = launch.names
         return names if self._lives() else list(reachable(launch, names, log.debug))
 
     def _lives(self) -> bool:
-        launch = self._life.launch
+        launch = self._life.start
         return (
             launch is not None
             and self._life.status == "running"
@@ -136,7 +136,7 @@ class LateRecords:
     def _deliver(self, redacted: int = 0) -> None:
         """Deliver a run that has ended, unless a courier is at work: it looks again at its end."""
         life, lock = self._life.update(), self._run_dir.lock()
-        if life.launch is None or self._lives():
+        if life.start is None or self._lives():
             return
         try:
             if not lock.acquire():
@@ -153,12 +153,14 @@ class LateRecords:
             return
         if self._courier is None:
             given = self._settings.backends
-            options = {name: life.launch.options(name, given.get(name)) for name in names}
+            options = {name: life.start.options(name, given.get(name)) for name in names}
             self._courier = ProcessCourier(self._run_dir, options)
         self._courier.ensure()
 
 
-def reachable(launch: Launch, names: Iterable[str], say: Callable[[str], object]) -> Iterator[str]:
+def reachable(
+    launch: RunStart, names: Iterable[str], say: Callable[[str], object]
+) -> Iterator[str]:
     """Yield those of a run's backends to which any process can deliver.
 
     Args:

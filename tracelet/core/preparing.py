@@ -16,7 +16,7 @@ from tracelet.core.parameters import Parameters
 from tracelet.core.placing import check_ids
 from tracelet.courier.ending import settle
 from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Artifact, Metric, Params, RunInfo
 from tracelet.settings import Settings
@@ -162,8 +162,8 @@ def take_over(exp: Experiment, run_dir: RunDir) -> None:
         RunBusyError: it is still running.
         RunNotFoundError: it has no journal any more.
     """
-    life = Lifecycle.of(run_dir)
-    status, launch = settle(run_dir, life), life.launch
+    life = RunState.read(run_dir)
+    status, launch = settle(run_dir, life), life.start
     assert launch is not None
     if status == "running":
         who = "process {pid} of host {host}".format_map(launch.process)

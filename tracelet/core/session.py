@@ -23,10 +23,9 @@ from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
 from tracelet.errors import UnknownBackendError, warn
-from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.process import this_process
+from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
-from tracelet.journal.segments import compact
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
 from tracelet.settings_layers import nearest
@@ -93,7 +92,7 @@ class Session:
                 "this run is delivered by threads of this process, not by a courier that "
                 f"outlives it: {reason}"
             )
-        launch = Launch(
+        launch = RunStart(
             run=self.run,
             process=this_process(),
             backends=[
@@ -106,7 +105,7 @@ class Session:
             ],
         )
         reserve_ending(self.run_dir)
-        life = Lifecycle(self.run_dir).update()
+        life = RunState(self.run_dir).update()
         self._began = life.now()
         self.writer.append(Started(self._began, msgspec.to_builtins(launch)))
         write_view(self.run_dir, life.update(), None)
@@ -197,8 +196,8 @@ class Session:
             return None
         return f"{cursor.health} ({cursor.last_error}); its records wait in the journal"
 
-    def _launch(self) -> Launch:
-        launch = Lifecycle(self.run_dir).update().launch
+    def _launch(self) -> RunStart:
+        launch = RunState(self.run_dir).update().start
         assert launch is not None
         return launch
 
@@ -208,7 +207,9 @@ class Session:
         if self.owner and self.is_ours:
             if self._metrics is not None:
                 self._metrics.stop()
-            with self.run_dir.ending():  # its time, too: behind all that others wrote meanwhile
+            with (
+                self.run_dir.ending_lock()
+            ):  # its time, too: behind all that others wrote meanwhile
                 # A clock may have been set back: an ending before the start would be none.
                 now = max(time.time(), self._began)
                 ending = Finished(now, status, reason, lost, redacted)
@@ -256,9 +257,9 @@ class Session:
             process = self._courier if isinstance(self._courier, ProcessCourier) else None
             left_running = process is not None and process.exit_code is None
             self._courier.release()
-        life = Lifecycle(self.run_dir).update()
+        life = RunState(self.run_dir).update()
         # Those of earlier starts, and those added since, may lack something, too.
-        names = [entry["name"] for entry in life.launch.backends] if life.launch else self.names
+        names = [entry["name"] for entry in life.start.backends] if life.start else self.names
         report = make_report(
             self.run_dir,
             names if self.owner else [],
@@ -269,9 +270,6 @@ class Session:
         if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
             try:
                 write_view(self.run_dir, life, report)
-                done = all(one.pending == 0 for one in report.backends.values())
-                if self.delivers_here and done and life.status != "running":
-                    compact(self.run_dir.journal)
             except OSError as error:  # the disk is full; whoever reads the run next writes them
                 log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
         return report

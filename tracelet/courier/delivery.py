@@ -36,8 +36,8 @@ from tracelet.courier.progress import Progress
 from tracelet.courier.retry import backoff
 from tracelet.courier.run_files import log_run_files
 from tracelet.errors import CheckpointLostError
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.reader import Chunk
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Finished, Record, RunInfo, Started, Status
 
@@ -80,7 +80,7 @@ class Delivery:
         self._linger = linger
         self._losses = 0
         self._losing_since = 0.0
-        self._life = Lifecycle(run_dir)
+        self._life = RunState(run_dir)
         self._progress = Progress(run_dir, found.name)
         self._attempts = Attempts(
             found.name,
@@ -169,9 +169,6 @@ class Delivery:
             if self._progress.ended is None and not chunk.more:
                 break  # what came meanwhile is for the next batch, not for many small ones
         ended = self._progress.ended
-        if ended is None and self._reader.is_damaged:  # its ending may not be readable
-            status = self._life.update().status
-            ended = self._progress.ended = None if status == "running" else status
         if ended is not None and not self.finished:
             self._close(ended)
 

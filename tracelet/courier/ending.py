@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import ProcessId, is_alive
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Finished, Status, decode_lines, encode
 
@@ -85,14 +85,14 @@ def arm_exit_code(run_dir: RunDir) -> bool:
     return bool(on_exit(ctypes.cast(fputc, ctypes.c_void_p), ctypes.c_void_p(file)) == 0)
 
 
-def unwritten_ending(run_dir: RunDir, life: Lifecycle) -> Finished | None:
+def unwritten_ending(run_dir: RunDir, life: RunState) -> Finished | None:
     """Return how a run has ended, if the journal does not say so yet.
 
     None for a run that lives, or that somebody on another host may be running. Nothing is written.
     """
-    if life.launch is None or life.status != "running":
+    if life.start is None or life.status != "running":
         return None
-    process = life.launch.process
+    process = life.start.process
     is_gone = is_alive(process) is False
     kept, code = _left_by(_file(run_dir, process["pid"]))
     is_told = kept is not None and kept.status is not None
@@ -121,7 +121,7 @@ def _left_by(file: Path) -> tuple[Finished | None, int | None]:
     return kept if isinstance(kept, Finished) else None, code
 
 
-def settle(run_dir: RunDir, life: Lifecycle) -> Status:
+def settle(run_dir: RunDir, life: RunState) -> Status:
     """Write the ending of a run that the journal does not have; return the run's status.
 
     A run that lives, or that somebody on another host may be running, is left as it is.
@@ -132,7 +132,7 @@ def settle(run_dir: RunDir, life: Lifecycle) -> Status:
     if unwritten_ending(run_dir, life) is None:
         return life.status
     _let_console_finish(run_dir)
-    with run_dir.ending():  # its time, too: behind all that others wrote meanwhile
+    with run_dir.ending_lock():  # its time, too: behind all that others wrote meanwhile
         ending = unwritten_ending(run_dir, life)
         if ending is not None:
             _write_ending(run_dir, ending)

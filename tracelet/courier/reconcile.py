@@ -12,8 +12,8 @@ from tracelet.courier.delivery import Delivery
 from tracelet.courier.ending import settle, unwritten_ending
 from tracelet.courier.view import RunView, read_view, refresh_view
 from tracelet.journal.files import FileLock
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import is_alive, this_process
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Status
 
@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
 
 
-def reconcile(run_dir: RunDir) -> Lifecycle:
+def reconcile(run_dir: RunDir) -> RunState:
     """Write the ending of a run whose process is gone, and deliver what its local files lack.
 
     A run that lives is left to its courier. If one that has ended is delivered by somebody else, a
@@ -34,7 +34,7 @@ def reconcile(run_dir: RunDir) -> Lifecycle:
     Raises:
         RunNotFoundError: the directory holds no run.
     """
-    life = Lifecycle.of(run_dir)
+    life = RunState.read(run_dir)
     lock = run_dir.lock()
     try:
         if _is_left_to_us(run_dir, life, lock):
@@ -51,7 +51,7 @@ def reconcile(run_dir: RunDir) -> Lifecycle:
     return life
 
 
-def _is_left_to_us(run_dir: RunDir, life: Lifecycle, lock: FileLock) -> bool:
+def _is_left_to_us(run_dir: RunDir, life: RunState, lock: FileLock) -> bool:
     """Take the lock of a run; return False if there is no need to, or no way."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while _is_exiting(life) and time.monotonic() < deadline:
@@ -70,17 +70,17 @@ def _is_left_to_us(run_dir: RunDir, life: Lifecycle, lock: FileLock) -> bool:
     return True
 
 
-def _is_exiting(life: Lifecycle) -> bool:
+def _is_exiting(life: RunState) -> bool:
     """Return whether another process is about to say with its exit code how the run has ended."""
-    if life.launch is None or not life.pending_exit:
+    if life.start is None or not life.pending_exit:
         return False
-    process = life.launch.process
+    process = life.start.process
     return process != this_process() and is_alive(process) is True
 
 
-def _is_up_to_date(run_dir: RunDir, life: Lifecycle) -> bool:
+def _is_up_to_date(run_dir: RunDir, life: RunState) -> bool:
     """Return whether the journal has the ending, and the local files, unless they fail, have it."""
-    if life.launch is None or "local" not in life.launch.names:
+    if life.start is None or "local" not in life.start.names:
         return life.status != "running"
     cursor = CursorFile(run_dir.cursors, "local").load()
     if cursor.failures:
@@ -110,13 +110,13 @@ def view_of(run_dir: RunDir) -> RunView:
         return read_view(run_dir)
 
 
-def settle_and_deliver(run_dir: RunDir, life: Lifecycle) -> None:
+def settle_and_deliver(run_dir: RunDir, life: RunState) -> None:
     """Find the true ending, then bring the local backend up to the journal; the lock is held."""
     settle(run_dir, life)
-    if life.launch is None:
+    if life.start is None:
         return
     run_dir.cursors.mkdir(exist_ok=True)  # whoever deletes them wants the run delivered anew
-    for entry in life.launch.backends:
+    for entry in life.start.backends:
         if entry["target"] == "local":
-            delivery = Delivery(run_dir, resolve("local"), life.launch.run, {}, wait=lambda _: True)
+            delivery = Delivery(run_dir, resolve("local"), life.start.run, {}, wait=lambda _: True)
             delivery.run()

@@ -27,9 +27,9 @@ from tracelet.courier.thread import DeliveryThread
 from tracelet.courier.view import refresh_view, write_view
 from tracelet.courier.worker_process import WorkerProcess
 from tracelet.errors import TraceletError
-from tracelet.journal.lifecycle import Launch, Lifecycle
+from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
-from tracelet.journal.segments import compact, segment_ends
+from tracelet.journal.segments import segment_ends
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Supervisor:
         orders: options, and how long to keep trying.
     """
 
-    def __init__(self, run_dir: RunDir, life: Lifecycle, orders: Orders) -> None:
+    def __init__(self, run_dir: RunDir, life: RunState, orders: Orders) -> None:
         self._run_dir = run_dir
         self._life = life
         self._orders = orders
@@ -75,7 +75,7 @@ class Supervisor:
                     delivery.tick(run_is_over=over)
             done = [name for name, delivery in self._deliveries.items() if delivery.done]
             # Whoever resumed the run meanwhile wrote that into the journal.
-            if any(self._begun_at[name] < self._life.update().starts for name in done):
+            if any(self._begun_at[name] < self._life.update().start_count for name in done):
                 self._staff()
             elif over and len(done) == len(self._deliveries):
                 return
@@ -114,19 +114,19 @@ class Supervisor:
 
     def _measure(self, over: bool) -> None:
         """Have system metrics read while the run lives, however often it is resumed."""
-        if self._metrics is not None and (over or self._measured < self._life.starts):
+        if self._metrics is not None and (over or self._measured < self._life.start_count):
             self._metrics.stop()
             self._metrics = None
-        interval, launch = self._orders.system_metrics, self._life.launch
-        if interval is None or launch is None or over or self._measured == self._life.starts:
+        interval, launch = self._orders.system_metrics, self._life.start
+        if interval is None or launch is None or over or self._measured == self._life.start_count:
             return
-        self._measured = self._life.starts
+        self._measured = self._life.start_count
         self._metrics = SystemMetrics(self._run_dir, launch.run.started, launch.process, interval)
 
     def _staff(self) -> None:
-        life_launch = self._life.launch
+        life_launch = self._life.start
         assert life_launch is not None
-        starts = self._life.starts
+        starts = self._life.start_count
         behind = {
             name
             for name, delivery in self._deliveries.items()
@@ -158,7 +158,7 @@ class Supervisor:
 
 
 def choose(
-    run_dir: RunDir, life: Launch, orders: Orders
+    run_dir: RunDir, life: RunStart, orders: Orders
 ) -> list[tuple[ResolvedBackend, dict[str, Any]]]:
     """Return the backends of a run with their options; one that cannot be loaded is left out."""
     chosen = []
@@ -180,7 +180,7 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
         log.error("%s holds no run", run_dir.path)
         return 2
     lock = run_dir.lock()
-    life = Lifecycle(run_dir)
+    life = RunState(run_dir)
     ends: dict[str, int] = {}
     while True:
         if not lock.acquire():
@@ -188,7 +188,7 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
             if not lock.wait(READING_SECONDS):
                 log.info("another courier delivers %s", run_dir.path)
                 return LOCKED
-        if life.update().launch is None:
+        if life.update().start is None:
             log.error("%s holds no run", run_dir.path)
             return 2
         supervisor = Supervisor(run_dir, life, orders)
@@ -197,20 +197,18 @@ def serve(run_dir: RunDir, orders: Orders) -> int:
             log.error("%s was deleted; there is nothing to deliver any more", run_dir.path)
             return 2
         try:
-            report = refresh_view(run_dir, life)
-            if all(one.pending == 0 for one in report.backends.values()):
-                compact(run_dir.journal)
+            refresh_view(run_dir, life)
         except OSError as error:  # the disk is full; whoever reads the run next writes them
             log.warning("the files of the run are not up to date: %s", error)
-        seen = life.starts
+        seen = life.start_count
         lock.release()
         # The courier of a run that goes on since then has found the lock taken, and has left. So
         # has whoever added a record to the run when its delivery was over.
         before, ends = ends, segment_ends(run_dir.journal)
         late = ends != before and not supervisor.has_delivered(ends)
-        if life.update().starts == seen and not late:
+        if life.update().start_count == seen and not late:
             return 0
-        if life.starts == seen and before:  # the training may wait for us: once more is enough
+        if life.start_count == seen and before:  # the training may wait for us: once more is enough
             launch(run_dir.path, orders, run_dir.courier_log)
             return 0
 

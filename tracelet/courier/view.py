@@ -9,8 +9,8 @@ import msgspec
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import DeliveryReport, make_report
 from tracelet.journal.files import replace_file
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import ProcessId
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import RunInfo, RunLink, Status
 
@@ -19,7 +19,7 @@ class RunView(msgspec.Struct, kw_only=True):
     """The content of ``run.json``.
 
     Attributes:
-        run_id, name, project, group, parent, started, facts: as in :class:`RunInfo`.
+        run_id, name, project, group, started, facts: as in :class:`RunInfo`.
         status: as far as known when it was written.
         ended: seconds since the epoch, or None.
         reason: why it ended, if not by ``stop()``.
@@ -38,7 +38,6 @@ class RunView(msgspec.Struct, kw_only=True):
     ended: float | None = None
     reason: str | None = None
     group: str | None = None
-    parent: str | None = None
     tags: dict[str, str] = {}
     backends: list[str] = []
     links: dict[str, RunLink] = {}
@@ -52,9 +51,9 @@ class RunView(msgspec.Struct, kw_only=True):
         return RunInfo(dir=str(run_dir.path), **{name: getattr(self, name) for name in names})
 
 
-def write_view(run_dir: RunDir, life: Lifecycle, report: DeliveryReport | None) -> None:
+def write_view(run_dir: RunDir, life: RunState, report: DeliveryReport | None) -> None:
     """Write ``run.json`` from the journal's lifecycle and a report, if there is one yet."""
-    launch = life.launch
+    launch = life.start
     if launch is None:
         return
     run = launch.run
@@ -69,7 +68,6 @@ def write_view(run_dir: RunDir, life: Lifecycle, report: DeliveryReport | None) 
         ended=life.ended,
         reason=life.reason,
         group=run.group,
-        parent=run.parent,
         tags=life.tags,
         backends=names,
         links={name: link for name, link in links.items() if link is not None},
@@ -80,7 +78,7 @@ def write_view(run_dir: RunDir, life: Lifecycle, report: DeliveryReport | None) 
     replace_file(run_dir.run_json, msgspec.json.format(msgspec.json.encode(view)) + b"\n")
 
 
-def refresh_view(run_dir: RunDir, life: Lifecycle, *, redacted: int = 0) -> DeliveryReport:
+def refresh_view(run_dir: RunDir, life: RunState, *, redacted: int = 0) -> DeliveryReport:
     """Write ``run.json`` with a new report; what only the training could count is kept in it.
 
     Args:
@@ -94,7 +92,7 @@ def refresh_view(run_dir: RunDir, life: Lifecycle, *, redacted: int = 0) -> Deli
         before = None
     report = make_report(
         run_dir,
-        [entry["name"] for entry in life.launch.backends] if life.launch is not None else [],
+        [entry["name"] for entry in life.start.backends] if life.start is not None else [],
         # A full disk may have kept the ending, and so these, out of the journal.
         lost=max(life.lost, before.lost if before is not None else 0),
         redacted=max(life.redacted, before.redacted if before is not None else 0) + redacted,

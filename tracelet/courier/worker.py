@@ -18,7 +18,7 @@ from tracelet.courier.error_texts import hide_in_output
 from tracelet.courier.messages import BUSY, DONE, IDLE, read_orders
 from tracelet.errors import TraceletError
 from tracelet.journal.files import FileLock
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def work(run_dir: RunDir, backend: str) -> int:
     reports = os.dup(1)
     os.dup2(2, 1)  # what an SDK prints belongs in the log
     orders = read_orders(sys.stdin.buffer)
-    launch = Lifecycle(run_dir).update().launch
+    launch = RunState(run_dir).update().start
     if launch is None:
         log.error("%s holds no run", run_dir.path)
         return 2

@@ -13,7 +13,7 @@ from typing import TypedDict
 
 
 class ProcessId(TypedDict):
-    """A process, such that no other is ever taken for it."""
+    """Identifies a process: the token tells it from others that had the same id."""
 
     host: str
     pid: int
@@ -62,7 +62,7 @@ def _token(pid: int) -> str | None:
 
 
 def _token_elsewhere(pid: int) -> str | None:
-    import psutil  # 20 ms that a Linux training process does not pay
+    import psutil  # start-up time: 20 ms that a process on Linux does not need
 
     try:
         process = psutil.Process(pid)

@@ -6,8 +6,7 @@ Promises:
   by their time.
 - A line without its newline is not read yet: it is being written, or its writer was killed in the
   middle of it. A whole line that is no record is counted in :attr:`JournalReader.skipped`.
-- A :class:`Position` is exact to the record and stays valid while segments grow, are added, and
-  are compressed.
+- A :class:`Position` is exact to the record and stays valid while segments grow and are added.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import msgspec
 
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.segments import SegmentFile, chains, segment_size
-from tracelet.records import AnyRecord, Stored, decode_lines
+from tracelet.records import AnyRecord, BlobRef, decode_lines
 
 Position: TypeAlias = dict[str, tuple[int, int]]
 """For each segment: an offset in bytes, and how many records behind it are done."""
@@ -110,11 +109,6 @@ class JournalReader:
             for offset in offsets
         )
 
-    @property
-    def is_damaged(self) -> bool:
-        """Whether a part of what was read so far cannot be read any more."""
-        return any(file.is_damaged for file in self._files.values())
-
     def read(self, position: Position) -> Chunk | None:
         """Return the records that come next after ``position``, or None if there are none now."""
         limits = self._sizes()
@@ -171,7 +165,7 @@ class JournalReader:
         limit = self._chunk_bytes
         while True:
             wanted = limit
-            if size is not None and not file.is_packed:  # that may be damaged, and does not grow
+            if size is not None and not file.is_packed:  # which does not grow
                 wanted = max(0, min(limit, size - start))
             data = file.read(start, wanted)
             end = data.rfind(b"\n") + 1
@@ -190,8 +184,8 @@ class JournalReader:
         lines = data if end == len(data) else data[:end]
         records = self._decode(name, start, lines)
         stop = start + end
-        if len(records) == skip:
-            return self._read_piece(name, size, (stop, 0))
+        if len(records) <= skip:
+            return self._read_piece(name, size, (stop, skip - len(records)))
         return _Piece(name, start, stop, len(records), skip, records[skip:], more)
 
     def _decode(self, name: str, start: int, lines: bytes) -> list[AnyRecord]:
@@ -206,12 +200,12 @@ class JournalReader:
                 except ValueError:
                     self._bad.setdefault(name, set()).add(offset)
                 offset += len(line) + 1
-        if Stored in set(map(type, records)):
+        if BlobRef in set(map(type, records)):
             records = [self._load(record) for record in records]
         return records
 
     def _load(self, record: AnyRecord) -> AnyRecord:
-        if type(record) is not Stored:
+        if type(record) is not BlobRef:
             return record
         try:
             (whole,) = decode_lines(self._blobs.path(record.digest).read_bytes())
