@@ -190,15 +190,15 @@ def test_a_directory_that_takes_no_file_is_an_error_at_the_call(
 
 
 def test_every_backend_of_the_run_gets_what_is_set(tmp_path: Path) -> None:
-    names = [target(bad.Recorder), target(bad.Light), target(bad.Anew)]
-    options = {name: {"store": str(tmp_path)} for name in ("recorder", "light", "anew")}
+    names = [target(bad.Recorder), target(bad.Light), target(bad.Replayed)]
+    options = {name: {"store": str(tmp_path)} for name in ("recorder", "light", "replayed")}
     run_dir = finished(params={"lr": 0.1}, backend=["local", *names], backends=options)
     run = tracelet.load_run(run_dir)
     run.params.set(lr=0.2)
     run.set_user_properties({"name": "score", "value": 3, "description": "of 5"})
     assert run.flush()
     assert run.report.complete
-    for name in ("recorder", "light", "anew"):
+    for name in ("recorder", "light", "replayed"):
         assert stored(tmp_path, name, "params")[-2:] == [{"lr": 0.1}, {"lr": 0.2}], name
         assert stored(tmp_path, name, "properties") == [
             {"score": {"value": 3, "description": "of 5", "type": None}}

@@ -18,7 +18,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet.courier import reconcile
-from tracelet.courier.ending import settle
+from tracelet.courier.exit_status import write_missing_ending
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 
@@ -96,7 +96,7 @@ def test_readers_wait_for_the_one_who_delivers(
     lock = killed.lock()
     assert lock.acquire()
     runs = [reading.submit(tracelet.load_run, killed.path) for _ in range(3)]
-    reconcile.settle_and_deliver(killed, RunState(killed).update())
+    reconcile.bring_up_to_date(killed, RunState(killed).update())
     for run in runs:  # while the lock is held
         assert run.result().status == "killed"
         assert run.result().report["local"].delivered == 100
@@ -108,9 +108,9 @@ def test_an_ending_that_is_written_while_a_reader_looks_is_no_sign_of_life(
 ) -> None:
     look, waits = reconcile.unwritten_ending, threading.Event()
 
-    def written_meanwhile(run_dir: RunDir, life: RunState) -> object:
-        settle(run_dir, RunState(run_dir).update())
-        return look(run_dir, life)
+    def written_meanwhile(run_dir: RunDir, state: RunState) -> object:
+        write_missing_ending(run_dir, RunState(run_dir).update())
+        return look(run_dir, state)
 
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: waits.set())
     monkeypatch.setattr(reconcile, "_PATIENCE_SECONDS", LONGER_THAN_A_TEST)
@@ -121,7 +121,7 @@ def test_an_ending_that_is_written_while_a_reader_looks_is_no_sign_of_life(
     run = reading.submit(tracelet.load_run, killed.path)
     eventually(lambda: waits.is_set() or run.done())
     assert not run.done()
-    reconcile.settle_and_deliver(killed, RunState(killed).update())
+    reconcile.bring_up_to_date(killed, RunState(killed).update())
     assert run.result().report["local"].delivered == 100
     lock.release()
 

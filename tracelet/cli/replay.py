@@ -115,8 +115,8 @@ def _has(run: Run, found: registry.ResolvedBackend) -> bool:
     Raises:
         InvalidValueError: it has another one of the same name.
     """
-    launch = RunState(RunDir(run.dir)).update().start
-    for entry in launch.backends if launch is not None else ():
+    start = RunState(RunDir(run.dir)).update().start
+    for entry in start.backends if start is not None else ():
         if entry["name"] == found.name:
             if entry["target"] == found.target:
                 return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tracelet.courier.ending import ending_of_exit
+from tracelet.courier.exit_status import status_of_exit
 from tracelet.records import Status
 from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
@@ -49,7 +49,7 @@ def ending_of(error: BaseException | None, redactor: Redactor) -> tuple[Status, 
     if isinstance(error, SystemExit):
         code = error.code  # a text, or anything else, is an error that was printed
         told = code if code is None or isinstance(code, int) else message_of(code)
-        status, reason = ending_of_exit(told)
+        status, reason = status_of_exit(told)
     elif not isinstance(error, Exception) and (
         isinstance(error, _INTERRUPTIONS) or type(error).__name__ in _CANCELLED
     ):

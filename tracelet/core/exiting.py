@@ -11,7 +11,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from tracelet.core.endings import ending_of
-from tracelet.courier.ending import arm_exit_code
+from tracelet.courier.exit_status import record_exit_code
 from tracelet.errors import TraceletWarning
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def end_now(exp: Experiment, timeout: float | None = None) -> DeliveryReport:
         exp._capture.stop()
     if session.delivers_here or timeout is not None:
         session.flush(exp.settings.drain_timeout if timeout is None else timeout)
-    exact = error is not None or not arm_exit_code(session.run_dir)
+    exact = error is not None or not record_exit_code(session.run_dir)
     exp._append = exp._not_running
     exp._status = status
     session.end(status if exact else None, reason, redacted=exp._redactor.count)

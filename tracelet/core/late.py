@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tracelet.backends.registry import resolve
 from tracelet.courier.client import ProcessCourier
-from tracelet.courier.reconcile import settle_and_deliver
+from tracelet.courier.reconcile import bring_up_to_date
 from tracelet.courier.report import is_delivered
 from tracelet.courier.view import refresh_view
 from tracelet.errors import JournalError, TraceletError
@@ -141,7 +141,7 @@ class LateRecords:
         try:
             if not lock.acquire():
                 return
-            settle_and_deliver(self._run_dir, life)
+            bring_up_to_date(self._run_dir, life)
             refresh_view(self._run_dir, life, redacted=redacted)
         except OSError as error:
             log.warning("%s cannot be brought up to date: %s", self._run_dir.path, error)

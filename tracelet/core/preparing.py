@@ -14,7 +14,7 @@ from tracelet.core.lenient import warn_once
 from tracelet.core.parameter_calls import foreign_params
 from tracelet.core.parameters import Parameters
 from tracelet.core.placing import check_ids
-from tracelet.courier.ending import settle
+from tracelet.courier.exit_status import write_missing_ending
 from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
@@ -163,7 +163,7 @@ def take_over(exp: Experiment, run_dir: RunDir) -> None:
         RunNotFoundError: it has no journal any more.
     """
     life = RunState.read(run_dir)
-    status, launch = settle(run_dir, life), life.start
+    status, launch = write_missing_ending(run_dir, life), life.start
     assert launch is not None
     if status == "running":
         who = "process {pid} of host {host}".format_map(launch.process)

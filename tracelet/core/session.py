@@ -18,7 +18,7 @@ from tracelet.backends.registry import ResolvedBackend
 from tracelet.core.scalars import seconds_value
 from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
 from tracelet.courier.cursor import CursorFile
-from tracelet.courier.ending import forget_ending, keep_ending, reserve_ending
+from tracelet.courier.exit_status import remove_exit_file, reserve_exit_file, save_to_exit_file
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
@@ -104,7 +104,7 @@ class Session:
                 for one in found
             ],
         )
-        reserve_ending(self.run_dir)
+        reserve_exit_file(self.run_dir)
         life = RunState(self.run_dir).update()
         self._began = life.now()
         self.writer.append(Started(self._began, msgspec.to_builtins(launch)))
@@ -216,9 +216,9 @@ class Session:
                 self.writer.append(ending)
                 if self.writer.lost != lost:  # the disk is full
                     ending = msgspec.structs.replace(ending, lost=self.writer.lost)
-                    keep_ending(self.run_dir, ending)
+                    save_to_exit_file(self.run_dir, ending)
                 elif status is not None:
-                    forget_ending(self.run_dir)
+                    remove_exit_file(self.run_dir)
         self._upto = self.writer.position()
         self.writer.close()
         self._sealed = self.writer.lost == lost

@@ -51,39 +51,39 @@ class RunView(msgspec.Struct, kw_only=True):
         return RunInfo(dir=str(run_dir.path), **{name: getattr(self, name) for name in names})
 
 
-def write_view(run_dir: RunDir, life: RunState, report: DeliveryReport | None) -> None:
-    """Write ``run.json`` from the journal's lifecycle and a report, if there is one yet."""
-    launch = life.start
-    if launch is None:
+def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> None:
+    """Write ``run.json`` from the state of the run and a report, if there is one yet."""
+    start = state.start
+    if start is None:
         return
-    run = launch.run
-    names = [backend["name"] for backend in launch.backends]
+    run = start.run
+    names = [backend["name"] for backend in start.backends]
     links = {name: CursorFile(run_dir.cursors, name).load().link for name in names}
     view = RunView(
         run_id=run.run_id,
         name=run.name,
         project=run.project,
-        status=life.status,
+        status=state.status,
         started=run.started,
-        ended=life.ended,
-        reason=life.reason,
+        ended=state.ended,
+        reason=state.reason,
         group=run.group,
-        tags=life.tags,
+        tags=state.tags,
         backends=names,
         links={name: link for name, link in links.items() if link is not None},
         report=report,
         facts=run.facts,
-        process=launch.process,
+        process=start.process,
     )
     replace_file(run_dir.run_json, msgspec.json.format(msgspec.json.encode(view)) + b"\n")
 
 
-def refresh_view(run_dir: RunDir, life: RunState, *, redacted: int = 0) -> DeliveryReport:
+def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> DeliveryReport:
     """Write ``run.json`` with a new report; what only the training could count is kept in it.
 
     Args:
         run_dir: the run.
-        life: its lifecycle, read.
+        state: its state, read.
         redacted: values in which a secret was replaced since the run ended.
     """
     try:
@@ -92,12 +92,12 @@ def refresh_view(run_dir: RunDir, life: RunState, *, redacted: int = 0) -> Deliv
         before = None
     report = make_report(
         run_dir,
-        [entry["name"] for entry in life.start.backends] if life.start is not None else [],
+        [entry["name"] for entry in state.start.backends] if state.start is not None else [],
         # A full disk may have kept the ending, and so these, out of the journal.
-        lost=max(life.lost, before.lost if before is not None else 0),
-        redacted=max(life.redacted, before.redacted if before is not None else 0) + redacted,
+        lost=max(state.lost, before.lost if before is not None else 0),
+        redacted=max(state.redacted, before.redacted if before is not None else 0) + redacted,
     )
-    write_view(run_dir, life, report)
+    write_view(run_dir, state, report)
     return report
 
 
