@@ -55,7 +55,7 @@ class Metric(Record, tag="metric", frozen=True):
 
 
 class Metrics(Record, tag="metrics", frozen=True):
-    """A line with one point of each of several metrics; whoever reads it gets a Metric of each."""
+    """One point of each of several metrics, on one line; it is read back as a Metric for each."""
 
     values: dict[str, float | int | _Token]
     iteration: int
@@ -77,7 +77,7 @@ class Params(Record, tag="params", frozen=True):
 
 
 class Artifact(Record, tag="artifact", frozen=True):
-    """A file whose content is kept: in ``blobs/<digest>``, or, not copied, at ``source``."""
+    """A file whose content is in the blob ``digest`` or, if it was not copied, at ``source``."""
 
     path: str
     digest: str
@@ -86,7 +86,7 @@ class Artifact(Record, tag="artifact", frozen=True):
 
 
 class Config(Record, tag="config", frozen=True):
-    """A configuration object kept whole: the blob of its file, and its ``value`` unless it is one.
+    """A configuration object: the blob of its file, and its ``value``.
 
     ``value`` is None for an object that was given as a file.
     """
@@ -117,9 +117,9 @@ class Text(Record, tag="text", frozen=True):
 
 
 class Finished(Record, tag="finished", frozen=True):
-    """The run ended. ``status`` is None when only the exit code of the process can tell.
+    """The run ended. ``status`` is None if only the exit code of the process will say how.
 
-    ``lost`` and ``redacted`` are what only the training could count since its start of the run.
+    ``lost`` and ``redacted`` are counted by the training process alone, from its start of the run.
     """
 
     status: Status | None
@@ -129,7 +129,7 @@ class Finished(Record, tag="finished", frozen=True):
 
 
 class BackendAdded(Record, tag="backend", frozen=True):
-    """A run that was started without this backend is delivered to it, too, from now on.
+    """A backend was added to the run after its start; it gets all of the run.
 
     ``backend`` is its ``{"name", "target", "options"}``, as in the start of a run.
     """
@@ -159,7 +159,7 @@ AnyRecord: TypeAlias = (
 _Line: TypeAlias = AnyRecord | Metrics
 
 Deliverable: TypeAlias = Metric | Params | Artifact | Config | Tags | Properties | Text
-"""What backends receive, and what the delivery report counts; the rest is lifecycle."""
+"""What backends receive, and what the delivery report counts; the rest are control records."""
 
 DELIVERABLE = (Metric, Params, Artifact, Config, Tags, Properties, Text)
 

@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 0.5
 _READING_SECONDS = 0.1
 """How long the run's lock may be held by somebody who only reads the run."""
 _left_running: list[subprocess.Popen[bytes]] = []
-"""Couriers that outlive their experiment; kept so that they are reaped, not warned about."""
+"""Couriers that outlive their experiment. With the object in this list, Python does not warn."""
 
 
 class ProcessCourier:

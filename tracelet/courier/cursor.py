@@ -1,4 +1,7 @@
-"""How far one backend has come, on disk; a cursor that runs ahead of the tracker loses records."""
+"""The cursor of one backend on disk: how far the backend has come in the journal.
+
+A cursor that runs ahead of what the tracker has stored would lose records.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ class Cursor(msgspec.Struct):
     """The durable state of one backend of one run.
 
     Attributes:
-        position: the place in the journal behind which everything is to be delivered yet.
+        position: the place in the journal from which on records are still to be delivered.
         delivered: records that the backend has taken.
         adjusted: of those, how many it could not hold as given.
         rejected: records that it did not take; they are in ``rejected/<backend>.jsonl``.
         link: where the run is in the tracker.
         checkpoint: what the backend's ``flush`` returned for this position.
-        ended: the ending found before ``position``, if the run was not resumed behind it.
-        closed: the ending with which the backend was closed last; None while it is open.
+        ended: the status with which the run ended before ``position``, if it was not resumed since.
+        closed: the status with which the backend was closed last; None while it is open.
         health: see :data:`Health`.
         last_error: the last failure, in one line.
         failures: how many calls in a row have failed.

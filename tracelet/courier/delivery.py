@@ -8,8 +8,8 @@ Promises:
 - A failure that may pass is tried again for as long as the run lives, with backoff. Memory does not
   grow meanwhile, because the backlog stays in the journal.
 - A failure for what is in a batch splits the batch until the one bad record is found.
-- The backend is closed with the run's ending when everything before it is delivered. What comes
-  later opens it again.
+- The backend is closed with the run's status when everything before its end is delivered. What
+  comes later opens it again.
 - A backend that has lost what it was given is opened again, and gets the run from the start.
 """
 
@@ -119,7 +119,7 @@ class Delivery:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has ended and the backend was closed with that ending."""
+        """Whether the run has ended and the backend was closed with that status."""
         return self._progress.finished
 
     def run(self) -> None:

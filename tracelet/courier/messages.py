@@ -103,7 +103,7 @@ def send(process: subprocess.Popen[bytes], line: bytes) -> None:
     try:
         process.stdin.write(line)
         process.stdin.flush()
-    except (OSError, ValueError):  # whoever waits for the process notices
+    except (OSError, ValueError):  # that it is gone, its waiting parent notices
         return
 
 

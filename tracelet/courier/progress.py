@@ -56,7 +56,7 @@ class Progress:
 
     Attributes:
         cursor: what is saved.
-        ended: the ending of the run that was found last; None if the run goes on behind it.
+        ended: the status with which the run ended, by the records so far; None while it goes on.
     """
 
     def __init__(self, run_dir: RunDir, backend: str) -> None:
@@ -85,7 +85,7 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has ended and the backend was closed with that ending."""
+        """Whether the run has ended and the backend was closed with that status."""
         return self.ended is not None and self.cursor.closed == self.ended
 
     @property
@@ -147,7 +147,7 @@ class Progress:
         self._step = min(2 * self._step + _FIRST_STEP_SECONDS, COMMIT_SECONDS)
 
     def closed(self, status: Status) -> None:
-        """Note that the backend was closed with an ending."""
+        """Note that the backend was closed with the run's status."""
         self.cursor.closed = status
         self.cursor.side_files = self._sizes()
         self.save()

@@ -26,10 +26,10 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 
 
 class Readings:
-    """Reads, each time it is asked, what was used since it was asked last.
+    """Reads what was used since the last reading.
 
     Args:
-        pid: the process whose use, together with that of its descendants, is told apart.
+        pid: the process whose use, with that of its descendants, is read besides the machine's.
         disk: a path on the disk whose filling is read.
     """
 
@@ -53,7 +53,7 @@ class Readings:
         return found
 
     def close(self) -> None:
-        """Let go of the GPUs' driver."""
+        """Release the GPUs' driver."""
         self._gpus.close()
 
     def _of(
@@ -157,7 +157,7 @@ class Gpus:
             ]
 
     def read(self, seconds: float = 0.0) -> Iterator[tuple[str, float]]:
-        """Yield what each of them uses now; what its model or driver cannot tell is left out."""
+        """Yield what each of them uses now; what its model or driver does not say is left out."""
         for index, handle in self._handles:
             name = f"gpu{index}"
             with contextlib.suppress(self._nvml.NVMLError):
@@ -173,7 +173,7 @@ class Gpus:
                 yield f"{name}_watts", self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000
 
     def close(self) -> None:
-        """Let go of the driver."""
+        """Release the driver."""
         if self._nvml is not None:
             with contextlib.suppress(self._nvml.NVMLError):
                 self._nvml.nvmlShutdown()

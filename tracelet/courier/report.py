@@ -1,4 +1,4 @@
-"""The delivery report: what became of everything that was logged. Its sums must always be right."""
+"""The delivery report: what became of everything that was logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
         rejected: records it did not take; they are in ``rejected/<backend>.jsonl`` with the reason.
         pending: records still to be delivered; ``tracelet sync`` does.
         link: where the run is in the tracker, once known.
-        closed: the ending of the run that the backend was told; None while it is open there.
+        closed: the status with which the backend was closed; None while it is open there.
         health: ``ok``, ``degraded`` …
         last_error: the last failure, in one line, or None.
     """

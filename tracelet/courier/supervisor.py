@@ -205,7 +205,7 @@ def serve(run_dir: RunDir, config: WorkerConfig) -> int:
             return 2
         try:
             refresh_view(run_dir, state)
-        except OSError as error:  # the disk is full; whoever reads the run next writes them
+        except OSError as error:  # the disk is full; the next reader of the run writes them
             log.warning("the files of the run are not up to date: %s", error)
         seen = state.start_count
         lock.release()

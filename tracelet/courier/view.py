@@ -1,4 +1,4 @@
-"""``run.json``: what people and ``tracelet runs`` see of a run; derived, and never the truth."""
+"""``run.json``: what people and ``tracelet runs`` see of a run. It is made from the journal."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) 
 
 
 def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> DeliveryReport:
-    """Write ``run.json`` with a new report; what only the training could count is kept in it.
+    """Write ``run.json`` with a new report, and return that.
+
+    What only the training process could count is taken over from the report before.
 
     Args:
         run_dir: the run.

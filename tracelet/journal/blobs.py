@@ -1,4 +1,4 @@
-"""Content that is stored once, under its SHA-256; nothing here is ever changed after it is written.
+"""Content that is stored once, under its SHA-256, and never changed after it is written.
 
 ``blobs/ab/abcdef…`` is written to a temporary name, then renamed, so a name that exists is whole.
 """

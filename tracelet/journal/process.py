@@ -31,7 +31,7 @@ def process_of(pid: int) -> ProcessId:
 
 
 def is_alive(process: ProcessId) -> bool | None:
-    """Return whether the process lives; None if it is on another host, so nobody here can tell."""
+    """Return whether the process lives; None if that is unknown, as it is on another host."""
     if process["host"] != socket.gethostname():
         return None
     return _token(process["pid"]) == process["token"]
@@ -46,7 +46,7 @@ def _boot() -> str | None:
 
 
 def _token(pid: int) -> str | None:
-    """Return what tells this process from others that have its id; None if it is dead."""
+    """Return what no other process with this id ever has; None if the process is dead."""
     boot = _boot()
     if boot is None:
         return _token_elsewhere(pid)

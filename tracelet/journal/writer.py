@@ -46,8 +46,8 @@ class JournalWriter:
         directory: where the segments are; must exist.
         blobs: where long records are kept.
         segment_bytes: the size at which a new segment is begun.
-        chain: letters and digits that tell it from another writer of this process: the segments of
-            one are read one after another, those of several merged by time.
+        chain: letters and digits that no other writer of this process has. The segments of one
+            writer are read one after another, those of several are merged by time.
     """
 
     def __init__(
