@@ -207,9 +207,8 @@ class Session:
         if self.owner and self.is_ours:
             if self._metrics is not None:
                 self._metrics.stop()
-            with (
-                self.run_dir.ending_lock()
-            ):  # its time, too: behind all that others wrote meanwhile
+            # Its time is behind all that others wrote meanwhile.
+            with self.run_dir.ending_lock():
                 # A clock may have been set back: an ending before the start would be none.
                 now = max(time.time(), self._began)
                 ending = Finished(now, status, reason, lost, redacted)

@@ -55,7 +55,7 @@ class Supervisor:
         self._deliveries: dict[str, WorkerProcess | DeliveryThread] = {}
         self._delivered_starts: dict[str, int] = {}
         """How often the run had been started when each delivery began."""
-        self._shown: Any = None
+        self._view_content: Any = None
         self._metrics: SystemMetrics | None = None
         self._measured_starts = 0
         """How often the run had been started when system metrics were read first."""
@@ -105,7 +105,7 @@ class Supervisor:
         }
         links = {name: cursor.link for name, cursor in cursors.items()}
         now = (over, dict(self._state.tags), links)
-        if now == self._shown:
+        if now == self._view_content:
             return
         try:
             if over:
@@ -115,7 +115,7 @@ class Supervisor:
         except OSError as error:  # the disk is full; it is tried again
             log.debug("run.json cannot be written: %s", error)
         else:
-            self._shown = now
+            self._view_content = now
 
     def _update_system_metrics(self, over: bool) -> None:
         """Have system metrics read while the run lives, however often it is resumed."""
