@@ -12,7 +12,7 @@ import tracelet
 from benchmarks.tools import row
 from tracelet.backends.registry import resolve
 from tracelet.courier.delivery import Delivery
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 
 BUDGET = 0.8
@@ -34,10 +34,10 @@ def prepare(root: Path, points: int) -> RunDir:
 
 def deliver(run_dir: RunDir, backend: str, options: Mapping[str, Any], points: int) -> float:
     """Deliver the run from its journal; return the seconds from the open run to its end."""
-    launch = Lifecycle(run_dir).update().launch
-    assert launch is not None
+    start = RunState(run_dir).update().start
+    assert start is not None
     (run_dir.cursors / f"{backend}.json").unlink(missing_ok=True)
-    delivery = Delivery(run_dir, resolve(backend), launch.run, dict(options), wait=lambda _: True)
+    delivery = Delivery(run_dir, resolve(backend), start.run, dict(options), wait=lambda _: True)
     delivery._open()
     start = time.perf_counter()
     delivery.run()

@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from tracelet.backends.base import ArtifactFile, Backend, Capabilities, Property, TextLine
-from tracelet.courier import retry
+from tracelet.courier import retrying
 from tracelet.errors import TransientError
 from tracelet.journal.rundir import RunDir
 from tracelet.records import MetricPoint, Params, ParamValue, RunInfo, RunLink, Status
 
 if os.environ.get("QUICK_RETRIES"):
-    retry.FIRST_SECONDS, retry.LONGEST_SECONDS = 0.02, 0.2
+    retrying.FIRST_SECONDS, retrying.LONGEST_SECONDS = 0.02, 0.2
 
 
 class Recorder(Backend):
@@ -299,11 +299,11 @@ class Checkpointed(Recorder):
         return (self.store / f"{self.name}.jsonl").stat().st_size
 
 
-class Anew(Recorder):
+class Replayed(Recorder):
     """Keeps nothing of an earlier process."""
 
-    name = "anew"
-    capabilities = Capabilities.everything(batch_limit=10, restart="anew")
+    name = "replayed"
+    capabilities = Capabilities.everything(batch_limit=10, restart="replay")
 
     def open(self, run: RunInfo) -> RunLink:
         (self.store / f"{self.name}.jsonl").unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import pytest
 from waiting import eventually
 
 from tracelet.core.active import active
-from tracelet.courier import client, retry
+from tracelet.courier import client, retrying
 
 # Who is started in the background has SIGINT ignored, and so have the scripts of the tests then.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,8 +39,8 @@ def clean_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait milliseconds where seconds are waited after a failure, here and in the couriers."""
-    monkeypatch.setattr(retry, "FIRST_SECONDS", 0.02)
-    monkeypatch.setattr(retry, "LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr(retrying, "FIRST_SECONDS", 0.02)
+    monkeypatch.setattr(retrying, "LONGEST_SECONDS", 0.2)
     monkeypatch.setattr(client, "_PAUSE_SECONDS", 0.05)
     monkeypatch.setenv("QUICK_RETRIES", "1")  # read by backends_for_tests
 

@@ -28,7 +28,7 @@ retried, counted and reported (see ``tracelet.courier``)::
     ├── DeliveryError         (RuntimeError)       strict=True, and something was not delivered
     └── BackendError          (Exception)          raised by adapters, handled by the courier
         ├── TransientError                         a later try may cure it
-        └── CheckpointLostError                    what was stored before is gone: begin anew
+        └── CheckpointLostError                    what was stored before is gone: start over
 
     TraceletWarning           (UserWarning)        something was done that may not be meant
 """

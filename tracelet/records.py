@@ -55,7 +55,7 @@ class Metric(Record, tag="metric", frozen=True):
 
 
 class Metrics(Record, tag="metrics", frozen=True):
-    """A line with one point of each of several metrics; whoever reads it gets a Metric of each."""
+    """One point of each of several metrics, on one line; it is read back as a Metric for each."""
 
     values: dict[str, float | int | _Token]
     iteration: int
@@ -77,7 +77,7 @@ class Params(Record, tag="params", frozen=True):
 
 
 class Artifact(Record, tag="artifact", frozen=True):
-    """A file whose content is kept: in ``blobs/<digest>``, or, not copied, at ``source``."""
+    """A file whose content is in the blob ``digest`` or, if it was not copied, at ``source``."""
 
     path: str
     digest: str
@@ -86,7 +86,7 @@ class Artifact(Record, tag="artifact", frozen=True):
 
 
 class Config(Record, tag="config", frozen=True):
-    """A configuration object kept whole: the blob of its file, and its ``value`` unless it is one.
+    """A configuration object: the blob of its file, and its ``value``.
 
     ``value`` is None for an object that was given as a file.
     """
@@ -117,9 +117,9 @@ class Text(Record, tag="text", frozen=True):
 
 
 class Finished(Record, tag="finished", frozen=True):
-    """The run ended. ``status`` is None when only the exit code of the process can tell.
+    """The run ended. ``status`` is None if only the exit code of the process will say how.
 
-    ``lost`` and ``redacted`` are what only the training could count since its start of the run.
+    ``lost`` and ``redacted`` are counted by the training process alone, from its start of the run.
     """
 
     status: Status | None
@@ -129,7 +129,7 @@ class Finished(Record, tag="finished", frozen=True):
 
 
 class BackendAdded(Record, tag="backend", frozen=True):
-    """A run that was started without this backend is delivered to it, too, from now on.
+    """A backend was added to the run after its start; it gets all of the run.
 
     ``backend`` is its ``{"name", "target", "options"}``, as in the start of a run.
     """
@@ -137,8 +137,8 @@ class BackendAdded(Record, tag="backend", frozen=True):
     backend: dict[str, Any]
 
 
-class Stored(Record, tag="stored", frozen=True):
-    """Stands for a record whose line is too long for one write; the line is in a blob."""
+class BlobRef(Record, tag="stored", frozen=True):
+    """A reference to a record whose line is too long for one write: the line is in a blob."""
 
     digest: str
 
@@ -154,12 +154,12 @@ AnyRecord: TypeAlias = (
     | Text
     | Finished
     | BackendAdded
-    | Stored
+    | BlobRef
 )
 _Line: TypeAlias = AnyRecord | Metrics
 
 Deliverable: TypeAlias = Metric | Params | Artifact | Config | Tags | Properties | Text
-"""What backends receive, and what the delivery report counts; the rest is lifecycle."""
+"""What backends receive, and what the delivery report counts; the rest are control records."""
 
 DELIVERABLE = (Metric, Params, Artifact, Config, Tags, Properties, Text)
 
@@ -258,7 +258,6 @@ class RunInfo(msgspec.Struct, kw_only=True):
         dir: the run's directory, absolute.
         started: seconds since the epoch.
         group: the group of runs it belongs to, if any.
-        parent: the run id of its parent, if any.
         facts: how it was started: ``pid``, ``host``, ``argv``, ``cwd``, ``python`` …
         link: where the run is in the backend that is being opened, if it was opened before.
         checkpoint: what that backend's ``flush`` returned last.
@@ -270,7 +269,6 @@ class RunInfo(msgspec.Struct, kw_only=True):
     dir: str
     started: float
     group: str | None = None
-    parent: str | None = None
     facts: dict[str, Any] = {}
     link: RunLink | None = None
     checkpoint: Any = None

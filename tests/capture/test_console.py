@@ -21,7 +21,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet.capture.console_reader import LONGEST
-from tracelet.courier import ending
+from tracelet.courier import exit_status
 from tracelet.records import Finished, Text
 
 PRINTS = """
@@ -134,7 +134,7 @@ def test_the_last_words_of_a_program_that_is_killed_are_kept(
 def test_whoever_finds_a_program_killed_waits_for_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ending, "_CONSOLE_SECONDS", 60.0)
+    monkeypatch.setattr(exit_status, "_CONSOLE_SECONDS", 60.0)
     script = Script(
         tmp_path,
         f"""{PRINTS}{START}

@@ -11,7 +11,7 @@ from tracelet.backends.null import NullBackend
 from tracelet.backends.registry import resolve
 from tracelet.courier.delivery import Delivery
 from tracelet.errors import TransientError
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import MetricPoint, RunInfo, RunLink
 
@@ -68,22 +68,22 @@ def test_a_batch_that_was_left_in_its_middle_comes_again_as_a_whole(tmp_path):
         exp.log_metric("loss", 0.5, iteration=iteration)
     exp.stop()
     run_dir = RunDir(exp.dir)
-    launch = Lifecycle(run_dir).update().launch
+    start = RunState(run_dir).update().start
     backend = Halved()
     for is_busy in (True, False):
         backend.is_busy = is_busy
-        Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: True).run()
+        Delivery(run_dir, resolve(backend), start.run, {}, wait=lambda _: True).run()
     assert backend.kept == [0, 1, 2, 3, 4, 6, 7, 8, 9]
 
 
 def test_what_is_logged_during_a_delivery_waits_for_the_next_batch(tmp_path):
     exp = tracelet.start_logging("batches", backend="null", dir=tmp_path, courier="thread")
     run_dir = RunDir(exp.dir)
-    launch = Lifecycle(run_dir).update().launch
+    start = RunState(run_dir).update().start
     backend = Feeding(exp)
     for iteration in range(100):
         exp.log_metric("loss", 0.5, iteration=iteration)
-    delivery = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: True)
+    delivery = Delivery(run_dir, resolve(backend), start.run, {}, wait=lambda _: True)
     delivery.catch_up()
     assert backend.batches == [100]
     delivery.catch_up()
@@ -98,12 +98,12 @@ def test_what_is_logged_during_a_delivery_waits_for_the_next_batch(tmp_path):
 def test_a_backlog_of_many_chunks_is_delivered_in_one_go(tmp_path):
     exp = tracelet.start_logging("backlog", backend="null", dir=tmp_path, courier="thread")
     run_dir = RunDir(exp.dir)
-    launch = Lifecycle(run_dir).update().launch
+    start = RunState(run_dir).update().start
     for iteration in range(60_000):
         exp.log_metrics({"loss": 0.5, "accuracy": 0.25, "rate": 1e-3}, iteration=iteration)
     assert sum(file.stat().st_size for file in run_dir.journal.iterdir()) > 4 * 1024 * 1024
     backend = Feeding(exp)
-    delivery = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: True)
+    delivery = Delivery(run_dir, resolve(backend), start.run, {}, wait=lambda _: True)
     delivery.catch_up()
     assert delivery.cursor.delivered >= 180_000
     exp.stop()

@@ -14,7 +14,7 @@ from waiting import eventually
 import tracelet
 from tracelet.courier import error_texts
 from tracelet.courier.cursor import CursorFile
-from tracelet.courier.error_texts import full_text, keep_secret, one_line, shown
+from tracelet.courier.error_texts import full_text, one_line, redacted, remember_secrets
 from tracelet.wire import REDACTED
 
 FAILING = ("unreachable", "refusing", "exiting", "unclosed")
@@ -82,14 +82,14 @@ def test_no_secret_of_what_a_backend_says_is_kept_or_told(
 
 
 def test_a_text_without_secrets_stays_as_it_is() -> None:
-    keep_secret(OPTIONS)
+    remember_secrets(OPTIONS)
     text = "no metrics here: (413) payload of 20 tokens is too large for http://host:80/a?b=c"
-    assert shown(text) == text
+    assert redacted(text) == text
     assert one_line(RuntimeError(text)) == f"RuntimeError: {text}"
 
 
 def test_the_traceback_and_the_causes_are_shown_without_secrets() -> None:
-    keep_secret(OPTIONS)
+    remember_secrets(OPTIONS)
     with pytest.raises(ValueError, match="try again") as caught:
         raise ValueError(TEXT) from OSError(f"cause {TEXT}")
     text = full_text(caught.value)
@@ -108,5 +108,5 @@ def test_a_secret_that_the_end_of_a_line_would_cut_is_hidden() -> None:
 
 @pytest.mark.parametrize("value", ["test", "", None, 5, ["a"]])
 def test_a_short_or_other_value_hides_no_part_of_words(value: object) -> None:
-    keep_secret({"api_key": value, "password": value})
-    assert shown("the latest 5 of a testing None") == "the latest 5 of a testing None"
+    remember_secrets({"api_key": value, "password": value})
+    assert redacted("the latest 5 of a testing None") == "the latest 5 of a testing None"

@@ -19,7 +19,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet.backends.base import Backend
-from tracelet.courier import retry
+from tracelet.courier import retrying
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.errors import DeliveryError
@@ -463,13 +463,13 @@ def test_a_checkpoint_that_cannot_be_kept_is_given_up_and_says_so(
 def test_a_delivery_thread_that_dies_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(self: Delivery, checkpoint: Any) -> None:
+    def die(self: Delivery, *what: Any) -> None:
         if isinstance(self.backend, bad.Recorder) and self.backend.name == "recorder":
             raise GeneratorExit("out of the blue")
-        advance(self, checkpoint)
+        save(self, *what)
 
-    advance = Delivery._advance
-    monkeypatch.setattr(Delivery, "_advance", die)
+    save = Delivery._save
+    monkeypatch.setattr(Delivery, "_save", die)
     exp = start(tmp_path, bad.Recorder, courier="thread")
     points = log_points(exp, 0, 10)
     report = exp.stop()
@@ -522,8 +522,8 @@ def test_a_backend_that_is_down_is_degraded_and_recovers(
 def test_a_flush_does_not_make_a_failing_backend_be_tried_sooner_but_the_end_of_the_run_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_SECONDS", 3600.0)
-    monkeypatch.setattr(retry, "LONGEST_SECONDS", 3600.0)
+    monkeypatch.setattr(retrying, "FIRST_SECONDS", 3600.0)
+    monkeypatch.setattr(retrying, "LONGEST_SECONDS", 3600.0)
     gate = tmp_path / "gate"
     exp = start(tmp_path, bad.Down, courier="thread", gate=str(gate))
     points = log_points(exp)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tracelet
 from tracelet.backends.base import Backend
 from tracelet.backends.memory import MemoryBackend
-from tracelet.courier.batches import apart
+from tracelet.courier.calls import free_path
 
 OWN = Backend.own_files
 PATHS = st.lists(
@@ -71,10 +71,10 @@ def test_a_configuration_and_an_artifact_of_its_name_are_both_kept(tmp_path: Pat
     ],
 )
 def test_only_what_is_in_the_way_is_moved(path: str, stored: str) -> None:
-    assert apart(path, OWN) == stored
+    assert free_path(path, OWN) == stored
 
 
 @settings(deadline=None)
 @given(PATHS, PATHS)
 def test_no_two_artifacts_are_stored_under_one_name(one: str, other: str) -> None:
-    assert (apart(one, OWN) == apart(other, OWN)) == (one == other)
+    assert (free_path(one, OWN) == free_path(other, OWN)) == (one == other)

@@ -16,9 +16,8 @@ from user_scripts import Script, ended_view, journaled, local_lines
 from waiting import eventually
 
 import tracelet
-from tracelet.courier import gpus
-from tracelet.courier.gpus import Gpus
-from tracelet.courier.readings import Readings
+from tracelet.courier import readings as reading
+from tracelet.courier.readings import Gpus, Readings
 from tracelet.journal import rundir
 from tracelet.journal.rundir import RunDir
 from tracelet.records import AnyRecord, Finished, Metric
@@ -97,15 +96,15 @@ def test_what_is_written_while_the_ending_waits_for_its_turn_comes_before_it(
     assert exp.dir is not None
     run_dir = RunDir(exp.dir)
     waits = threading.Event()
-    take_turn = RunDir.ending
+    take_turn = RunDir.ending_lock
 
     def ending(of: RunDir) -> AbstractContextManager[None]:
         waits.set()
         return take_turn(of)
 
-    monkeypatch.setattr(rundir, "_ENDING_SECONDS", 60.0)
-    with run_dir.ending():
-        monkeypatch.setattr(RunDir, "ending", ending)
+    monkeypatch.setattr(rundir, "_LOCK_SECONDS", 60.0)
+    with run_dir.ending_lock():
+        monkeypatch.setattr(RunDir, "ending_lock", ending)
         stop = threading.Thread(target=exp.stop)
         stop.start()
         assert waits.wait(30)
@@ -244,7 +243,7 @@ def test_the_gpus_of_a_run_are_read(
 ) -> None:
     driver = tmp_path / "version"
     driver.touch()
-    monkeypatch.setattr(gpus, "_DRIVER", driver)
+    monkeypatch.setattr(reading, "_DRIVER", driver)
     monkeypatch.setitem(sys.modules, "pynvml", nvml(3))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
@@ -268,7 +267,7 @@ def test_a_gpu_without_the_package_that_reads_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "version").touch()
-    monkeypatch.setattr(gpus, "_DRIVER", tmp_path / "version")
+    monkeypatch.setattr(reading, "_DRIVER", tmp_path / "version")
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert dict(Gpus().read()) == {}
     assert "tracelet[gpu]" in caplog.text

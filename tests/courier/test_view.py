@@ -8,7 +8,7 @@ import pytest
 import tracelet
 from tracelet.courier.view import read_view, refresh_view, write_view
 from tracelet.errors import RunNotFoundError
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 
 
@@ -63,12 +63,12 @@ def test_a_view_without_a_journal_is_no_run(run_dir: RunDir) -> None:
 
 
 def test_what_only_the_training_can_count_is_kept(run_dir: RunDir) -> None:
-    life = Lifecycle(run_dir).update()
+    state = RunState(run_dir).update()
     report = read_view(run_dir).report
     assert report is not None
-    write_view(run_dir, life, msgspec.structs.replace(report, lost=3, redacted=2))
+    write_view(run_dir, state, msgspec.structs.replace(report, lost=3, redacted=2))
 
-    refresh_view(run_dir, life)
+    refresh_view(run_dir, state)
 
     kept = read_view(run_dir).report
     assert kept is not None

@@ -1,88 +1,122 @@
-"""A compressed journal answers what is asked most often without being decompressed."""
+"""A segment that somebody has compressed with gzip is read like one that is not."""
 
 from __future__ import annotations
 
+import gzip
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import tracelet
-from tracelet.journal import segments
-from tracelet.journal.lifecycle import Lifecycle
-from tracelet.journal.reader import JournalReader
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
-from tracelet.records import Metric
+from tracelet.journal.segments import segment_size
+from tracelet.records import AnyRecord, Metric, Text
+
+POINTS = 1000
+
+
+def compress(journal: Path) -> Path:
+    (plain,) = journal.glob("*.jsonl")
+    packed = plain.with_name(f"{plain.name}.gz")
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    return packed
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path) -> RunDir:
-    with tracelet.start_logging("packed", dir=tmp_path, courier="thread") as exp:
+def run_dir() -> RunDir:
+    with tracelet.start_logging("packed", courier="thread") as exp:
         exp.set_tags(team="ml")
-        for iteration in range(1000):
+        for iteration in range(POINTS):
             exp.log_metric("loss", 0.5, iteration=iteration)
         exp.log('["finished",0,"killed"]')
         exp.log_params({"text": 'a line\n["finished",0,"killed"]'})
     assert exp.dir is not None
-    assert [file.suffix for file in sorted((exp.dir / "journal").iterdir())] == [".gz", ".life"]
     return RunDir(exp.dir)
 
 
-def test_the_life_of_a_run_is_read_without_decompressing(run_dir, monkeypatch):
-    monkeypatch.setattr(segments.gzip, "open", lambda *_: pytest.fail("it was decompressed"))
-    life = Lifecycle(run_dir).update()
-    assert life.status == "finished"
-    assert life.tags == {"team": "ml"}
-    assert tracelet.load_run(run_dir.path).status == "finished"
-    assert tracelet.load_run(run_dir.path).report.complete
-
-
-def test_the_life_of_a_run_is_read_from_the_segment_if_the_lines_beside_it_are_gone(run_dir):
-    (kept,) = run_dir.journal.glob("*.life")
-    before = Lifecycle(run_dir).update()
-    kept.unlink()
-    after = Lifecycle(run_dir).update()
-    assert (after.status, after.ended, after.tags) == (before.status, before.ended, before.tags)
-
-
-def test_following_a_run_across_its_compaction_reads_nothing_twice(tmp_path):
-    exp = tracelet.start_logging("followed", dir=tmp_path, courier="thread")
-    run_dir = RunDir(exp.dir)
-    life = Lifecycle(run_dir).update()
-    exp.set_tags(team="ml")
-    assert life.update().tags == {"team": "ml"}
-    exp.stop()
-    assert life.update().status == "finished"
-    assert life.update().tags == {"team": "ml"}
-    assert sum(map(len, life._records.values())) == 3
-
-
-def test_a_compressed_segment_knows_its_size(run_dir):
-    (packed,) = run_dir.journal.glob("*.jsonl.gz")
-    content = segments.gzip.open(packed).read()
-    assert segments.segment_size(run_dir.journal, packed.name.split(".")[0]) == len(content)
-    assert segments.segment_size(run_dir.journal, "nobody-1-0") is None
-
-
-def test_reading_from_the_end_of_a_compressed_segment_gives_nothing(run_dir):
+def records_from(run_dir: RunDir, position: dict[str, tuple[int, int]]) -> list[AnyRecord]:
+    found: list[AnyRecord] = []
     reader = run_dir.reader(chunk_bytes=1000)
-    position = {}
-    count = 0
     while (chunk := reader.read(position)) is not None:
-        count += sum(type(record) is Metric for record in chunk.records)
+        found += chunk.records
         position = chunk.advance(position, len(chunk.records))
     reader.close()
-    assert count == 1000
-    assert JournalReader(run_dir.journal, run_dir.blobs).read(position) is None
+    return found
 
 
-def test_what_is_found_in_a_damaged_segment_is_looked_for_once(run_dir, monkeypatch):
-    (packed,) = run_dir.journal.glob("*.gz")
-    packed.write_bytes(packed.read_bytes()[:-20])
+def test_a_compressed_run_is_read(run_dir: RunDir) -> None:
+    before = RunState(run_dir).update()
+    compress(run_dir.journal)
+    after = RunState(run_dir).update()
+    assert (after.status, after.ended, after.tags) == ("finished", before.ended, {"team": "ml"})
+    run = tracelet.load_run(run_dir.path)
+    assert run.report.complete
+    assert [point.iteration for point in run.metrics["loss"]] == list(range(POINTS))
+
+
+@pytest.mark.parametrize("done", [0, 1, 37])
+def test_a_position_stays_valid_when_a_segment_is_compressed(run_dir: RunDir, done: int) -> None:
     reader = run_dir.reader()
     chunk = reader.read({})
-    assert chunk is not None
-    position = chunk.advance({}, len(chunk.records))
-    monkeypatch.setattr(segments.zlib, "decompressobj", lambda *_: pytest.fail("once more"))
-    assert reader.read(position) is None
-    assert reader.read(position) is None
     reader.close()
+    assert chunk is not None
+    position = chunk.advance({}, done)
+    expected = records_from(run_dir, position)
+    assert sum(type(record) is Metric for record in expected) >= POINTS - done
+    compress(run_dir.journal)
+    assert records_from(run_dir, position) == expected
+
+
+def test_following_a_run_while_it_is_compressed_reads_nothing_twice(run_dir: RunDir) -> None:
+    state = RunState(run_dir).update()
+    assert state.start_count == 1
+    compress(run_dir.journal)
+    assert (state.update().start_count, state.status) == (1, "finished")
+
+
+def test_a_compressed_segment_knows_its_size(run_dir: RunDir) -> None:
+    packed = compress(run_dir.journal)
+    content = gzip.decompress(packed.read_bytes())
+    assert segment_size(run_dir.journal, packed.name.split(".")[0]) == len(content)
+    assert segment_size(run_dir.journal, "nobody-1-0") is None
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "three bytes": lambda packed: packed[:3],
+    "the half": lambda packed: packed[: len(packed) // 2],
+    "without its end": lambda packed: packed[:-8],
+    "header": lambda packed: b"??" + packed[2:],
+    "checksum": lambda packed: packed[:-8] + b"????" + packed[-4:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_segment_is_counted_and_said_once(
+    run_dir: RunDir, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    packed = compress(run_dir.journal)
+    packed.write_bytes(DAMAGES[damage](packed.read_bytes()))
+    reader = run_dir.reader()
+    assert sum(type(record) is Metric for record in reader.records()) <= POINTS
+    assert reader.skipped == 1
+    (said,) = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+    assert ".jsonl.gz is damaged" in said
+    with tracelet.start_logging("another") as exp:
+        pass
+    assert exp.run_id in [run.run_id for run in tracelet.runs()]
+
+
+def test_a_process_that_goes_on_with_a_compressed_run_keeps_what_it_holds(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.create()
+    texts = ["first", "second", "third"]
+    for text in texts:
+        writer = run_dir.writer()
+        writer.append(Text(1.0, text))
+        writer.close()
+        compress(run_dir.journal)
+    assert records_from(run_dir, {}) == [Text(1.0, text) for text in texts]

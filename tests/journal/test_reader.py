@@ -8,13 +8,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.reader import JournalReader, Position
-from tracelet.journal.segments import compact, segment_names
+from tracelet.journal.segments import segment_names
 from tracelet.records import AnyRecord, Metric, Metrics, Params, Text, encode
 
 GARBAGE = [
@@ -218,42 +217,6 @@ def test_a_position_stays_valid_while_segments_grow_and_are_added(tmp_path: Path
         found += chunk.records
         position = chunk.advance(position, len(chunk.records))
     assert found == [point(1), point(2), point(3), point(100, "other")]
-    one.close()
-
-
-@pytest.mark.parametrize("done", range(6))
-def test_a_position_stays_valid_across_compaction(tmp_path: Path, done: int) -> None:
-    for number in range(2):
-        lines = [line(point(2 * n + number, f"p{number}")) for n in range(3)]
-        write(tmp_path, f"host-{number}-0", b"".join(lines))
-    one = reader(tmp_path)
-    chunk = one.read({})
-    assert chunk is not None
-    position = through_json(chunk.advance({}, done))
-    expected = chunk.records[done:]
-    one.close()
-    assert compact(tmp_path)
-    assert not list(tmp_path.glob("*.jsonl"))
-    one = reader(tmp_path)
-    found = []
-    while (chunk := one.read(position)) is not None:
-        found += chunk.records
-        position = chunk.advance(position, len(chunk.records))
-    assert found == expected
-    one.close()
-
-
-def test_a_reader_that_is_open_goes_on_while_the_journal_is_compacted(tmp_path: Path) -> None:
-    write(tmp_path, "host-1-0", b"".join(line(point(n)) for n in range(100)))
-    one = reader(tmp_path, chunk_bytes=200)
-    chunk = one.read({})
-    assert chunk is not None
-    found, position = list(chunk.records), chunk.advance({}, len(chunk.records))
-    assert compact(tmp_path)
-    while (chunk := one.read(position)) is not None:
-        found += chunk.records
-        position = chunk.advance(position, len(chunk.records))
-    assert found == [point(n) for n in range(100)]
     one.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import resource
@@ -11,17 +10,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from user_scripts import run_script
 
-from tracelet.journal import writer as writing
 from tracelet.journal.blobs import BlobStore
-from tracelet.journal.files import above_standard_streams, opened_exclusively
 from tracelet.journal.reader import JournalReader
-from tracelet.journal.segments import chains, compact, segment_names
+from tracelet.journal.segments import chains, segment_names
 from tracelet.journal.writer import INLINE_BYTES, JournalWriter
 from tracelet.records import AnyRecord, Metric, Metrics, Params, Text, encode
 
@@ -285,119 +282,6 @@ def test_the_position_is_behind_the_last_whole_line(
     with file_size_limit(LINE + 10):
         writer.append(point(1))
         assert writer.position() == {name: LINE}
-
-
-# ------------------------------------------------------------------------------------- compaction
-
-
-def test_an_open_segment_is_not_compacted(
-    journal: Path, new_writer: Callable[..., JournalWriter]
-) -> None:
-    writer = new_writer()
-    writer.append(point(0))
-    assert not compact(journal)
-    writer.append(point(1))
-    writer.close()
-    assert compact(journal)
-    assert list(journal.glob("*.jsonl.gz"))
-    assert not list(journal.glob("*.jsonl"))
-    assert records(journal) == [point(0), point(1)]
-    assert compact(journal), "again is harmless"
-
-
-def test_a_segment_that_a_forked_child_still_has_open_is_not_compacted(
-    journal: Path, new_writer: Callable[..., JournalWriter]
-) -> None:
-    writer = new_writer()
-    writer.append(point(0))
-    go_on, told = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(told)
-            os.read(go_on, 1)
-            writer.append(point(1))
-        finally:
-            os._exit(0)
-    os.close(go_on)
-    writer.close()
-    assert not compact(journal)
-    assert records(journal) == [point(0)]
-    os.close(told)
-    assert os.waitpid(child, 0)[1] == 0
-    assert compact(journal)
-    assert records(journal) == [point(0), point(1)]
-
-
-def test_a_compaction_that_was_interrupted_is_done_again(
-    journal: Path, new_writer: Callable[..., JournalWriter]
-) -> None:
-    writer = new_writer()
-    writer.append(point(0))
-    writer.close()
-    (name,) = segment_names(journal)
-    (journal / f".{name}.jsonl.gz.tmp").write_bytes(b"half of it")
-    assert records(journal) == [point(0)]
-    # Or it was interrupted between its last two steps, and both are there.
-    plain = (journal / f"{name}.jsonl").read_bytes()
-    assert compact(journal)
-    (journal / f"{name}.jsonl").write_bytes(plain)
-    assert records(journal) == [point(0)]
-    assert compact(journal)
-    assert records(journal) == [point(0)]
-
-
-@pytest.mark.parametrize("done", [True, False])
-def test_a_segment_that_is_compacted_before_it_is_marked_is_not_written_to(
-    journal: Path,
-    new_writer: Callable[..., JournalWriter],
-    monkeypatch: pytest.MonkeyPatch,
-    done: bool,
-) -> None:
-    with ExitStack() as stack:
-
-        def just_then(fd: int) -> int:
-            """Compress the segment that was just made, or begin to."""
-            monkeypatch.setattr(writing, "above_standard_streams", above_standard_streams)
-            if done:
-                assert compact(journal)
-            else:
-                (made,) = journal.iterdir()
-                assert stack.enter_context(opened_exclusively(made))
-            return fd
-
-        monkeypatch.setattr(writing, "above_standard_streams", just_then)
-        writer = new_writer()
-    writer.append(Text(1.0, "kept"))
-    writer.sync()
-    assert (writer.lost, writer.gone) == (0, False)
-    assert compact(journal) is False
-    records = list(JournalReader(journal, BlobStore(journal / "blobs")).records())
-    assert records == [Text(1.0, "kept")]
-
-
-def test_a_new_writer_does_not_take_the_name_of_a_compacted_segment(
-    journal: Path, new_writer: Callable[..., JournalWriter]
-) -> None:
-    writer = new_writer()
-    writer.append(point(0))
-    writer.close()
-    assert compact(journal)
-    new_writer().append(point(1))
-    assert records(journal) == [point(0), point(1)]
-
-
-def test_a_segment_is_marked_open_as_long_as_a_writer_lives(
-    journal: Path, new_writer: Callable[..., JournalWriter]
-) -> None:
-    writer = new_writer()
-    (file,) = journal.iterdir()
-    with opened_exclusively(file) as ours:
-        assert not ours
-    writer.close()
-    gc.collect()
-    with opened_exclusively(file) as ours:
-        assert ours
 
 
 def test_a_signal_handler_can_log_while_the_writer_looks_after_its_segment(

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from backends_for_tests import Light, Recorder, stored, target
-from user_scripts import TESTS, Script, journaled, view
+from user_scripts import Script, view
 
 import tracelet
 from tracelet.core.run_directories import skip_unreadable
 from tracelet.courier.view import read_view
 from tracelet.errors import RunNotFoundError
 from tracelet.journal.rundir import RunDir
-from tracelet.records import DELIVERABLE, Metric
 
 ROOT = Path(".tracelet/default")
 POINTS = 200
@@ -119,76 +114,6 @@ def test_a_broken_line_at_the_end_is_counted_once(tmp_path: Path, torn: str, cou
         run = tracelet.load_run(tmp_path / ".tracelet/default/r")
         assert (run.report.skipped, run.report["local"].delivered) == (1, delivered)
         run.set_user_properties({"late": delivered})
-
-
-SEGMENTS: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda _: b"",
-    "three bytes": lambda packed: packed[:3],
-    "the half": lambda packed: packed[: len(packed) // 2],
-    "without its end": lambda packed: packed[:-8],
-    "header": lambda packed: b"??" + packed[2:],
-    "a byte": lambda packed: packed[:-99] + bytes((packed[-99] ^ 255,)) + packed[-98:],
-    "checksum": lambda packed: packed[:-8] + b"????" + packed[-4:],
-    "a larger size": lambda packed: packed[:-1] + b"?",
-    "a smaller size": lambda packed: packed[:-4] + (99).to_bytes(4, "little"),
-}
-
-
-@pytest.fixture(params=SEGMENTS)
-def damaged(request: pytest.FixtureRequest) -> Path:
-    """The directory of a run that was damaged when it was compressed already."""
-    directory = logged("r")
-    (segment,) = (directory / "journal").glob("*.gz")
-    segment.write_bytes(SEGMENTS[request.param](segment.read_bytes()))
-    return directory
-
-
-def test_a_damaged_segment_is_read_as_far_as_it_can_be(
-    damaged: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = tracelet.load_run(damaged)
-    assert (run.status, run.report["local"].delivered) == ("finished", POINTS + 1)
-    values = [point.value for point in run.metrics.get("loss", [])]
-    damage = request.node.callspec.params["damaged"]
-    if damage in ("without its end", "checksum", "a larger size", "a smaller size"):
-        assert values == [float(number) for number in range(POINTS)]
-    elif damage in ("the half", "a byte"):  # from there on, bytes may be other ones
-        assert 0 < len(values) <= POINTS
-        assert values[: POINTS // 4] == [float(number) for number in range(POINTS // 4)]
-    else:
-        assert values == []
-    (said,) = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
-    assert ".jsonl.gz is damaged" in said
-    reader = RunDir(damaged).reader()
-    assert [one.name for one in reader.records() if isinstance(one, Metric)].count("loss") == len(
-        values
-    )
-    assert reader.skipped >= 1
-    assert [one.run_id for one in tracelet.runs()] == ["r"]
-
-
-@pytest.mark.parametrize("backend", [Recorder, Light])
-def test_what_can_be_read_of_a_damaged_run_is_replayed(
-    damaged: Path, tmp_path: Path, backend: type[Recorder]
-) -> None:
-    readable = len(
-        [one for one in journaled(damaged, damaged=POINTS) if isinstance(one, DELIVERABLE)]
-    )
-    command = [sys.executable, "-m", "tracelet", "replay", damaged, "--backend", target(backend)]
-    variable = f"TRACELET_BACKENDS__{backend.name.upper()}__STORE"
-    environment = os.environ | {variable: str(tmp_path), "PYTHONPATH": str(TESTS)}
-    subprocess.run(command, env=environment, check=True, timeout=120)
-    assert tracelet.load_run(damaged).report[backend.name].delivered == readable
-    if readable:  # else there is nothing to begin with
-        assert stored(tmp_path, backend.name, "close") == ["finished"]
-
-
-@pytest.mark.parametrize("damage", [b"", b"?"])
-def test_lines_of_life_that_are_damaged_are_read_from_the_segment(damage: bytes) -> None:
-    directory = logged("r")
-    (kept,) = (directory / "journal").glob("*.life")
-    kept.write_bytes(damage + kept.read_bytes()[len(damage) + 1 :])
-    assert tracelet.load_run(directory).status == "finished"
 
 
 def test_a_damaged_property_hides_no_other(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from waiting import eventually
 
 import tracelet
 from tracelet.courier.cursor import CursorFile
-from tracelet.courier.ending import settle
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.courier.exit_status import write_missing_ending
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import segment_names
 from tracelet.records import Finished
@@ -152,7 +152,8 @@ def test_local_files_on_a_full_disk_wait_and_have_everything_once(
 def test_a_run_ends_on_a_full_disk_and_is_whole_when_there_is_space(
     small_disk: SmallDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    exp = tracelet.start_logging(run_id="r", dir=small_disk.path)
+    # Its run.json is larger than the page that the file of its exit code leaves free.
+    exp = tracelet.start_logging("n" * 5000, run_id="r", dir=small_disk.path)
     exp.log_metric("loss", 0.5, 0)
     assert exp.flush(60)
     small_disk.fill(10)
@@ -243,16 +244,16 @@ def test_an_ending_that_cannot_be_written_leaves_nothing_and_is_written_later(
     ).wait()
     assert code == -9
     run_dir = RunDir(tmp_path / ".tracelet/default/r")
-    life = Lifecycle(run_dir).update()
+    state = RunState(run_dir).update()
     before = segment_names(run_dir.journal)
     disk = SmallDisk(tmp_path / "small", real=False)
     disk.fill(0)
     try:
-        assert [settle(run_dir, life) for _ in range(3)] == ["running"] * 3
+        assert [write_missing_ending(run_dir, state) for _ in range(3)] == ["running"] * 3
     finally:
         disk.close()
     assert segment_names(run_dir.journal) == before
-    assert settle(run_dir, life) == "killed"
+    assert write_missing_ending(run_dir, state) == "killed"
 
 
 def test_a_courier_outlives_a_view_that_it_cannot_write(tmp_path: Path) -> None:
@@ -281,7 +282,7 @@ def last_error(exp: tracelet.Experiment) -> str | None:
     """The last error of the local backend; its cursor is on the full disk, too."""
     session = exp._session
     assert session is not None
-    delivery = session._delivery._courier._threads["local"].delivery  # type: ignore[union-attr]
+    delivery = session._delivery._courier._threads["local"]._delivery  # type: ignore[union-attr]
     return delivery.cursor.last_error
 
 

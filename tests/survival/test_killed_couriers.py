@@ -199,7 +199,7 @@ def test_stop_goes_on_after_the_death_of_courier_and_worker(tmp_path: Path) -> N
 @pytest.mark.parametrize("victims", [["courier"], ["worker"], ["courier", "worker"]], ids="+".join)
 def test_killing_at_any_moment_of_a_delivery(tmp_path: Path, victims: list[str]) -> None:
     chance = random.Random(11)
-    exp = start(tmp_path, bad.Checkpointed, bad.Anew)
+    exp = start(tmp_path, bad.Checkpointed, bad.Replayed)
     last = 0
     for _ in range(5):
         log_points(exp, last, last + 2000)
@@ -215,8 +215,8 @@ def test_killing_at_any_moment_of_a_delivery(tmp_path: Path, victims: list[str])
     assert journaled_points(exp.dir) == points
     assert local_points(exp.dir) == points
     assert stored_points(tmp_path, "checkpointed") == points
-    assert stored_points(tmp_path, "anew") == points
-    for name in ("local", "checkpointed", "anew"):
+    assert stored_points(tmp_path, "replayed") == points
+    for name in ("local", "checkpointed", "replayed"):
         assert report[name].accepted == report[name].delivered == last
 
 

@@ -18,8 +18,8 @@ from waiting import eventually
 
 import tracelet
 from tracelet.courier import reconcile
-from tracelet.courier.ending import settle
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.courier.exit_status import write_missing_ending
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 
 TRAINING = """
@@ -84,7 +84,7 @@ def test_the_status_is_true_though_nobody_delivers(
     assert run.ended is not None
     assert run.ended >= run.started
     assert run.report["local"].accepted == 100
-    assert Lifecycle(killed).update().status == "running", "nothing was written"
+    assert RunState(killed).update().status == "running", "nothing was written"
     lock.release()
     assert tracelet.load_run(killed.path).report["local"].pending == 0
 
@@ -96,7 +96,7 @@ def test_readers_wait_for_the_one_who_delivers(
     lock = killed.lock()
     assert lock.acquire()
     runs = [reading.submit(tracelet.load_run, killed.path) for _ in range(3)]
-    reconcile.settle_and_deliver(killed, Lifecycle(killed).update())
+    reconcile.bring_up_to_date(killed, RunState(killed).update())
     for run in runs:  # while the lock is held
         assert run.result().status == "killed"
         assert run.result().report["local"].delivered == 100
@@ -108,9 +108,9 @@ def test_an_ending_that_is_written_while_a_reader_looks_is_no_sign_of_life(
 ) -> None:
     look, waits = reconcile.unwritten_ending, threading.Event()
 
-    def written_meanwhile(run_dir: RunDir, life: Lifecycle) -> object:
-        settle(run_dir, Lifecycle(run_dir).update())
-        return look(run_dir, life)
+    def written_meanwhile(run_dir: RunDir, state: RunState) -> object:
+        write_missing_ending(run_dir, RunState(run_dir).update())
+        return look(run_dir, state)
 
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: waits.set())
     monkeypatch.setattr(reconcile, "_PATIENCE_SECONDS", LONGER_THAN_A_TEST)
@@ -121,7 +121,7 @@ def test_an_ending_that_is_written_while_a_reader_looks_is_no_sign_of_life(
     run = reading.submit(tracelet.load_run, killed.path)
     eventually(lambda: waits.is_set() or run.done())
     assert not run.done()
-    reconcile.settle_and_deliver(killed, Lifecycle(killed).update())
+    reconcile.bring_up_to_date(killed, RunState(killed).update())
     assert run.result().report["local"].delivered == 100
     lock.release()
 
@@ -147,7 +147,7 @@ def test_a_reader_waits_for_the_exit_code_of_a_process_that_is_ending(
     gate = 'lambda: [0 for _ in iter(lambda: os.path.exists("gate"), True)]'
     script = Script(tmp_path, f"import atexit, os; atexit.register({gate})\n{training}sys.exit(3)")
     run_dir = RunDir(tmp_path / ".tracelet/default/r")
-    eventually(lambda: run_dir.run_json.exists() and Lifecycle(run_dir).update().pending_exit)
+    eventually(lambda: run_dir.run_json.exists() and RunState(run_dir).update().pending_exit)
     run: Future[tracelet.Run] = reading.submit(tracelet.load_run, run_dir.path)
     assert looked.wait(30), run.result().status
     (tmp_path / "gate").touch()

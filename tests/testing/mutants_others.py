@@ -34,7 +34,7 @@ class NeverEnds(Mutant):
 
 @mutant("resumed_after_finish")
 class RepeatsWhenResumed(Mutant):
-    capabilities = changed(MemoryBackend.capabilities, restart="anew")
+    capabilities = changed(MemoryBackend.capabilities, restart="replay")
     before: ClassVar[dict[str, list[MetricPoint]]] = {}
 
     def open(self, run: RunInfo) -> RunLink:

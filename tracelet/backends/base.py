@@ -4,7 +4,7 @@ The journal has everything, whatever a backend does; a backend has to be honest,
 
 - All calls come from one thread, in the order of the log, first :meth:`Backend.open`.
 - A call that returns has stored what it was given, or :meth:`Backend.flush` does: the cursor moves
-  after both. A backend that can do neither declares ``restart="anew"``.
+  after both. A backend that can do neither declares ``restart="replay"``.
 - A batch can come twice, after a crash. Make that harmless where the tracker allows it.
 - Raise :class:`~tracelet.errors.TransientError` for what a later try may cure; any other exception
   is taken as the fault of what is in the batch, which is split until the bad record is found.
@@ -266,7 +266,7 @@ class Backend(ABC):
         """
         left = {self._scratch() / name for name in _LEFTOVERS} - self._stored
         for path in sorted(self._changed | left):
-            if not path.exists():  # from before the run was begun anew
+            if not path.exists():  # from before the run was delivered from the start
                 self._changed.discard(path)
                 continue
             content = path.read_bytes()
@@ -292,6 +292,18 @@ class Backend(ABC):
         merged = msgspec.json.decode(path.read_bytes()) if path.exists() else {}
         merged.update(to_wire(msgspec.to_builtins(dict(values))))
         path.write_bytes(msgspec.json.format(msgspec.json.encode(merged)))
+
+    def is_transient(self, error: Exception) -> bool | None:
+        """Tell whether a later try may cure an error that a call of this backend raised.
+
+        The courier asks before it applies its own rule: an ``OSError`` or a ``TransientError`` may
+        pass, anything else is the fault of what was sent.
+
+        Returns:
+            True if the same call may succeed later, False if it will not, None to leave it to the
+            courier.
+        """
+        return None
 
     @property
     def native(self) -> Any:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tracelet.errors import InvalidValueError
+
 
 class Support(enum.Enum):
     """What a tracker does with something, as its backend declares it."""
@@ -51,8 +53,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         time_bound: seconds that a call may take; past twice that the worker is ended.
         lightweight: no SDK, no network: may run in a thread instead of a process of its own.
         in_process: the object must live in the training process, as ``memory`` does.
-        restart: what a restarted worker does: ``continue`` at the cursor, or begin the run ``anew``
-            from the journal, because the SDK buffers without a way to flush.
+        restart: what a restarted worker does: ``continue`` at the cursor, or ``replay`` the run
+            from the start, because the SDK buffers without a way to flush.
     """
 
     nan: Support = Support.UNKNOWN
@@ -79,7 +81,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     time_bound: float = 30.0
     lightweight: bool = False
     in_process: bool = False
-    restart: Literal["continue", "anew"] = "continue"
+    restart: Literal["continue", "replay"] = "continue"
+
+    def __post_init__(self) -> None:
+        restart: str = self.restart
+        if restart not in ("continue", "replay"):
+            renamed = '; "anew" is called "replay" now' if restart == "anew" else ""
+            raise InvalidValueError(f'restart={restart!r}: it is "continue" or "replay"{renamed}')
 
     @classmethod
     def everything(cls, **others: Any) -> Capabilities:

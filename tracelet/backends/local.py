@@ -177,7 +177,7 @@ class LocalBackend(Backend):
 
     def _place(self, content: Path, path: Path) -> None:
         """Link a blob, which never changes, under a name; refer to a file that was not copied."""
-        if not self._dir.is_dir():  # nor made anew: it was moved, or deleted
+        if not self._dir.is_dir():  # it was moved, or deleted
             raise TransientError(f"{self._dir} is gone")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{os.getpid()}.tmp")  # not longer than the name

@@ -39,7 +39,7 @@ class MemoryBackend(Backend):
     name: ClassVar[str] = "memory"
     own_files: ClassVar[frozenset[str]] = frozenset({"tracelet/adjusted.jsonl"})
     capabilities: ClassVar[Capabilities] = Capabilities.everything(
-        lightweight=True, in_process=True, batch_limit=100_000, restart="anew"
+        lightweight=True, in_process=True, batch_limit=100_000, restart="replay"
     )
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class MemoryBackend(Backend):
         self.status: Status | None = None
 
     def open(self, run: RunInfo) -> RunLink:
-        self._begin()  # a run that goes on is delivered from its beginning: restart="anew"
+        self._begin()  # a run that goes on is delivered from its beginning: restart="replay"
         self.run = run
         return RunLink(run.run_id)
 

@@ -18,7 +18,7 @@ from tracelet.courier.client import ProcessCourier
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.messages import LOCKED
 from tracelet.courier.report import DeliveryReport
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.settings import Settings
 
@@ -60,16 +60,16 @@ def deliver(
         say: told, in a line, what stands in the way.
     """
     run_dir = RunDir(run.dir)
-    launch = Lifecycle(run_dir).update().launch
+    start = RunState(run_dir).update().start
     pending, unended = lacking(run, only)
-    if not (pending or unended) or launch is None:
+    if not (pending or unended) or start is None:
         return Delivered("delivered", run.report)
     if is_busy(run_dir):
         return Delivered("busy", run.report)
-    names = [*reachable(launch, pending, say), *unended]
+    names = [*reachable(start, pending, say), *unended]
     busy = False
     if names:
-        options = {name: launch.options(name, settings.backends.get(name)) for name in names}
+        options = {name: start.options(name, settings.backends.get(name)) for name in names}
         linger = LINGER_SECONDS if timeout is None else min(timeout, LINGER_SECONDS)
         courier = ProcessCourier(run_dir, options, linger=linger, only=names)
         with _progress(run, names) as show:
@@ -91,10 +91,10 @@ def lacking(run: Run, only: str | None) -> tuple[list[str], list[str]]:
     pending = [name for name, one in reports.items() if one.pending]
     begun = {name: one for name, one in reports.items() if one.link is not None}
     open_yet = [name for name, one in begun.items() if run.status not in ("running", one.closed)]
-    launch = Lifecycle(RunDir(run.dir)).update().launch
-    if launch is None:
+    start = RunState(RunDir(run.dir)).update().start
+    if start is None:
         return pending, []
-    return pending, list(reachable(launch, set(open_yet) - set(pending), lambda _: None))
+    return pending, list(reachable(start, set(open_yet) - set(pending), lambda _: None))
 
 
 def is_busy(run_dir: RunDir) -> bool:

@@ -21,7 +21,7 @@ from tracelet.cli.words import clean
 from tracelet.core.run import Run
 from tracelet.courier.view import refresh_view
 from tracelet.errors import InvalidValueError, RunBusyError
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import BackendAdded
 from tracelet.redaction import Redactor
@@ -104,7 +104,7 @@ def add_backend(run: Run, found: registry.ResolvedBackend, settings: Settings) -
         writer = run_dir.writer()
         writer.append(BackendAdded(time.time(), entry))
         writer.close()
-        refresh_view(run_dir, Lifecycle(run_dir).update())
+        refresh_view(run_dir, RunState(run_dir).update())
     finally:
         lock.release()
 
@@ -115,8 +115,8 @@ def _has(run: Run, found: registry.ResolvedBackend) -> bool:
     Raises:
         InvalidValueError: it has another one of the same name.
     """
-    launch = Lifecycle(RunDir(run.dir)).update().launch
-    for entry in launch.backends if launch is not None else ():
+    start = RunState(RunDir(run.dir)).update().start
+    for entry in start.backends if start is not None else ():
         if entry["name"] == found.name:
             if entry["target"] == found.target:
                 return True

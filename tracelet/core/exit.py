@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 from typing import Protocol
 
-from tracelet.courier.ending import ending_of_exit
+from tracelet.courier.exit_status import status_of_exit
 from tracelet.records import Status
 from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
@@ -64,7 +64,7 @@ def exit_status(error: BaseException | None, redactor: Redactor) -> tuple[Status
     if isinstance(error, SystemExit):
         code = error.code  # a str, or anything else, is an error that was printed
         is_number = code is None or isinstance(code, int)
-        status, reason = ending_of_exit(code if is_number else message_of(code))
+        status, reason = status_of_exit(code if is_number else message_of(code))
     elif not isinstance(error, Exception) and (
         isinstance(error, _INTERRUPTIONS) or type(error).__name__ in _CANCELLED
     ):

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tracelet.backends.registry import resolve
 from tracelet.courier.client import ProcessCourier
-from tracelet.courier.reconcile import settle_and_deliver
+from tracelet.courier.reconcile import bring_up_to_date
 from tracelet.courier.report import is_delivered
 from tracelet.courier.view import refresh_view
 from tracelet.errors import JournalError, TraceletError
-from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.process import is_alive
+from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import AnyRecord
@@ -44,7 +44,7 @@ class PostRunRecords:
     def __init__(self, run_dir: RunDir, settings: Settings) -> None:
         self._run_dir = run_dir
         self._settings = settings
-        self._life = Lifecycle(run_dir)
+        self._state = RunState(run_dir)
         self._courier: ProcessCourier | None = None
         self._writer: JournalWriter | None = None
         self._pid = 0
@@ -55,8 +55,8 @@ class PostRunRecords:
         return self._writer.position() if self._writer is not None else {}
 
     def now(self) -> float:
-        """Return a time behind all others in the life of the run."""
-        return self._life.update().now()
+        """Return a time behind all others in the state of the run."""
+        return self._state.update().now()
 
     def add(self, record: AnyRecord, *, redacted: int = 0) -> None:
         """Journal a record, and see that it is delivered.
@@ -119,30 +119,30 @@ class PostRunRecords:
 
     def _names(self) -> list[str]:
         """Return the backends that records can be brought to."""
-        launch = self._life.update().launch
-        if launch is None:
+        run_start = self._state.update().start
+        if run_start is None:
             return []
-        names = launch.names
-        return names if self._lives() else list(reachable(launch, names, log.debug))
+        names = run_start.names
+        return names if self._lives() else list(reachable(run_start, names, log.debug))
 
     def _lives(self) -> bool:
-        launch = self._life.launch
+        run_start = self._state.start
         return (
-            launch is not None
-            and self._life.status == "running"
-            and is_alive(launch.process) is not False
+            run_start is not None
+            and self._state.status == "running"
+            and is_alive(run_start.process) is not False
         )
 
     def _deliver(self, redacted: int = 0) -> None:
         """Deliver a run that has ended, unless a courier is at work: it looks again at its end."""
-        life, lock = self._life.update(), self._run_dir.lock()
-        if life.launch is None or self._lives():
+        state, lock = self._state.update(), self._run_dir.lock()
+        if state.start is None or self._lives():
             return
         try:
             if not lock.acquire():
                 return
-            settle_and_deliver(self._run_dir, life)
-            refresh_view(self._run_dir, life, redacted=redacted)
+            bring_up_to_date(self._run_dir, state)
+            refresh_view(self._run_dir, state, redacted=redacted)
         except OSError as error:
             log.warning("%s cannot be brought up to date: %s", self._run_dir.path, error)
         finally:
@@ -153,20 +153,22 @@ class PostRunRecords:
             return
         if self._courier is None:
             given = self._settings.backends
-            options = {name: life.launch.options(name, given.get(name)) for name in names}
+            options = {name: state.start.options(name, given.get(name)) for name in names}
             self._courier = ProcessCourier(self._run_dir, options)
         self._courier.ensure()
 
 
-def reachable(launch: Launch, names: Iterable[str], say: Callable[[str], object]) -> Iterator[str]:
+def reachable(
+    run_start: RunStart, names: Iterable[str], say: Callable[[str], object]
+) -> Iterator[str]:
     """Yield those of a run's backends to which any process can deliver.
 
     Args:
-        launch: the start of the run.
+        run_start: the start of the run.
         names: the backends in question.
         say: told, in a line, why one is left out.
     """
-    for entry in launch.backends:
+    for entry in run_start.backends:
         name, target = entry["name"], entry["target"]
         if name not in names:
             continue

@@ -61,7 +61,7 @@ class Run(ParameterCalls):
 
     def __init__(self, run_dir: RunDir) -> None:
         self._run_dir = run_dir
-        self._life = reconcile(run_dir)
+        self._state = reconcile(run_dir)
         self._view = view_of(run_dir)
         self._position: Position = {}
 
@@ -91,12 +91,12 @@ class Run(ParameterCalls):
     @property
     def status(self) -> Status:
         """``running``, ``finished``, ``failed`` or ``killed``."""
-        return self._life.status
+        return self._state.status
 
     @property
     def reason(self) -> str | None:
         """Why it ended, if not by ``stop()``."""
-        return self._life.reason
+        return self._state.reason
 
     @property
     def started(self) -> float:
@@ -106,12 +106,12 @@ class Run(ParameterCalls):
     @property
     def ended(self) -> float | None:
         """When it ended, seconds since the epoch; None while it runs."""
-        return self._life.ended
+        return self._state.ended
 
     @property
     def tags(self) -> Mapping[str, str]:
         """The tags."""
-        return MappingProxyType(self._life.tags)
+        return MappingProxyType(self._state.tags)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -135,8 +135,8 @@ class Run(ParameterCalls):
         return make_report(
             self._run_dir,
             self.backends,
-            lost=max(self._life.lost, ended.lost if ended else 0),
-            redacted=max(self._life.redacted, ended.redacted if ended else 0),
+            lost=max(self._state.lost, ended.lost if ended else 0),
+            redacted=max(self._state.redacted, ended.redacted if ended else 0),
         )
 
     @functools.cached_property

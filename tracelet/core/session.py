@@ -251,7 +251,7 @@ class Session:
             The report; an empty one if this process does not own the run.
         """
         from tracelet.core.exit import exit_status, uncaught_exception  # start-up time
-        from tracelet.courier.ending import arm_exit_code
+        from tracelet.courier.exit_status import record_exit_code
         from tracelet.courier.report import DeliveryReport
 
         delivery = self._delivery
@@ -266,7 +266,7 @@ class Session:
             self._capture.stop()
         if delivery.delivers_here or timeout is not None:
             delivery.flush(self._settings.drain_timeout if timeout is None else timeout)
-        is_exact = error is not None or not arm_exit_code(delivery.run_dir)
+        is_exact = error is not None or not record_exit_code(delivery.run_dir)
         self.append = self._refuse
         self.status = status
         delivery.end(status if is_exact else None, reason, redacted=self._redactor.count)

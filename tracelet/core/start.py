@@ -27,13 +27,13 @@ from tracelet.core.run_facts import process_rank, run_facts
 from tracelet.core.run_name import run_name
 from tracelet.core.session import Session
 from tracelet.core.tags import tag_values
-from tracelet.courier.ending import settle
+from tracelet.courier.exit_status import write_missing_ending
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.run_delivery import RunDelivery
 from tracelet.courier.view import RunView, read_view
 from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import is_alive
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.plugin_hooks import foreign_params
 from tracelet.records import Artifact, Metric, Params, RunInfo
@@ -394,8 +394,8 @@ def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlie
         RunBusyError: it is still running.
         RunNotFoundError: it has no journal any more.
     """
-    life = Lifecycle.of(run_dir)
-    status, launch = settle(run_dir, life), life.launch
+    state = RunState.read(run_dir)
+    status, launch = write_missing_ending(run_dir, state), state.start
     assert launch is not None
     if status == "running":
         who = "process {pid} of host {host}".format_map(launch.process)

@@ -1,4 +1,7 @@
-"""The training process's end of the courier process: starts it, wakes it, waits for it."""
+"""The training process's end of the courier: starts it, wakes it, waits for it.
+
+The courier is a process of its own, or threads of the training process.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,20 @@ import sys
 import time
 from typing import Any
 
+from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
-from tracelet.courier.messages import WAKE, Orders, launch, tell
-from tracelet.courier.thread import ThreadCourier
+from tracelet.courier.messages import WAKE, WorkerConfig, close_pipes, send, start_process
+from tracelet.courier.worker import DeliveryThread
 from tracelet.journal.rundir import RunDir
+from tracelet.records import RunInfo
 
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.5
+_READING_SECONDS = 0.1
+"""How long the run's lock may be held by somebody who only reads the run."""
 _left_running: list[subprocess.Popen[bytes]] = []
-"""Couriers that outlive their experiment; kept so that they are reaped, not warned about."""
+"""Couriers that outlive their experiment. With the object in this list, Python does not warn."""
 
 
 class ProcessCourier:
@@ -41,11 +48,11 @@ class ProcessCourier:
         system_metrics: float | None = None,
     ) -> None:
         self._run_dir = run_dir
-        self._orders = Orders(options, only=only, system_metrics=system_metrics)
+        self._config = WorkerConfig(options, only=only, system_metrics=system_metrics)
         if linger is not None:
-            self._orders.linger = linger
+            self._config.linger = linger
         self._process: subprocess.Popen[bytes] | None = None
-        self._launched = 0.0
+        self._started_at = 0.0
         self._failed = False
 
     def ensure(self, *, at_once: bool = False) -> None:
@@ -55,31 +62,34 @@ class ProcessCourier:
             at_once: also if it was started a moment ago.
         """
         _left_running[:] = [process for process in _left_running if process.poll() is None]
-        if self._process is None or self._process.poll() is not None:
-            if not self._run_dir.path.exists():  # deleted: there is nothing to deliver
-                return
-            # Another courier may hold the run, or this one may die at once: knock, do not hammer.
-            tried = self._process is not None or self._failed
-            if tried and not at_once and time.monotonic() - self._launched < _PAUSE_SECONDS:
-                return
-            self._close_pipe()
-            self._launched = time.monotonic()
-            try:
-                self._process = launch(self._run_dir.path, self._orders, self._run_dir.courier_log)
-            except OSError as error:  # no process or no file more for this user
-                self._process = None
-                if not self._failed:
-                    log.error(  # noqa: TRY400 - it says all there is to say
-                        "no courier can be started: %s. The journal has what is logged; flush(), "
-                        "stop() and 'tracelet sync' try again to deliver it",
-                        error,
-                    )
-                self._failed = True
+        if self._process is not None and self._process.poll() is None:
+            return
+        if not self._run_dir.path.exists():  # deleted: there is nothing to deliver
+            return
+        # Another courier may hold the run, or this one may die at once: do not start one each time.
+        has_tried = self._process is not None or self._failed
+        if has_tried and not at_once and time.monotonic() - self._started_at < _PAUSE_SECONDS:
+            return
+        self._close_pipe()
+        self._started_at = time.monotonic()
+        try:
+            self._process = start_process(
+                self._run_dir.path, self._config, self._run_dir.courier_log
+            )
+        except OSError as error:  # no process or no file more for this user
+            self._process = None
+            if not self._failed:
+                log.error(  # noqa: TRY400 - it says all there is to say
+                    "no courier can be started: %s. The journal has what is logged; flush(), "
+                    "stop() and 'tracelet sync' try again to deliver it",
+                    error,
+                )
+            self._failed = True
 
     def wake(self) -> None:
         """There is something to deliver now."""
         if self._process is not None:
-            tell(self._process, WAKE)
+            send(self._process, WAKE)
 
     def wait(self, timeout: float) -> bool:
         """Wait until the courier has delivered the ended run and left; False if it has not yet."""
@@ -90,7 +100,7 @@ class ProcessCourier:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return False
-        if code != 0:  # killed, or another courier is at work: the caller starts one anew
+        if code != 0:  # killed, or another courier is at work: the caller tries again
             time.sleep(min(timeout, 0.05))
         return code == 0
 
@@ -117,11 +127,65 @@ class ProcessCourier:
         """Return None: the live object is in another process."""
 
     def _close_pipe(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            try:
-                self._process.stdin.close()
-            except OSError:  # a word that was not read any more
-                return
+        if self._process is not None:
+            close_pipes(self._process)
+
+
+class ThreadCourier:
+    """A courier that is made of threads of this process, one for each backend.
+
+    Args:
+        run_dir: the run.
+        run: who the run is.
+        backends: the backends with their options.
+    """
+
+    def __init__(
+        self, run_dir: RunDir, run: RunInfo, backends: list[tuple[ResolvedBackend, dict[str, Any]]]
+    ) -> None:
+        self._run_dir = run_dir
+        self._run = run
+        self._backends = backends
+        self._lock = run_dir.lock()
+        self._threads: dict[str, DeliveryThread] = {}
+
+    def ensure(self, *, at_once: bool = True) -> None:
+        """Start the threads, unless they run or another process is the run's courier."""
+        if self._threads or not self._lock.wait(_READING_SECONDS):
+            return
+        for found, options in self._backends:
+            self._threads[found.name] = DeliveryThread(self._run_dir, found, self._run, options)
+
+    def wake(self) -> None:
+        """There is something to deliver now."""
+        for thread in self._threads.values():
+            thread.wake()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until every backend is closed; return whether that was so in time."""
+        if not self._threads:  # another courier has the run; ensure() tries again
+            time.sleep(min(timeout, 0.05))
+            return False
+        deadline = time.monotonic() + timeout
+        self.wake()
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return all(thread.done for thread in self._threads.values())
+
+    def release(self) -> None:
+        """End what still runs, and let another courier take the run."""
+        for thread in self._threads.values():
+            thread.abandon()
+        # A thread that hangs in a backend may still deliver: the run stays ours until it is gone.
+        for thread in self._threads.values():
+            thread.join(1.0)
+        if all(thread.done for thread in self._threads.values()):
+            self._lock.release()
+
+    def backend(self, name: str) -> Backend | None:
+        """Return the backend's object, if there is one yet."""
+        thread = self._threads.get(name)
+        return thread.backend if thread is not None else None
 
 
 def needs_thread(backends: list[ResolvedBackend], courier: str) -> str | None:
@@ -136,6 +200,3 @@ def needs_thread(backends: list[ResolvedBackend], courier: str) -> str | None:
     if courier == "auto" and all(found.cls.capabilities.lightweight for found in backends):
         return "every backend is light"
     return None
-
-
-__all__ = ["ProcessCourier", "ThreadCourier", "needs_thread"]

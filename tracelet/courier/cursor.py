@@ -1,4 +1,7 @@
-"""How far one backend has come, on disk; a cursor that runs ahead of the tracker loses records."""
+"""The cursor of one backend on disk: how far the backend has come in the journal.
+
+A cursor that runs ahead of what the tracker has stored would lose records.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +26,20 @@ class Cursor(msgspec.Struct):
     """The durable state of one backend of one run.
 
     Attributes:
-        position: the place in the journal behind which everything is to be delivered yet.
+        position: the place in the journal from which on records are still to be delivered.
         delivered: records that the backend has taken.
         adjusted: of those, how many it could not hold as given.
-        rejected: records that it refused; they are in ``rejected/<backend>.jsonl``.
+        rejected: records that it did not take; they are in ``rejected/<backend>.jsonl``.
         link: where the run is in the tracker.
         checkpoint: what the backend's ``flush`` returned for this position.
-        ended: the ending found before ``position``, if the run was not resumed behind it.
-        closed: the ending with which the backend was closed last; None while it is open.
+        ended: the status with which the run ended before ``position``, if it was not resumed since.
+        closed: the status with which the backend was closed last; None while it is open.
         health: see :data:`Health`.
         last_error: the last failure, in one line.
         failures: how many calls in a row have failed.
         skipped: lines before ``position`` that were no records.
-        kept: the sizes of the files that grow with the delivery, at ``position``; None: not known.
+        side_files: the size of each side file at ``position``; None if that is not known. See
+            :mod:`tracelet.courier.progress`.
     """
 
     position: Position = {}
@@ -50,17 +54,17 @@ class Cursor(msgspec.Struct):
     last_error: str | None = None
     failures: int = 0
     skipped: int = 0
-    kept: dict[str, int] | None = None
+    side_files: dict[str, int] | None = msgspec.field(default=None, name="kept")
 
 
 class CursorFile:
-    """The file of one backend's cursor; written by its delivery, while there is one, alone."""
+    """The file of one backend's cursor. While there is a delivery, nobody else writes it."""
 
     def __init__(self, directory: Path, backend: str) -> None:
         self.path = directory / f"{backend}.json"
 
     def load(self) -> Cursor:
-        """Return what was saved last; a fresh cursor if nothing was."""
+        """Return the cursor that was saved last; a new one if there is none, or it is damaged."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Cursor)
         except (FileNotFoundError, ValueError):
@@ -71,7 +75,7 @@ class CursorFile:
         replace_file(self.path, msgspec.json.encode(cursor))
 
     def note(self, health: Health, error: str) -> None:
-        """Write what a delivery cannot write itself, as it is not at work."""
+        """Note an error, in place of a delivery that is not there to do it."""
         cursor = self.load()
         cursor.health, cursor.last_error = health, clean_text(error)
         cursor.failures += 1

@@ -1,9 +1,9 @@
-"""What the processes of a run say to each other: one JSON line at the start, then single words.
+"""What the processes of a run send each other: one JSON line at the start, then single words.
 
-The training process tells the courier on its stdin, the courier tells each worker on its stdin:
-first an :class:`Orders` line, later ``wake``; the end of the stream means that the teller is gone.
-A worker tells the courier on its stdout: ``busy <seconds>`` when a call begins, ``idle`` when it
-has returned. Options travel here and not on a command line or a disk: they may hold secrets.
+The training process sends to the courier's stdin, the courier to the stdin of each worker: first a
+:class:`WorkerConfig`, later ``wake``. The end of the stream means that the sender is gone. A worker
+sends to the courier through its stdout: ``busy <seconds>`` when a call begins, ``idle`` when it has
+returned. Options travel here and not on a command line or a disk: they may hold secrets.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ DONE = 4
 """The exit code of a worker with nothing left to do; an SDK that ends its process has another."""
 
 
-class Orders(msgspec.Struct):
-    """The first line.
+class WorkerConfig(msgspec.Struct):
+    """What a courier or a worker needs to know: the first line.
 
     Attributes:
         options: the options of each backend.
@@ -40,21 +40,31 @@ class Orders(msgspec.Struct):
     system_metrics: float | None = None
 
 
-def read_orders(stream: IO[bytes]) -> Orders:
+def read_config(stream: IO[bytes]) -> WorkerConfig:
     """Read the first line; defaults if the stream ends before it, or is somebody's keyboard."""
     if stream.isatty():
-        return Orders()
+        return WorkerConfig()
     line = stream.readline()
-    return msgspec.json.decode(line, type=Orders) if line.strip() else Orders()
+    return msgspec.json.decode(line, type=WorkerConfig) if line.strip() else WorkerConfig()
 
 
-def launch(
-    run_dir: Path, orders: Orders, log: Path, *, backend: str | None = None
+def start_process(
+    run_dir: Path, config: WorkerConfig, log: Path, *, backend: str | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a courier, or the worker of one backend, and give it its orders.
+    """Start a courier, or the worker of one backend.
 
-    It gets this process's ``sys.path``, so that the modules of the user are found, a session of its
-    own, so that Ctrl-C at the terminal does not reach it, and a log file for what the SDKs print.
+    The process gets this one's ``sys.path``, so that the modules of the user are found; a session
+    of its own, so that Ctrl-C at the terminal does not reach it; and a log file for what the SDKs
+    print.
+
+    Args:
+        run_dir: the run's directory.
+        config: sent to the process.
+        log: the log file.
+        backend: the backend of a worker; None: start a courier.
+
+    Raises:
+        OSError: no process can be started.
     """
     command = [sys.executable, "-P", "-m", "tracelet", "courier", str(run_dir)]
     if backend is not None:
@@ -69,15 +79,15 @@ def launch(
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
-    tell(process, msgspec.json.encode(orders) + b"\n")
+    send(process, msgspec.json.encode(config) + b"\n")
     assert process.stdin is not None
-    # One that is stopped does not read: with the pipe full of words, it lacks none of them.
+    # A process that is stopped does not read. A full pipe of wake messages lacks none of them.
     os.set_blocking(process.stdin.fileno(), False)
     return process
 
 
 def _search_path() -> list[str]:
-    """Return ``sys.path`` for another process: what is no text in it, Python ignores anyway."""
+    """Return ``sys.path`` for another process, without what is no ``str``: Python ignores that."""
     given: list[object] = [*sys.path]
     entries = [entry for entry in given if isinstance(entry, str)]
     try:
@@ -87,11 +97,21 @@ def _search_path() -> list[str]:
     return [entry or here for entry in entries]
 
 
-def tell(process: subprocess.Popen[bytes], line: bytes) -> None:
+def send(process: subprocess.Popen[bytes], line: bytes) -> None:
     """Send a line to a courier or a worker; harmless if it is gone, or does not read."""
     assert process.stdin is not None
     try:
         process.stdin.write(line)
         process.stdin.flush()
-    except (OSError, ValueError):  # it has ended, or does not read; who waits for it sees that
+    except (OSError, ValueError):  # that it is gone, its waiting parent notices
         return
+
+
+def close_pipes(process: subprocess.Popen[bytes]) -> None:
+    """Close this end of the pipes to a process."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:  # a message was not read any more
+                continue

@@ -1,32 +1,35 @@
-"""What the machine and a program's processes use, read with psutil; what is hidden is left out.
+"""What the machine, a program's processes and its GPUs use; what is hidden here is left out.
 
-Nothing here changes what a program sees of psutil: the running totals that rates are made of are
-kept here, not in psutil's own caches.
+It is read with psutil, and with nvidia-ml-py, which only machines with an NVIDIA GPU need. Nothing
+here changes what a program sees of psutil: the running totals that rates are made of are kept here,
+not in psutil's own caches.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
-
-from tracelet.courier.gpus import Gpus
 
 log = logging.getLogger(__name__)
 
 _MB = 1e6
-_LOOPBACK = ("lo", "lo0", "Loopback")
+_LOOPBACK = ("lo", "lo0")
+_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 class Readings:
-    """Reads, each time it is asked, what was used since it was asked last.
+    """Reads what was used since the last reading.
 
     Args:
-        pid: the process whose use, together with that of its descendants, is told apart.
+        pid: the process whose use, with that of its descendants, is read besides the machine's.
         disk: a path on the disk whose filling is read.
     """
 
@@ -50,7 +53,7 @@ class Readings:
         return found
 
     def close(self) -> None:
-        """Let go of the GPUs' driver."""
+        """Release the GPUs' driver."""
         self._gpus.close()
 
     def _of(
@@ -68,7 +71,7 @@ class Readings:
         return found
 
     def _since(self, name: str, total: float) -> float:
-        """Return how much a running total has grown; nothing at first, or if it began anew."""
+        """Return how much a running total has grown; nothing at first, or if it was reset."""
         before = self._totals.get(name, total)
         self._totals[name] = total
         return max(0.0, total - before)
@@ -136,3 +139,71 @@ class Readings:
         sent = self._since("sent", sum(card.bytes_sent for card in outside))
         yield "network_received_mb_per_s", received / _MB / seconds
         yield "network_sent_mb_per_s", sent / _MB / seconds
+
+
+class Gpus:
+    """The GPUs that the run may use: those of ``CUDA_VISIBLE_DEVICES``, or all."""
+
+    def __init__(self) -> None:
+        self._nvml: Any = _nvidia_library()
+        self._handles: list[tuple[int, Any]] = []
+        if self._nvml is not None:
+            count = self._nvml.nvmlDeviceGetCount()
+            handles = [self._nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+            self._handles = [
+                (index, handle)
+                for index, handle in enumerate(handles)
+                if self._is_ours(index, handle)
+            ]
+
+    def read(self, seconds: float = 0.0) -> Iterator[tuple[str, float]]:
+        """Yield what each of them uses now; what its model or driver does not say is left out."""
+        for index, handle in self._handles:
+            name = f"gpu{index}"
+            with contextlib.suppress(self._nvml.NVMLError):
+                yield f"{name}_percent", self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu
+            with contextlib.suppress(self._nvml.NVMLError):
+                memory = self._nvml.nvmlDeviceGetMemoryInfo(handle)
+                yield f"{name}_memory_percent", 100 * memory.used / memory.total
+                yield f"{name}_memory_used_mb", memory.used / _MB
+            with contextlib.suppress(self._nvml.NVMLError):
+                sensor = self._nvml.NVML_TEMPERATURE_GPU
+                yield f"{name}_celsius", self._nvml.nvmlDeviceGetTemperature(handle, sensor)
+            with contextlib.suppress(self._nvml.NVMLError):
+                yield f"{name}_watts", self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+
+    def close(self) -> None:
+        """Release the driver."""
+        if self._nvml is not None:
+            with contextlib.suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()
+            self._nvml, self._handles = None, []
+
+    def _is_ours(self, index: int, handle: Any) -> bool:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if visible is None:
+            return True
+        known = [word.strip() for word in visible.split(",")]
+        uuid = self._nvml.nvmlDeviceGetUUID(handle)
+        return str(index) in known or any(word and uuid.startswith(word) for word in known)
+
+
+def _nvidia_library() -> Any:
+    """Return NVIDIA's library, initialised; None without a GPU, its driver, or the package."""
+    if sys.platform == "linux" and not _DRIVER.exists() and not Path("/dev/dxg").exists():
+        return None
+    try:
+        import pynvml  # an optional library
+    except ImportError:
+        if _DRIVER.exists():
+            log.warning(
+                "the GPUs are left out of the system metrics; this installs what reads them:  "
+                "python -m pip install 'tracelet[gpu]'"
+            )
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        log.info("the GPUs are left out of the system metrics: %s", error)
+        return None
+    return pynvml

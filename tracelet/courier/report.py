@@ -1,4 +1,4 @@
-"""The delivery report: what became of everything that was logged. Its sums must always be right."""
+"""The delivery report: what became of everything that was logged."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
         accepted: records in the journal.
         delivered: records that the backend has taken.
         adjusted: of those, how many it could not hold as given; it has them exact in an artifact.
-        rejected: records it refused; they are in ``rejected/<backend>.jsonl`` with the reason.
+        rejected: records it did not take; they are in ``rejected/<backend>.jsonl`` with the reason.
         pending: records still to be delivered; ``tracelet sync`` does.
         link: where the run is in the tracker, once known.
-        closed: the ending of the run that the backend was told; None while it is open there.
+        closed: the status with which the backend was closed; None while it is open there.
         health: ``ok``, ``degraded`` …
         last_error: the last failure, in one line, or None.
     """
@@ -134,6 +134,7 @@ def is_delivered(run_dir: RunDir, backend: str, upto: Mapping[str, int]) -> bool
 
 
 def _pending(run_dir: RunDir, cursor: Cursor) -> tuple[int, int]:
+    """Count the records behind a cursor, and the lines there that are no records."""
     reader = run_dir.reader()
     position, count = dict(cursor.position), 0
     while (chunk := reader.read(position)) is not None:

@@ -17,15 +17,14 @@ from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
 from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
 from tracelet.courier.cursor import CursorFile
-from tracelet.courier.ending import forget_ending, keep_ending, reserve_ending
+from tracelet.courier.exit_status import remove_exit_file, reserve_exit_file, save_to_exit_file
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
 from tracelet.errors import UnknownBackendError, warn
-from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.process import this_process
+from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
-from tracelet.journal.segments import compact
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
 from tracelet.settings_layers import nearest
@@ -92,7 +91,7 @@ class RunDelivery:
                 "this run is delivered by threads of this process, not by a courier that "
                 f"outlives it: {reason}"
             )
-        launch = Launch(
+        run_start = RunStart(
             run=self.run,
             process=this_process(),
             backends=[
@@ -104,16 +103,16 @@ class RunDelivery:
                 for one in found
             ],
         )
-        reserve_ending(self.run_dir)
-        life = Lifecycle(self.run_dir).update()
-        self._began = life.now()
-        self.writer.append(Started(self._began, msgspec.to_builtins(launch)))
-        write_view(self.run_dir, life.update(), None)
+        reserve_exit_file(self.run_dir)
+        state = RunState(self.run_dir).update()
+        self._began = state.now()
+        self.writer.append(Started(self._began, msgspec.to_builtins(run_start)))
+        write_view(self.run_dir, state.update(), None)
         if reason is not None:
             self._courier = ThreadCourier(self.run_dir, self.run, backends)
             if system_metrics is not None:
                 self._metrics = SystemMetrics(
-                    self.run_dir, self.run.started, launch.process, system_metrics, self.writer
+                    self.run_dir, self.run.started, run_start.process, system_metrics, self.writer
                 )
         else:
             options = {one.name: options for one, options in backends}
@@ -141,7 +140,7 @@ class RunDelivery:
         Raises:
             UnknownBackendError: the run has no backend of that name.
         """
-        names = [entry["name"] for entry in self._launch().backends]
+        names = [entry["name"] for entry in self._run_start().backends]
         if name not in names:
             raise UnknownBackendError(
                 str(name), f"the run has no backend {name!r}{nearest(str(name), names)}"
@@ -163,7 +162,7 @@ class RunDelivery:
         self.writer.sync()
         upto = self.writer.position()
         try:
-            names = self.names or self._launch().names
+            names = self.names or self._run_start().names
             complete = self._wait_for(names, upto, timeout)
             for name in names:
                 if is_delivered(self.run_dir, name, upto):
@@ -204,10 +203,10 @@ class RunDelivery:
             return None
         return f"{cursor.health} ({cursor.last_error}); its records wait in the journal"
 
-    def _launch(self) -> Launch:
-        launch = Lifecycle(self.run_dir).update().launch
-        assert launch is not None
-        return launch
+    def _run_start(self) -> RunStart:
+        run_start = RunState(self.run_dir).update().start
+        assert run_start is not None
+        return run_start
 
     def end(self, status: Status | None, reason: str | None, *, redacted: int = 0) -> None:
         """Write the ending and seal the segment.
@@ -221,16 +220,17 @@ class RunDelivery:
         if self.owner and self.is_ours:
             if self._metrics is not None:
                 self._metrics.stop()
-            with self.run_dir.ending():  # its time, too: behind all that others wrote meanwhile
+            # Its time is behind all that others wrote meanwhile.
+            with self.run_dir.ending_lock():
                 # A clock may have been set back: an ending before the start would be none.
                 now = max(time.time(), self._began)
                 ending = Finished(now, status, reason, lost, redacted)
                 self.writer.append(ending)
                 if self.writer.lost != lost:  # the disk is full
                     ending = msgspec.structs.replace(ending, lost=self.writer.lost)
-                    keep_ending(self.run_dir, ending)
+                    save_to_exit_file(self.run_dir, ending)
                 elif status is not None:
-                    forget_ending(self.run_dir)
+                    remove_exit_file(self.run_dir)
         self._end = self.writer.position()
         self.writer.close()
         self._sealed = self.writer.lost == lost
@@ -273,22 +273,19 @@ class RunDelivery:
             process = self._courier if isinstance(self._courier, ProcessCourier) else None
             left_running = process is not None and process.exit_code is None
             self._courier.release()
-        life = Lifecycle(self.run_dir).update()
+        state = RunState(self.run_dir).update()
         # Those of earlier starts, and those added since, may lack something, too.
-        names = [entry["name"] for entry in life.launch.backends] if life.launch else self.names
+        names = [entry["name"] for entry in state.start.backends] if state.start else self.names
         report = make_report(
             self.run_dir,
             names if self.owner else [],
-            lost=max(self.writer.lost, life.lost),
-            redacted=max(redacted, life.redacted),
+            lost=max(self.writer.lost, state.lost),
+            redacted=max(redacted, state.redacted),
         )
         # A courier at work writes run.json at its end: what is known now could come after that.
         if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
             try:
-                write_view(self.run_dir, life, report)
-                done = all(one.pending == 0 for one in report.backends.values())
-                if self.delivers_here and done and life.status != "running":
-                    compact(self.run_dir.journal)
+                write_view(self.run_dir, state, report)
             except OSError as error:  # the disk is full; whoever reads the run next writes them
                 log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
         return report

@@ -2,7 +2,7 @@
 
 Promises:
 
-- A point belongs to the run while it lives: none comes behind its ending (see ``RunDir.ending``).
+- None of their points comes behind the ending of the run (see ``RunDir.ending_lock``).
 - The first points come when one interval is over, so a run that is shorter has none.
 - Whatever cannot be read is left out, with one warning in the courier's log.
 """
@@ -13,8 +13,8 @@ import logging
 import threading
 import time
 
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import ProcessId, is_alive
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Metric, encode_points
@@ -53,7 +53,7 @@ class SystemMetrics:
         self._process = process
         self._interval = interval
         self._given = writer
-        self._life = Lifecycle(run_dir)
+        self._state = RunState(run_dir)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracelet-system", daemon=True)
         self._thread.start()
@@ -68,7 +68,8 @@ class SystemMetrics:
             pause = min(_FIRST_SECONDS, self._interval / 2)
             if self._over.wait(self._interval - pause):
                 return
-            from tracelet.courier.readings import Readings  # psutil, for which no start waits
+            # Start-up time: psutil, which no start of a run waits for.
+            from tracelet.courier.readings import Readings
 
             readings = Readings(self._process["pid"], self._run_dir.path)
             while not self._over.wait(pause):
@@ -87,10 +88,10 @@ class SystemMetrics:
 
     def _write(self, writer: JournalWriter, found: dict[str, float]) -> bool:
         """Journal a reading; return whether the run goes on."""
-        self._life.update()  # here the most of it, and what is new since then in the block
-        with self._run_dir.ending():
-            life = self._life.update()
-            ends = self._over.is_set() or life.status != "running" or life.pending_exit
+        self._state.update()  # here the most of it, and what is new since then in the block
+        with self._run_dir.ending_lock():
+            state = self._state.update()
+            ends = self._over.is_set() or state.status != "running" or state.pending_exit
             if ends or is_alive(self._process) is not True:
                 return False
             now = time.time()

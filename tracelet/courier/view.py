@@ -1,4 +1,4 @@
-"""``run.json``: what people and ``tracelet runs`` see of a run; derived, and never the truth."""
+"""``run.json``: what people and ``tracelet runs`` see of a run. It is made from the journal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import DeliveryReport, make_report
 from tracelet.journal.files import replace_file
-from tracelet.journal.lifecycle import Lifecycle
 from tracelet.journal.process import ProcessId
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import RunInfo, RunLink, Status
 
@@ -19,7 +19,7 @@ class RunView(msgspec.Struct, kw_only=True):
     """The content of ``run.json``.
 
     Attributes:
-        run_id, name, project, group, parent, started, facts: as in :class:`RunInfo`.
+        run_id, name, project, group, started, facts: as in :class:`RunInfo`.
         status: as far as known when it was written.
         ended: seconds since the epoch, or None.
         reason: why it ended, if not by ``stop()``.
@@ -38,7 +38,6 @@ class RunView(msgspec.Struct, kw_only=True):
     ended: float | None = None
     reason: str | None = None
     group: str | None = None
-    parent: str | None = None
     tags: dict[str, str] = {}
     backends: list[str] = []
     links: dict[str, RunLink] = {}
@@ -52,40 +51,41 @@ class RunView(msgspec.Struct, kw_only=True):
         return RunInfo(dir=str(run_dir.path), **{name: getattr(self, name) for name in names})
 
 
-def write_view(run_dir: RunDir, life: Lifecycle, report: DeliveryReport | None) -> None:
-    """Write ``run.json`` from the journal's lifecycle and a report, if there is one yet."""
-    launch = life.launch
-    if launch is None:
+def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> None:
+    """Write ``run.json`` from the state of the run and a report, if there is one yet."""
+    start = state.start
+    if start is None:
         return
-    run = launch.run
-    names = [backend["name"] for backend in launch.backends]
+    run = start.run
+    names = [backend["name"] for backend in start.backends]
     links = {name: CursorFile(run_dir.cursors, name).load().link for name in names}
     view = RunView(
         run_id=run.run_id,
         name=run.name,
         project=run.project,
-        status=life.status,
+        status=state.status,
         started=run.started,
-        ended=life.ended,
-        reason=life.reason,
+        ended=state.ended,
+        reason=state.reason,
         group=run.group,
-        parent=run.parent,
-        tags=life.tags,
+        tags=state.tags,
         backends=names,
         links={name: link for name, link in links.items() if link is not None},
         report=report,
         facts=run.facts,
-        process=launch.process,
+        process=start.process,
     )
     replace_file(run_dir.run_json, msgspec.json.format(msgspec.json.encode(view)) + b"\n")
 
 
-def refresh_view(run_dir: RunDir, life: Lifecycle, *, redacted: int = 0) -> DeliveryReport:
-    """Write ``run.json`` with a new report; what only the training could count is kept in it.
+def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> DeliveryReport:
+    """Write ``run.json`` with a new report, and return that.
+
+    What only the training process could count is taken over from the report before.
 
     Args:
         run_dir: the run.
-        life: its lifecycle, read.
+        state: its state, read.
         redacted: values in which a secret was replaced since the run ended.
     """
     try:
@@ -94,12 +94,12 @@ def refresh_view(run_dir: RunDir, life: Lifecycle, *, redacted: int = 0) -> Deli
         before = None
     report = make_report(
         run_dir,
-        [entry["name"] for entry in life.launch.backends] if life.launch is not None else [],
+        [entry["name"] for entry in state.start.backends] if state.start is not None else [],
         # A full disk may have kept the ending, and so these, out of the journal.
-        lost=max(life.lost, before.lost if before is not None else 0),
-        redacted=max(life.redacted, before.redacted if before is not None else 0) + redacted,
+        lost=max(state.lost, before.lost if before is not None else 0),
+        redacted=max(state.redacted, before.redacted if before is not None else 0) + redacted,
     )
-    write_view(run_dir, life, report)
+    write_view(run_dir, state, report)
     return report
 
 

@@ -1,39 +1,230 @@
-"""The process of one backend: a delivery, alone with its SDK, that the courier can end.
+"""What delivers to one backend: a worker process, or a thread for a backend that is light.
 
 The SDKs fight over ``sys.exit``, ``sys.excepthook``, signal handlers, environment variables and
-``fork``; only a process keeps them apart, and only a process can be stopped in mid-call.
+``fork``. Only a process keeps them apart, and only a process can be ended in the middle of a call.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import select
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
-from tracelet.backends.registry import resolve
+from tracelet.backends.base import Backend
+from tracelet.backends.registry import ResolvedBackend, resolve
+from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
-from tracelet.courier.error_texts import hide_in_output
-from tracelet.courier.messages import BUSY, DONE, IDLE, read_orders
+from tracelet.courier.error_texts import full_text, one_line, redact_output
+from tracelet.courier.messages import (
+    BUSY,
+    DONE,
+    IDLE,
+    WAKE,
+    WorkerConfig,
+    close_pipes,
+    read_config,
+    send,
+    start_process,
+)
+from tracelet.courier.retrying import DEGRADED_AFTER, LINGER_SECONDS, backoff
 from tracelet.errors import TraceletError
 from tracelet.journal.files import FileLock
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
+from tracelet.records import RunInfo
 
 log = logging.getLogger(__name__)
 
+START_SECONDS = 120.0
+"""How long a worker may take from its start to its first call: SDKs import for many seconds."""
+
+
+class DeliveryThread:
+    """One backend's delivery in a daemon thread of this process."""
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        found: ResolvedBackend,
+        run: RunInfo,
+        options: dict[str, Any],
+        *,
+        linger: float = LINGER_SECONDS,
+    ) -> None:
+        self.name = found.name
+        self._news = threading.Event()
+        self._stop = False
+        self._cursor = CursorFile(run_dir.cursors, found.name)
+        self._delivery = Delivery(run_dir, found, run, options, wait=self._wait, linger=linger)
+        self._thread = threading.Thread(
+            target=self._run, name=f"tracelet-{found.name}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether the delivery has ended."""
+        return not self._thread.is_alive()
+
+    @property
+    def backend(self) -> Backend | None:
+        """The backend's object, if there is one yet."""
+        return self._delivery.backend
+
+    def wake(self) -> None:
+        """There is something to deliver now."""
+        self._news.set()
+
+    def abandon(self) -> None:
+        """End the delivery as soon as the call that is under way returns."""
+        self._stop = True
+        self._news.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the delivery has ended, or that many seconds."""
+        self._thread.join(timeout)
+
+    def _wait(self, seconds: float) -> bool:
+        self._news.wait(seconds)
+        self._news.clear()
+        return self._stop
+
+    def _run(self) -> None:
+        try:
+            self._delivery.run()
+        except BaseException as error:  # noqa: BLE001 - it must not end unseen
+            log.error(  # noqa: TRY400 - with its secrets hidden
+                "the delivery to %s has failed: %s", self.name, full_text(error)
+            )
+            self._cursor.note("gave up", one_line(error))
+
+
+class WorkerProcess:
+    """The courier's end of the worker of one backend: keeps it alive, and within its time bounds.
+
+    Args:
+        run_dir: the run.
+        name: the backend's.
+        config: for the worker.
+
+    Attributes:
+        done: whether there is nothing left to do for the worker.
+    """
+
+    def __init__(self, run_dir: RunDir, name: str, config: WorkerConfig) -> None:
+        self.name = name
+        self.done = False
+        self._run_dir = run_dir
+        self._cursor = CursorFile(run_dir.cursors, name)
+        self._config = config
+        self._ends = 0  # in a row, without anything that was delivered between
+        self._ending_since = 0.0
+        self._start_at = 0.0
+        self._deadline: float | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._delivered = -1
+
+    def tick(self, *, run_is_over: bool) -> None:
+        """Start the process if it is time to, read its messages, end it if it hangs."""
+        now = time.monotonic()
+        if self.done:
+            return
+        if self._process is None:
+            if run_is_over and self._ends and now - self._ending_since > self._config.linger:
+                self._cursor.note("gave up", "its worker keeps ending; see courier.log")
+                self.done = True
+            elif now >= self._start_at:
+                self._start(now)
+            return
+        self._read_messages(self._process, now)
+        code = self._process.poll()
+        if code is not None:
+            self._ended(self._process, code, now)
+            if code != DONE and self._ends >= DEGRADED_AFTER:
+                error = f"its worker keeps ending, now with code {code}; see courier.log"
+                self._cursor.note("degraded", error)
+        elif self._deadline is not None and now > self._deadline:
+            self._process.kill()
+            code = self._process.wait()
+            # Only now: the worker itself writes the cursor for as long as it lives.
+            self._cursor.note("hung", "no answer within twice its time bound; the worker was ended")
+            self._ended(self._process, code, now)
+
+    def wake(self) -> None:
+        """There is something to deliver now."""
+        if self._process is not None:
+            send(self._process, WAKE)
+
+    def _start(self, now: float) -> None:
+        try:
+            self._process = start_process(
+                self._run_dir.path, self._config, self._run_dir.courier_log, backend=self.name
+            )
+        except OSError as error:  # no process or no file more for this user
+            log.warning("the worker of %s cannot be started: %s", self.name, error)
+            self._postpone_start(now)
+        else:
+            self._deadline = now + START_SECONDS
+
+    def _read_messages(self, process: subprocess.Popen[bytes], now: float) -> None:
+        """Set the deadline by the last message of the worker, if there is a new one."""
+        assert process.stdout is not None
+        pipe = process.stdout.fileno()
+        received = b""
+        while select.select([pipe], [], [], 0)[0] and (new := os.read(pipe, 65536)):
+            received = (received + new)[-4096:]
+        messages = received.split(b"\n")[:-1]
+        if messages:
+            last = messages[-1].split()
+            is_busy = len(last) == 2 and last[0] == BUSY
+            self._deadline = now + 2 * float(last[1]) if is_busy else None
+
+    def _ended(self, process: subprocess.Popen[bytes], code: int, now: float) -> None:
+        close_pipes(process)
+        self._process = None
+        if code == DONE:
+            self.done = True
+            return
+        pause = self._postpone_start(now)
+        log.warning(
+            "the worker of %s ended with code %d, and is started again in %.1f s",
+            self.name,
+            code,
+            pause,
+        )
+
+    def _postpone_start(self, now: float) -> float:
+        """Set the time of the next start: at once if something was delivered, else ever later.
+
+        Returns:
+            The seconds until then.
+        """
+        delivered = self._cursor.load().delivered
+        self._ends = 1 if delivered > self._delivered else self._ends + 1
+        self._delivered = delivered
+        if self._ends == 1:
+            self._ending_since = now
+        pause = 0.0 if self._ends == 1 else backoff(self._ends - 1)
+        self._start_at = now + pause
+        return pause
+
 
 def work(run_dir: RunDir, backend: str) -> int:
-    """Deliver a run to one backend until the run has ended; return the exit code."""
-    reports = os.dup(1)
+    """Be the worker of one backend until the run has ended; return the exit code."""
+    to_courier = os.dup(1)
     os.dup2(2, 1)  # what an SDK prints belongs in the log
-    orders = read_orders(sys.stdin.buffer)
-    launch = Lifecycle(run_dir).update().launch
-    if launch is None:
+    config = read_config(sys.stdin.buffer)
+    start = RunState(run_dir).update().start
+    if start is None:
         log.error("%s holds no run", run_dir.path)
         return 2
-    target = next(entry["target"] for entry in launch.backends if entry["name"] == backend)
+    target = next(entry["target"] for entry in start.backends if entry["name"] == backend)
     try:
         found = resolve(target)
     except TraceletError as error:
@@ -41,8 +232,8 @@ def work(run_dir: RunDir, backend: str) -> int:
         return 2
     lock = FileLock(run_dir.cursors / f"{backend}.lock")
     news = threading.Event()
-    threading.Thread(target=_listen, args=(news,), daemon=True).start()
-    while not lock.acquire():  # a worker of a courier that was killed is about to notice
+    threading.Thread(target=_follow_courier, args=(news,), daemon=True).start()
+    while not lock.acquire():  # the worker of a courier that was killed is about to notice
         news.wait(0.1)
 
     def wait(seconds: float) -> bool:
@@ -50,28 +241,29 @@ def work(run_dir: RunDir, backend: str) -> int:
         news.clear()
         return False
 
-    def watch(bound: float | None) -> None:
+    def watch(time_bound: float | None) -> None:
+        message = IDLE + b"\n" if time_bound is None else BUSY + b" %.3f\n" % time_bound
         try:
-            os.write(reports, IDLE + b"\n" if bound is None else BUSY + b" %.3f\n" % bound)
+            os.write(to_courier, message)
         except BrokenPipeError:  # the courier is gone; that is not the backend's failure
             os._exit(1)
 
     delivery = Delivery(
         run_dir,
         found,
-        launch.run,
-        launch.options(backend, orders.options.get(backend)),
+        start.run,
+        start.options(backend, config.options.get(backend)),
         wait=wait,
         watch=watch,
-        linger=orders.linger,
+        linger=config.linger,
     )
     delivery.run()
     watch(found.cls.capabilities.time_bound)  # an SDK can hang in what it does at exit, too
     return DONE
 
 
-def _listen(news: threading.Event) -> None:
-    """Wake the delivery on a word of the courier; end the process at once when it is gone."""
+def _follow_courier(news: threading.Event) -> None:
+    """Set ``news`` for each message of the courier; end the process at once when it is gone."""
     while os.read(0, 4096):
         news.set()
     os._exit(1)
@@ -79,6 +271,6 @@ def _listen(news: threading.Event) -> None:
 
 def main(path: str, backend: str) -> int:
     """Run as ``python -m tracelet courier RUN_DIR --backend NAME``."""
-    hide_in_output()
+    redact_output()
     logging.basicConfig(format=f"%(asctime)s {backend}: %(message)s", level=logging.INFO)
     return work(RunDir(Path(path)), backend)

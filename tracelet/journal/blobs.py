@@ -1,4 +1,4 @@
-"""Content that is stored once, under its SHA-256; nothing here is ever changed after it is written.
+"""Content that is stored once, under its SHA-256, and never changed after it is written.
 
 ``blobs/ab/abcdef…`` is written to a temporary name, then renamed, so a name that exists is whole.
 """
@@ -30,9 +30,10 @@ class BlobStore:
         return self._directory / digest[:2] / digest
 
     def named(self, digest: str, suffix: str) -> Path:
-        """Return a path of a content that is stored, one that ends in ``suffix`` if there can be.
+        """Return a path of a stored content that ends in ``suffix``, for loaders that look at it.
 
-        Whoever loads a file chooses how by its suffix. It is made when it is asked for first.
+        It is a link that is made when it is asked for first. Where none can be made, the path is
+        that of the content itself.
         """
         path = self.path(digest)
         named = path.with_name(digest + suffix)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-if sys.platform != "win32":  # there, one courier a run is up to the user
-    import fcntl
 
 _held: dict[tuple[str, int], FileLock] = {}
 _PAUSE_SECONDS = 0.0005
 
 
-def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader sees the old file or the new one, whole.
 
-    With ``durable`` that is so after a power cut, too.
+    Raises:
+        OSError: it cannot be written; the old file stays.
     """
     # Several threads can bring one run up to date at a time: each has a file of its own.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -61,7 +55,7 @@ class FileLock:
             return False
         self._fd, self._pid = None, os.getpid()
         try:
-            self._fd = self._locked()
+            self._fd = self._open_locked()
         finally:
             if self._fd is None:
                 del _held[mine]
@@ -76,14 +70,13 @@ class FileLock:
             time.sleep(_PAUSE_SECONDS)
         return True
 
-    def _locked(self) -> int | None:
+    def _open_locked(self) -> int | None:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if sys.platform != "win32":
-            try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(fd)
-                return None
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return None
         return fd
 
     def release(self) -> None:
@@ -94,47 +87,11 @@ class FileLock:
         self._fd = None
 
 
-@contextlib.contextmanager
-def opened_exclusively(path: Path) -> Iterator[bool]:
-    """Yield whether no process, and no forked child of one, has the segment open for writing."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield _lock_exclusively(fd)
-    finally:
-        os.close(fd)
-
-
-def _lock_exclusively(fd: int) -> bool:
-    if sys.platform == "win32":
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 def above_standard_streams(fd: int) -> int:
     """Move a descriptor from where a standard stream is missing: somebody may print there."""
-    if fd > 2 or sys.platform == "win32":
+    if fd > 2:
         return fd
     try:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(fd)
-
-
-def mark_open(fd: int) -> bool:
-    """Mark a segment as open for writing, for as long as any copy of the descriptor lives.
-
-    Returns:
-        Whether it is there to stay: not if it is being compressed, or was, and so deleted.
-    """
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system without such locks: nothing is compressed there
-            return True
-    return os.fstat(fd).st_nlink > 0

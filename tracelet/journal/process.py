@@ -13,7 +13,7 @@ from typing import TypedDict
 
 
 class ProcessId(TypedDict):
-    """A process, such that no other is ever taken for it."""
+    """Identifies a process: the token tells it from others that had the same id."""
 
     host: str
     pid: int
@@ -31,7 +31,7 @@ def process_of(pid: int) -> ProcessId:
 
 
 def is_alive(process: ProcessId) -> bool | None:
-    """Return whether the process lives; None if it is on another host, so nobody here can tell."""
+    """Return whether the process lives; None if that is unknown, as it is on another host."""
     if process["host"] != socket.gethostname():
         return None
     return _token(process["pid"]) == process["token"]
@@ -46,7 +46,7 @@ def _boot() -> str | None:
 
 
 def _token(pid: int) -> str | None:
-    """Return what tells this process from others that have its id; None if it is dead."""
+    """Return what no other process with this id ever has; None if the process is dead."""
     boot = _boot()
     if boot is None:
         return _token_elsewhere(pid)
@@ -62,7 +62,7 @@ def _token(pid: int) -> str | None:
 
 
 def _token_elsewhere(pid: int) -> str | None:
-    import psutil  # 20 ms that a Linux training process does not pay
+    import psutil  # start-up time: 20 ms that a process on Linux does not need
 
     try:
         process = psutil.Process(pid)

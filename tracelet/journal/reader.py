@@ -6,8 +6,7 @@ Promises:
   by their time.
 - A line without its newline is not read yet: it is being written, or its writer was killed in the
   middle of it. A whole line that is no record is counted in :attr:`JournalReader.skipped`.
-- A :class:`Position` is exact to the record and stays valid while segments grow, are added, and
-  are compressed.
+- A :class:`Position` is exact to the record and stays valid while segments grow and are added.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import msgspec
 
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.segments import SegmentFile, chains, segment_size
-from tracelet.records import AnyRecord, Stored, decode_lines
+from tracelet.records import AnyRecord, BlobRef, decode_lines
 
 Position: TypeAlias = dict[str, tuple[int, int]]
 """For each segment: an offset in bytes, and how many records behind it are done."""
@@ -39,7 +38,7 @@ class Chunk(msgspec.Struct):
     """
 
     records: list[AnyRecord]
-    segments: list[_Piece]
+    segments: list[_SegmentPart]
     origins: list[int] | None = None
 
     @property
@@ -62,7 +61,7 @@ class Chunk(msgspec.Struct):
         return moved
 
 
-class _Piece(msgspec.Struct):
+class _SegmentPart(msgspec.Struct):
     """What was read of one segment: bytes ``start`` to ``end``, ``total`` records in them."""
 
     name: str
@@ -90,38 +89,32 @@ class JournalReader:
         self._blobs = blobs
         self._chunk_bytes = chunk_bytes
         self._files: dict[str, SegmentFile] = {}
-        self._bad: dict[str, set[int]] = {}
+        self._bad_lines: dict[str, set[int]] = {}
         self._torn: set[str] = set()
 
     @property
     def skipped(self) -> int:
-        """How many lines, whole or torn at the end of a segment, were no records.
+        """How many lines were no records, with those that are torn at the end of a segment.
 
-        What is lost in a damaged segment is one.
+        The unreadable rest of a damaged segment counts as one line.
         """
-        return sum(map(len, self._bad.values())) + len(self._torn)
+        return sum(map(len, self._bad_lines.values())) + len(self._torn)
 
     def skipped_before(self, position: Position) -> int:
         """Return how many whole lines before ``position`` were no records."""
-        # What is behind it is read, and counted, once more by whoever goes on from there.
+        # A reader that begins at the position reads, and counts, what is behind it once more.
         return sum(
             name == "blobs" or offset < position.get(name, (0, 0))[0]
-            for name, offsets in self._bad.items()
+            for name, offsets in self._bad_lines.items()
             for offset in offsets
         )
 
-    @property
-    def is_damaged(self) -> bool:
-        """Whether a part of what was read so far cannot be read any more."""
-        return any(file.is_damaged for file in self._files.values())
-
     def read(self, position: Position) -> Chunk | None:
         """Return the records that come next after ``position``, or None if there are none now."""
-        limits = self._sizes()
-        pieces: list[_Piece] = []
-        for chain in limits:
+        pieces: list[_SegmentPart] = []
+        for chain in self._sizes():
             for index, (name, size) in enumerate(chain):
-                piece = self._read_piece(name, size, position.get(name, (0, 0)))
+                piece = self._read_segment(name, size, position.get(name, (0, 0)))
                 if piece is not None:
                     # The next segments of this process may come before what others wrote.
                     piece.more = piece.more or index + 1 < len(chain)
@@ -155,6 +148,7 @@ class JournalReader:
         self._files.clear()
 
     def _sizes(self) -> list[list[tuple[str, int | None]]]:
+        """Return the names of all segments, one list for each process, with their sizes."""
         # Later segments are measured first: a record that a thread wrote to a later segment is
         # then only seen together with those that it wrote to the earlier one before.
         measured = []
@@ -163,7 +157,9 @@ class JournalReader:
             measured.append(sizes[::-1])
         return measured
 
-    def _read_piece(self, name: str, size: int | None, at: tuple[int, int]) -> _Piece | None:
+    def _read_segment(
+        self, name: str, size: int | None, at: tuple[int, int]
+    ) -> _SegmentPart | None:
         start, skip = at
         if start == size:
             return None
@@ -171,7 +167,7 @@ class JournalReader:
         limit = self._chunk_bytes
         while True:
             wanted = limit
-            if size is not None and not file.is_packed:  # that may be damaged, and does not grow
+            if size is not None and not file.is_packed:  # one that is packed does not grow
                 wanted = max(0, min(limit, size - start))
             data = file.read(start, wanted)
             end = data.rfind(b"\n") + 1
@@ -190,9 +186,9 @@ class JournalReader:
         lines = data if end == len(data) else data[:end]
         records = self._decode(name, start, lines)
         stop = start + end
-        if len(records) == skip:
-            return self._read_piece(name, size, (stop, 0))
-        return _Piece(name, start, stop, len(records), skip, records[skip:], more)
+        if len(records) <= skip:
+            return self._read_segment(name, size, (stop, skip - len(records)))
+        return _SegmentPart(name, start, stop, len(records), skip, records[skip:], more)
 
     def _decode(self, name: str, start: int, lines: bytes) -> list[AnyRecord]:
         try:
@@ -204,25 +200,25 @@ class JournalReader:
                 try:
                     records += decode_lines(line)
                 except ValueError:
-                    self._bad.setdefault(name, set()).add(offset)
+                    self._bad_lines.setdefault(name, set()).add(offset)
                 offset += len(line) + 1
-        if Stored in set(map(type, records)):
+        if BlobRef in set(map(type, records)):
             records = [self._load(record) for record in records]
         return records
 
     def _load(self, record: AnyRecord) -> AnyRecord:
-        if type(record) is not Stored:
+        if type(record) is not BlobRef:
             return record
         try:
             (whole,) = decode_lines(self._blobs.path(record.digest).read_bytes())
         except (OSError, ValueError):  # not there, or not one record
             # The line stays in place, so that positions keep their meaning.
-            self._bad.setdefault("blobs", set()).add(hash(record.digest))
+            self._bad_lines.setdefault("blobs", set()).add(hash(record.digest))
             return record
         return whole
 
 
-def _merge(pieces: list[_Piece]) -> Chunk:
+def _merge(pieces: list[_SegmentPart]) -> Chunk:
     """Merge by time, each piece in its own order, as far as no unread rest can interfere."""
     open_ends = [piece.records[-1].time for piece in pieces if piece.more]
     bound = min(open_ends, default=float("inf"))

@@ -1,4 +1,4 @@
-"""The directory of a run: what is where in it. Nobody else spells these names."""
+"""The directory of a run: what is where in it. No other module spells these names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracelet.journal.writer import SEGMENT_BYTES, JournalWriter
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]+")
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-_ENDING_SECONDS = 1.0
+_LOCK_SECONDS = 1.0
 ABOUT = "tracelet"
 """The folder of files about a run itself, in its directory and in every tracker."""
 
@@ -24,10 +24,16 @@ ABOUT = "tracelet"
 class RunDir:
     """The directory of one run.
 
-    ``run.json`` is the view for people; ``journal/`` the truth; ``blobs/`` contents by hash;
-    ``cursors/`` how far each backend is; ``rejected/`` what a backend could not take;
-    ``exit/`` how processes ended; ``courier.log`` what the courier and the SDKs said;
-    ``console.log`` what the program printed; ``tracelet/`` files about the run itself.
+    - ``run.json``: what people see of the run.
+    - ``journal/``: the truth about the run.
+    - ``blobs/``: contents by their hash.
+    - ``cursors/``: how far each backend is.
+    - ``rejected/``: a dead-letter file for each backend, with the records that it did not take.
+    - ``scratch/``: files that a backend writes while it is delivered to.
+    - ``exit/``: how processes ended.
+    - ``courier.log``: what the courier and the SDKs printed.
+    - ``console.log``: what the program printed.
+    - ``tracelet/``: files about the run itself.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +78,7 @@ class RunDir:
         self.journal.mkdir(parents=True, exist_ok=True)
 
     def writer(self, segment_bytes: int = SEGMENT_BYTES, *, chain: str = "") -> JournalWriter:
-        """Begin a segment of this process; ``chain`` is for a writer beside another one."""
+        """Begin a segment of this process; a second writer of a process needs its own ``chain``."""
         return JournalWriter(self.journal, self.blobs, segment_bytes=segment_bytes, chain=chain)
 
     def reader(self, chunk_bytes: int = CHUNK_BYTES) -> JournalReader:
@@ -80,7 +86,7 @@ class RunDir:
         return JournalReader(self.journal, self.blobs, chunk_bytes=chunk_bytes)
 
     def lock(self) -> FileLock:
-        """Return the lock of the run's courier."""
+        """Return the lock that the run's courier holds."""
         return FileLock(self.path / "courier.lock")
 
     def put_about(self, name: str, content: bytes) -> None:
@@ -90,15 +96,16 @@ class RunDir:
         replace_file(path, content)
 
     @contextlib.contextmanager
-    def ending(self) -> Iterator[None]:
-        """Keep those apart who write the run's ending and who add to it by themselves meanwhile.
+    def ending_lock(self) -> Iterator[None]:
+        """Hold the lock for the run's ending: no other process writes the ending in this block.
 
-        Nothing that is written within the block, after a look at whether the run lives, can come
-        behind its ending. A process that hangs in such a block is not waited for.
+        Whoever adds records by itself, such as system metrics, checks within the block that the run
+        still lives, and then writes: so no such record comes behind the ending. A process that
+        hangs in its block is not waited for.
         """
         lock = FileLock(self.path / "ending.lock")
         with contextlib.suppress(OSError):  # the directory was deleted, or takes no file
-            lock.wait(_ENDING_SECONDS)
+            lock.wait(_LOCK_SECONDS)
         try:
             yield
         finally:
@@ -106,10 +113,10 @@ class RunDir:
 
 
 def slug(text: str, longest: int = 160) -> str:
-    """Make a name that is one part of a path of ``text``: a project's, or the start of a run id.
+    """Make ``text`` a name of one file: of a project's directory, or the start of a run id.
 
     Args:
-        text: any text.
+        text: any ``str``.
         longest: the most bytes of the name; file systems take 255.
     """
     safe = _UNSAFE.sub("_", text.encode(errors="replace").decode()).strip(". ")

@@ -26,15 +26,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tracelet.journal.blobs import BlobStore
-from tracelet.journal.files import above_standard_streams, mark_open
-from tracelet.records import AnyRecord, Stored, encode
+from tracelet.journal.files import above_standard_streams
+from tracelet.records import AnyRecord, BlobRef, encode
 
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
 """A record with a longer line keeps it in a blob, so that one write stays one append."""
-_LOOK_AFTER = 1.0
+_CHECK_SECONDS = 1.0
+"""How often it is checked that the segment is still there."""
 _MOST_RETIRED = 8
 
 
@@ -45,8 +46,8 @@ class JournalWriter:
         directory: where the segments are; must exist.
         blobs: where long records are kept.
         segment_bytes: the size at which a new segment is begun.
-        chain: letters and digits that tell it from another writer of this process: the segments of
-            one are read one after another, those of several merged by time.
+        chain: letters and digits that no other writer of this process has. The segments of one
+            writer are read one after another, those of several are merged by time.
     """
 
     def __init__(
@@ -65,13 +66,13 @@ class JournalWriter:
         self._number = 0
         self._left = segment_bytes
         self._in_segment = 0
-        self._torn = 0  # bytes at the end that are not a whole line
-        self._unended = 0  # records in them, if they lack nothing but the newline
+        self._torn_bytes = 0  # at the end of the segment: a line without its newline
+        self._torn_records = 0  # the records of that line, if it lacks nothing but the newline
         self._write: Callable[[int, bytes], int] = os.write
         self.gone = False
         """Whether the segment was deleted under the process."""
-        self._said: set[str] = set()
-        self._look_at = 0.0
+        self._logged: set[str] = set()
+        self._check_at = 0.0
         self.lost = 0
         """Records that could not be written, or whose segment was deleted under the process."""
         self._segment = ""
@@ -83,7 +84,7 @@ class JournalWriter:
         line = encode(record) + b"\n"
         if len(line) > INLINE_BYTES:
             try:
-                line = encode(Stored(record.time, self._blobs.put_bytes(line))) + b"\n"
+                line = encode(BlobRef(record.time, self._blobs.put_bytes(line))) + b"\n"
             except OSError as error:
                 self.failed(error, 1)
                 return
@@ -105,62 +106,64 @@ class JournalWriter:
             self.failed(error, count)
             return
         if written != len(lines):
-            self._cut_off(lines, written, count)
+            self._handle_short_write(lines, written, count)
             return
         self._in_segment += count
         self._left = left = self._left - written
-        if left <= 0 or now > self._look_at:
-            self._look(now)
+        if left <= 0 or now > self._check_at:
+            self._check_segment(now)
 
-    def _write_behind_torn(self, fd: int, lines: bytes) -> int:
-        """Write in place of ``os.write``, while the line before has no end."""
-        self._write = os.write  # another thread need not end it, too
+    def _write_after_torn_line(self, fd: int, lines: bytes) -> int:
+        """Write in place of ``os.write``, while the line before lacks its newline."""
+        self._write = os.write  # no other thread shall end that line, too
         try:
             written = os.write(fd, b"\n" + lines)
         except OSError:
-            self._write = self._write_behind_torn
+            self._write = self._write_after_torn_line
             raise
-        self._mended()
+        self._line_ended()
         return written - 1
 
-    def _cut_off(self, lines: bytes, written: int, count: int) -> None:
-        """Count what is lost of lines of which only a part was written, and end that part."""
+    def _handle_short_write(self, lines: bytes, written: int, count: int) -> None:
+        """Count the records that a short write has lost, and end the line that it has cut off."""
         part = lines[:written]
         each = count // lines.count(b"\n")
         whole = each * part.count(b"\n")
         self.lost += count - whole
         self._in_segment += whole
-        self._torn = written - part.rfind(b"\n") - 1
-        self._unended = each if self._torn and lines[written : written + 1] == b"\n" else 0
+        self._torn_bytes = written - part.rfind(b"\n") - 1
+        self._torn_records = (
+            each if self._torn_bytes and lines[written : written + 1] == b"\n" else 0
+        )
         try:
             os.write(self._fd, b"\n")
         except OSError as error:
-            self._write = self._write_behind_torn
-            self._complain(error)
+            self._write = self._write_after_torn_line
+            self._warn_failure(error)
         else:
-            self._mended()
-            self._complain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            self._line_ended()
+            self._warn_failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-    def _mended(self) -> None:
-        """Note that the line that was cut off has its end."""
-        self.lost -= self._unended
-        self._in_segment += self._unended
-        self._torn = self._unended = 0
+    def _line_ended(self) -> None:
+        """Note that the torn line has its newline now."""
+        self.lost -= self._torn_records
+        self._in_segment += self._torn_records
+        self._torn_bytes = self._torn_records = 0
 
     def sync(self) -> None:
         """Make what was appended survive a crash of the machine."""
-        self._look(time.time())
+        self._check_segment(time.time())
         try:
             os.fsync(self._fd)
         except OSError as error:
-            self._complain(error)
+            self._warn_failure(error)
 
     def position(self) -> dict[str, int]:
         """Return the segment of this process and how many bytes of whole lines are in it."""
         try:
-            return {self._segment: os.fstat(self._fd).st_size - self._torn}
+            return {self._segment: os.fstat(self._fd).st_size - self._torn_bytes}
         except OSError as error:  # somebody has closed the descriptor, as daemons do with all
-            self._complain(error)
+            self._warn_failure(error)
             return {}
 
     def close(self) -> None:
@@ -171,21 +174,21 @@ class JournalWriter:
             _retire(fd)
             _writers.discard(self)
 
-    def _look(self, now: float) -> None:
-        """Now and then: has the segment been deleted or moved, is it full?"""
-        # If another thread looks, or a signal handler logs while this one does, one look is enough.
+    def _check_segment(self, now: float) -> None:
+        """Begin the next segment if this one is full; notice if it was deleted or moved."""
+        # Another thread may be here, or this one, if a signal handler logs: one check is enough.
         if not self._lock.acquire(blocking=False):
             return
         try:
-            self._look_at = now + _LOOK_AFTER
+            self._check_at = now + _CHECK_SECONDS
             if os.fstat(self._fd).st_nlink == 0:
                 # Appends to a deleted file succeed and are gone: count them, and all that follow.
                 self.lost += self._in_segment
                 self._in_segment = 0
-                self._complain(FileNotFoundError(2, "the run's directory was deleted"))
+                self._warn_failure(FileNotFoundError(2, "the run's directory was deleted"))
                 self.gone = True
             elif not (self._directory / f"{self._segment}.jsonl").exists():
-                self._say_once(
+                self._log_once(
                     "the directory of the run is not at %s any more. Training goes on: what is "
                     "logged is in the journal where that is now, but for files and long texts; "
                     "nothing is delivered until it is back, or is read there",
@@ -194,7 +197,7 @@ class JournalWriter:
             elif self._left <= 0:
                 self._rotate()
         except OSError as error:
-            self._complain(error)
+            self._warn_failure(error)
         finally:
             self._lock.release()
 
@@ -202,7 +205,7 @@ class JournalWriter:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            self._complain(error)
+            self._warn_failure(error)
         fd = self._open_next()
         # The number of the descriptor stays: another thread may be about to write to it.
         os.dup2(fd, self._fd, inheritable=False)
@@ -215,45 +218,36 @@ class JournalWriter:
         while True:
             name = f"{host}{self._chain}-{os.getpid()}-{self._number}.jsonl"
             path = self._directory / name
-            packed = path.with_name(f"{path.name}.gz")
             self._number += 1
-            if packed.exists():  # an earlier start of this process, compressed since
+            if path.with_name(f"{path.name}.gz").exists():  # it was compressed since
                 continue
             try:
                 fd = os.open(path, flags, 0o644)
             except FileExistsError:  # an earlier process with this pid, or an earlier start
                 continue
-            if packed.exists():  # it was being compressed right now
-                os.close(fd)
-                path.unlink()
-                continue
-            fd = above_standard_streams(fd)
-            if not mark_open(fd):  # somebody found it before it was marked
-                os.close(fd)
-                continue
             self._segment = path.stem
-            return fd
+            return above_standard_streams(fd)
 
     def failed(self, error: OSError, count: int = 1) -> None:
-        """Count records that are lost, and say why, once a cause."""
+        """Count records that are lost, and log why, each cause once."""
         self.lost += count
-        self._complain(error)
+        self._warn_failure(error)
 
-    def _complain(self, error: OSError) -> None:
-        self._say_once(
+    def _warn_failure(self, error: OSError) -> None:
+        self._log_once(
             "the journal in %s cannot be written: %s. Training goes on; what is logged from here "
             "on may be lost, and is counted in the delivery report",
             self._directory,
             error.strerror or str(error),
         )
 
-    def _say_once(self, message: str, *details: object) -> None:
-        if (said := message % details) not in self._said:
-            self._said.add(said)
-            log.error("%s", said)
+    def _log_once(self, message: str, *details: object) -> None:
+        if (text := message % details) not in self._logged:
+            self._logged.add(text)
+            log.error("%s", text)
 
     def after_fork(self) -> None:
-        """Begin anew what a forked child must not share."""
+        """Reset what a forked child must not share with its parent."""
         # Another thread of the parent may have held the lock at the fork.
         self._lock = threading.Lock()
         self._in_segment = 0
@@ -262,13 +256,14 @@ class JournalWriter:
 
 _writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
 _retired: collections.deque[int] = collections.deque()
-"""The descriptors of the segments that were closed last; nothing can be written to them."""
+"""Descriptors of the segments that were closed last. They lead nowhere now."""
 
 
 def _retire(fd: int) -> None:
-    """Close a segment, and keep the number of its descriptor for a while.
+    """Close a segment, and keep the number of its descriptor in use for a while.
 
-    A thread may be about to write to it, and must not write into a file that is opened next.
+    A thread may be about to write to that number. It must not write into a file that is opened
+    next and is given the same number.
     """
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_RDONLY)
@@ -288,5 +283,4 @@ def _reset_writers() -> None:
         writer.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_writers)
+os.register_at_fork(after_in_child=_reset_writers)

@@ -92,7 +92,7 @@ def resumed_after_finish(case: Case) -> None:
     """A run that was resumed lacks what it had, has it twice, or became a second run.
 
     ``open`` gets ``run.link``, which it returned before: open that run again, do not make one. What
-    was delivered does not come again, unless ``restart="anew"`` is declared.
+    was delivered does not come again, unless ``restart="replay"`` is declared.
     """
     case.outcome("short")  # read back before it goes on
     _resumed(case, case.resumed(f"short-{case.courier}"))

@@ -179,10 +179,7 @@ class OnlineTask:
         )
 
     def _parent_of(self, run: RunInfo) -> str | None:
-        """Return the task above this one: of the parent run, if it is there, or of the group."""
-        if run.parent is not None:
-            found = self._find(names.digest(f"{run.project}\n{run.parent}"))
-            return None if found is None else str(found["id"])
+        """Return the task above this one, that of its group; None if the run has no group."""
         if run.group is None:
             return None
         mark = names.digest(f"{run.project}\ngroup\n{run.group}")

@@ -44,7 +44,6 @@ class Own:
             "name": run.name,
             "project": run.project,
             "group": run.group,
-            "parent": run.parent,
             "started": run.started,
             "command": facts.get("argv"),
             "directory": facts.get("cwd"),

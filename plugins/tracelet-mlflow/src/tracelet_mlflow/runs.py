@@ -63,10 +63,7 @@ class Runs:
         return found
 
     def parent(self, experiment_id: str, run: RunInfo) -> str | None:
-        """Return the id of the run above this one; None if there is none, or not yet."""
-        if run.parent is not None:
-            found = self._find(experiment_id, _key(run.project, run.parent))
-            return None if found is None else str(found.info.run_id)
+        """Return the id of the run above this one, that of its group; None if it has no group."""
         if run.group is None:
             return None
         key = _key(run.project, f"group\0{run.group}")

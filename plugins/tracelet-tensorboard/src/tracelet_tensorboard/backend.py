@@ -216,6 +216,5 @@ def _identity(run: RunInfo) -> dict[str, Any]:
         "name": run.name,
         "project": run.project,
         "group": run.group,
-        "parent": run.parent,
         "facts": run.facts,
     }

@@ -60,7 +60,7 @@ class WandbBackend(Backend):
         repeats=Support.FULL,
         batch_limit=2000,
         time_bound=60.0,
-        restart="anew",
+        restart="replay",
     )
 
     def __init__(

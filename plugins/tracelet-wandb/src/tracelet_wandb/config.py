@@ -36,8 +36,6 @@ class Config:
             "started": run.started,
             "status": "running",
         }
-        if run.parent is not None:
-            self._own["parent"] = run.parent
         self._write({})
 
     def set_params(self, values: Mapping[str, ParamValue]) -> None:

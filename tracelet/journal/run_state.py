@@ -1,7 +1,8 @@
-"""Where a run is in its life: started, running, ended, and how. Read without decoding its points.
+"""The state of a run: was it started, does it run, how did it end. Read without decoding points.
 
-The lines that are not metric points are few; they are found by their first bytes, so that following
-a run of ten million points costs a scan of its bytes.
+Few records change the state: starts, endings, tags, and backends that were added. These control
+records are found by the first bytes of their lines, so that following a run of ten million points
+costs a scan of its bytes.
 """
 
 from __future__ import annotations
@@ -18,21 +19,15 @@ import msgspec
 from tracelet.errors import RunNotFoundError
 from tracelet.journal.process import ProcessId
 from tracelet.journal.rundir import RunDir
-from tracelet.journal.segments import (
-    SegmentFile,
-    chains,
-    lines_of_life,
-    packed_life,
-    segment_size,
-)
+from tracelet.journal.segments import SegmentFile, chains, control_lines, segment_size
 from tracelet.records import (
     AnyRecord,
     BackendAdded,
+    BlobRef,
     Finished,
     RunInfo,
     Started,
     Status,
-    Stored,
     Tags,
     decode_lines,
 )
@@ -41,16 +36,16 @@ from tracelet.wire import REDACTED
 _CHUNK = 2 * 1024 * 1024
 
 
-class Launch(msgspec.Struct, kw_only=True):
-    """What a ``Started`` record holds: who the run is, who logs it, and where it goes.
+class RunStart(msgspec.Struct, kw_only=True):
+    """The content of a ``Started`` record: who the run is, who logs it, and where it goes.
 
     Attributes:
         run: who the run is.
         process: the process whose death is the end of the run.
-        backends: ``{"name", "target", "options"}`` of each backend, those among them that were
-            added to the run later, or that only an earlier start has; secrets are redacted.
-        left: the names of those that only an earlier start has: what they lack is reported, and
-            ``tracelet sync`` delivers it.
+        backends: ``{"name", "target", "options"}`` of each backend. Those that were added to the
+            run later, or that only an earlier start has, are among them. Secrets are redacted.
+        left: the names of the backends that only an earlier start has. What they lack is reported,
+            and ``tracelet sync`` delivers it.
     """
 
     run: RunInfo
@@ -68,8 +63,8 @@ class Launch(msgspec.Struct, kw_only=True):
 
         Args:
             name: the backend's.
-            given: options from elsewhere; they count where the journal has none, or a secret that
-                was redacted.
+            given: options from elsewhere. They are used where the journal has none, or has a
+                secret that was redacted.
         """
         stored: dict[str, Any] = {}
         for entry in self.backends:
@@ -79,27 +74,28 @@ class Launch(msgspec.Struct, kw_only=True):
         return {**(given or {}), **known}
 
 
-class Lifecycle:
-    """Follows the life of a run; :meth:`update` reads what is new.
+class RunState:
+    """Follows the state of a run; :meth:`update` reads what is new.
 
     Attributes:
-        launch: the latest start, or None before the first; it has the directory of now.
-        starts: how often the run was started.
-        status: ``running`` or the ending.
-        pending_exit: an ending was announced, but only the exit code can tell which.
+        start: the latest start, or None before the first. Its directory is where the run is now.
+        start_count: how often the run was started.
+        status: ``running``, ``finished``, ``failed`` or ``killed``.
+        pending_exit: whether the process has announced its end, and only its exit code can tell
+            how it ended.
         ended: when it ended, seconds since the epoch, or None.
         reason: why it failed, if it did.
         tags: the tags.
-        lost: records that the training could not write, of all its processes that ended the run.
-        redacted: values in which a secret was replaced, likewise.
+        lost: how many records the training could not write, of all processes that ended the run.
+        redacted: in how many values a secret was replaced, likewise.
     """
 
     def __init__(self, run_dir: RunDir) -> None:
         self._run_dir = run_dir
         self._offsets: dict[str, int] = {}
         self._records: dict[str, list[AnyRecord]] = {}
-        self.launch: Launch | None = None
-        self.starts = 0
+        self.start: RunStart | None = None
+        self.start_count = 0
         self.status: Status = "running"
         self.pending_exit = False
         self.ended: float | None = None
@@ -107,37 +103,37 @@ class Lifecycle:
         self.tags: dict[str, str] = {}
         self.lost = self.redacted = 0
 
-    def update(self) -> Lifecycle:
+    def update(self) -> RunState:
         """Read what is new, and return this object."""
         changed = False
-        for process, record in self._fresh():
+        for process, record in self._new_records():
             self._records.setdefault(process, []).append(record)
             changed = True
         if changed:
-            self._fold()
+            self._replay()
         return self
 
     @classmethod
-    def of(cls, run_dir: RunDir) -> Lifecycle:
-        """Read the life of a run that there is; its ``launch`` is never None.
+    def read(cls, run_dir: RunDir) -> RunState:
+        """Read the state of a run that there is; its ``start`` is never None.
 
         Raises:
             RunNotFoundError: the directory holds no run.
         """
-        life = cls(run_dir).update()
-        if life.launch is None:
+        state = cls(run_dir).update()
+        if state.start is None:
             raise RunNotFoundError(
                 f"{run_dir.path} holds no run: there is no journal, or it has no beginning"
             )
-        return life
+        return state
 
-    def suppose(self, ending: Finished) -> None:
-        """Take an ending for true that nobody has written yet."""
+    def assume_ended(self, ending: Finished) -> None:
+        """Go on as if the journal had this ending; nothing is written."""
         self._records.setdefault("", []).append(ending)
-        self._fold()
+        self._replay()
 
     def now(self) -> float:
-        """Return a time behind all others in the life of the run, even if a clock was set back.
+        """Return a time behind all control records, even if a clock was set back.
 
         The processes of a run are merged by time: an ending before the start would be none.
         """
@@ -145,26 +141,27 @@ class Lifecycle:
         latest = max(times, default=0.0)
         return max(time.time(), math.nextafter(latest, math.inf))
 
-    def _fold(self) -> None:
+    def _replay(self) -> None:
+        """Work out the state from all control records."""
         self.tags = {}
-        self.starts = self.lost = self.redacted = 0
+        self.start_count = self.lost = self.redacted = 0
         added: dict[str, dict[str, Any]] = {}
         started: dict[str, dict[str, Any]] = {}
         # Merged by time as everywhere; each process keeps its order even if its clock went back.
         for record in heapq.merge(*self._records.values(), key=lambda record: record.time):
             if type(record) is Started:
                 try:
-                    self.launch = msgspec.convert(record.info, Launch)
+                    self.start = msgspec.convert(record.info, RunStart)
                 except msgspec.ValidationError:  # a damaged line that is one of JSON still
                     continue
                 # Where it is, and not where it was: it may have been moved since, or copied.
-                self.launch.run.dir = str(self._run_dir.path.absolute())
-                started.update((entry["name"], entry) for entry in self.launch.backends)
-                self.starts += 1
+                self.start.run.dir = str(self._run_dir.path.absolute())
+                started.update((entry["name"], entry) for entry in self.start.backends)
+                self.start_count += 1
                 self.status, self.ended, self.reason = "running", None, None
                 self.pending_exit = False
             elif type(record) is Finished:
-                if not self.pending_exit:  # else it was over then, and is only told how
+                if not self.pending_exit:  # else it was over before, and this says only how
                     self.ended = record.time
                 self.pending_exit = record.status is None
                 self.status = record.status or "running"
@@ -175,13 +172,13 @@ class Lifecycle:
                 self.tags.update(record.values)
             elif type(record) is BackendAdded:
                 added[record.backend["name"]] = record.backend
-        if self.launch is not None:
-            known = {entry["name"] for entry in self.launch.backends}
-            self.launch.left = [name for name in started if name not in {*known, *added}]
-            more = {**{name: started[name] for name in self.launch.left}, **added}
-            self.launch.backends += [entry for name, entry in more.items() if name not in known]
+        if self.start is not None:
+            known = {entry["name"] for entry in self.start.backends}
+            self.start.left = [name for name in started if name not in {*known, *added}]
+            more = {**{name: started[name] for name in self.start.left}, **added}
+            self.start.backends += [entry for name, entry in more.items() if name not in known]
 
-    def _fresh(self) -> Iterator[tuple[str, AnyRecord]]:
+    def _new_records(self) -> Iterator[tuple[str, AnyRecord]]:
         directory = self._run_dir.journal
         for chain in chains(directory):
             for name in chain:
@@ -191,10 +188,6 @@ class Lifecycle:
 
     def _new_lines(self, directory: Path, name: str) -> Iterator[bytes]:
         offset = self._offsets.get(name, 0)
-        if not offset and (life := packed_life(directory, name)) is not None:
-            self._offsets[name] = segment_size(directory, name) or 0
-            yield from life
-            return
         if offset == segment_size(directory, name):
             return
         file = SegmentFile(directory, name)
@@ -202,7 +195,7 @@ class Lifecycle:
             end = data.rfind(b"\n") + 1
             if not end:
                 break
-            yield from lines_of_life(data[:end])
+            yield from control_lines(data[:end])
             offset += end
             self._offsets[name] = offset
         file.close()
@@ -211,7 +204,7 @@ class Lifecycle:
         for line in lines:
             try:
                 (record,) = decode_lines(line)
-                if type(record) is Stored:
+                if type(record) is BlobRef:
                     (record,) = decode_lines(self._run_dir.blobs.path(record.digest).read_bytes())
             except (OSError, ValueError):
                 continue  # counted by the reader

@@ -19,7 +19,7 @@ from tracelet.courier import progress
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.errors import TransientError
-from tracelet.journal.lifecycle import Lifecycle
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import MetricPoint
 
@@ -62,9 +62,9 @@ def logged(tmp_path: Path) -> RunDir:
 
 
 def deliver(run_dir: RunDir, backend: Backend) -> Delivery:
-    launch = Lifecycle(run_dir).update().launch
-    assert launch is not None
-    found = Delivery(run_dir, resolve(backend), launch.run, {}, wait=lambda _: False)
+    start = RunState(run_dir).update().start
+    assert start is not None
+    found = Delivery(run_dir, resolve(backend), start.run, {}, wait=lambda _: False)
     found.catch_up()
     return found
 
@@ -125,7 +125,7 @@ def test_a_cursor_that_cannot_be_saved_is_said_once(
 def test_a_call_that_fails_and_is_made_again_notes_nothing_twice(
     logged: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracelet.courier.retry.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("tracelet.courier.retrying.FIRST_SECONDS", 0.0)
     assert_all_is_there_once(logged, deliver(logged, Small(fails=3)))
 
 

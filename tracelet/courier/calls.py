@@ -1,0 +1,263 @@
+"""What a backend is called with, and what it may return.
+
+Records of the journal are grouped into batches; each batch is one call. The order of the log is
+kept across all kinds of records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from tracelet.backends.base import ArtifactFile, Backend, ConfigObject, Property, TextLine
+from tracelet.courier.progress import rollback_on_error
+from tracelet.journal.blobs import BlobStore, digest_file
+from tracelet.journal.rundir import ABOUT, RunDir
+from tracelet.records import (
+    DELIVERABLE,
+    AnyRecord,
+    Artifact,
+    Config,
+    Deliverable,
+    Metric,
+    MetricPoint,
+    Params,
+    Properties,
+    RunLink,
+    Tags,
+    Text,
+)
+from tracelet.redaction import Redactor
+
+Batch: TypeAlias = Sequence[Deliverable]
+"""Records of one kind that go to the backend in one call."""
+
+ASIDE = "artifacts/"
+"""Where an artifact goes if the backend itself writes to the artifact's own path."""
+
+
+class SourceMissingError(FileNotFoundError):
+    """The file of an artifact is not there any more; the backend was not called."""
+
+
+class InvalidReturnError(Exception):
+    """A backend's method returned what it must not; to call it again would not help."""
+
+
+def batches(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Batch]]:
+    """Group records into the largest batches that keep their order.
+
+    Args:
+        records: the records.
+        limit: the most metric points, or lines of text, of a batch.
+
+    Yields:
+        Each batch, after the index behind its last record. A record that no backend receives
+        (``Started``, ``Finished``) is an empty batch.
+    """
+    start = 0
+    while start < len(records):
+        first = records[start]
+        kind = type(first)
+        if not isinstance(first, DELIVERABLE):
+            start += 1
+            yield start, ()
+            continue
+        stop = start + 1
+        if kind is Metric or kind is Text:
+            last = min(len(records), start + limit)
+            while stop < last and type(records[stop]) is kind:
+                stop += 1
+        elif kind is Params and not first.removed:  # type: ignore[union-attr]
+            keys = set(first.values)  # type: ignore[union-attr]
+            while stop < len(records):
+                other = records[stop]
+                # A key that is set twice stays two calls: trackers that show the history do.
+                if type(other) is not Params or other.removed or not keys.isdisjoint(other.values):
+                    break
+                keys.update(other.values)
+                stop += 1
+        yield stop, records[start:stop]  # type: ignore[misc]
+        start = stop
+
+
+def call_backend(backend: Backend, blobs: BlobStore, batch: Batch) -> None:
+    """Give a batch to a backend; what the backend raises passes through.
+
+    If it raises, what it has written to its side files in this call is taken back: the call is made
+    again, with all or with a part of the batch.
+
+    Raises:
+        SourceMissingError: an artifact was logged with ``copy=False``, and is not there any more.
+    """
+    with rollback_on_error(backend):
+        _CALLS[type(batch[0])](backend, blobs, batch)
+
+
+def _log_metrics(backend: Backend, _: BlobStore, batch: Sequence[Metric]) -> None:
+    backend.log_metrics(
+        [
+            MetricPoint(
+                record.name,
+                float(record.value) if record.value.__class__ is str else record.value,  # type: ignore[arg-type]
+                record.iteration,
+                record.axis,
+                record.time,
+            )
+            for record in batch
+        ]
+    )
+
+
+def _log_params(backend: Backend, _: BlobStore, batch: Sequence[Params]) -> None:
+    if batch[0].removed:
+        backend.remove_params(batch[0].removed)
+    merged: dict[str, Any] = {}
+    for record in batch:
+        merged.update(record.values)
+    if merged:
+        backend.log_params(merged)
+    descriptions = {key: text for record in batch for key, text in record.descriptions.items()}
+    if descriptions:
+        backend.describe_params(descriptions)
+
+
+def _log_artifact(backend: Backend, blobs: BlobStore, batch: Sequence[Artifact]) -> None:
+    (record,) = batch
+    source = blobs.path(record.digest) if record.source is None else Path(record.source)
+    if record.source is not None and not source.is_file():
+        raise SourceMissingError(f"logged with copy=False, and no longer there: {source}")
+    path = free_path(record.path, {*backend.own_files, ABOUT})
+    backend.log_artifact(ArtifactFile(source, path, record.digest, record.size))
+    if path != record.path:
+        what = {"artifact": record.path, "digest": record.digest, "size": record.size}
+        backend.adjusted(
+            {**what, "stored_as": path}, "the backend keeps files of its own under this name"
+        )
+
+
+def free_path(path: str, own: Collection[str]) -> str:
+    """Return where an artifact is stored, so that it meets no file that the backend writes.
+
+    Args:
+        path: the artifact's own path.
+        own: files of the backend, and folders of such files.
+
+    Returns:
+        ``path``, or ``path`` below ``artifacts/``. What was logged with that path already moves on
+        by one more ``artifacts/``.
+    """
+    inner = path
+    while inner.startswith(ASIDE):
+        inner = inner.removeprefix(ASIDE)
+    # A file of one name and a folder of that name cannot be in one store, either.
+    taken = any(f"{one}/".startswith(f"{inner}/") or inner.startswith(f"{one}/") for one in own)
+    return ASIDE + path if taken else path
+
+
+def _log_config(backend: Backend, blobs: BlobStore, batch: Sequence[Config]) -> None:
+    (record,) = batch
+    file = blobs.path(record.digest)
+    size = file.stat().st_size
+    backend.log_config(
+        ConfigObject(record.name, record.suffix, record.value, file, record.digest, size)
+    )
+
+
+def _set_tags(backend: Backend, _: BlobStore, batch: Sequence[Tags]) -> None:
+    (record,) = batch
+    backend.set_tags(record.values)
+
+
+def _set_properties(backend: Backend, _: BlobStore, batch: Sequence[Properties]) -> None:
+    (record,) = batch
+    backend.set_properties(msgspec.convert(record.values, dict[str, Property]))
+
+
+def _log_texts(backend: Backend, _: BlobStore, batch: Sequence[Text]) -> None:
+    backend.log_text([TextLine(record.text, record.level, record.time) for record in batch])
+
+
+_CALLS: dict[type, Callable[[Backend, BlobStore, Any], None]] = {
+    Metric: _log_metrics,
+    Params: _log_params,
+    Artifact: _log_artifact,
+    Config: _log_config,
+    Tags: _set_tags,
+    Properties: _set_properties,
+    Text: _log_texts,
+}
+
+
+def split_record(record: Deliverable) -> list[Deliverable]:
+    """Split a record of many parameters into records of one parameter; others stay as they are."""
+    if type(record) is not Params or len(record.values) <= 1:
+        return [record]
+    texts = record.descriptions
+    return [
+        Params(record.time, {key: value}, descriptions={key: texts[key]} if key in texts else {})
+        for key, value in record.values.items()
+    ]
+
+
+def log_run_files(run_dir: RunDir, backend: Backend, known: dict[str, str]) -> None:
+    """Give a backend the files about the run itself that it does not have yet.
+
+    They say how the run was started, and are no records: a report counts what the program logs.
+
+    Args:
+        run_dir: the run.
+        backend: open.
+        known: the digest of each file that the backend has; brought up to date.
+    """
+    for path in sorted(run_dir.about.rglob("*")):
+        if not path.is_file():
+            continue
+        name = path.relative_to(run_dir.path).as_posix()
+        digest, size = digest_file(path)
+        if known.get(name) != digest:
+            backend.log_run_file(ArtifactFile(path, name, digest, size))
+            known[name] = digest
+
+
+def checked_link(name: str, link: object) -> RunLink | None:
+    """Return what ``open`` of the backend ``name`` returned, with secrets hidden in its URL.
+
+    Raises:
+        InvalidReturnError: it is neither a RunLink of two ``str`` nor None.
+    """
+    if link is None:
+        return None
+    try:
+        if isinstance(link, RunLink):
+            content = msgspec.json.encode(link)
+            link = msgspec.json.decode(content, type=RunLink)
+            return msgspec.structs.replace(link, url=link.url and Redactor().text(link.url))
+    except (TypeError, ValueError):  # not a str, or one that UTF-8 cannot hold
+        pass
+    given = type(link).__name__
+    if isinstance(link, RunLink):
+        given += f"({type(link.id).__name__}, {type(link.url).__name__})"
+    raise InvalidReturnError(
+        f"open() of the backend {name!r} must return a tracelet.RunLink, whose id and url are "
+        f"str, or None, not {given}"
+    )
+
+
+def checked_checkpoint(name: str, checkpoint: Any) -> Any:
+    """Return what ``flush`` of the backend ``name`` returned.
+
+    Raises:
+        InvalidReturnError: JSON cannot hold it, so it cannot be kept in the cursor.
+    """
+    try:
+        msgspec.json.encode(checkpoint)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidReturnError(
+            f"flush() of the backend {name!r} must return None or a checkpoint that JSON can "
+            f"hold, not this {type(checkpoint).__name__}: {error}"
+        ) from error
+    return checkpoint

@@ -1,0 +1,289 @@
+"""Calls a backend, and deals with what its calls raise.
+
+- A failure that a later try may cure is waited out, with backoff, for as long as the run lives.
+- Any other failure is the fault of what was sent. The batch is split until the one bad record is
+  found, and that record into its parts: of many parameters only the bad one is rejected.
+
+Which of the two it is, :meth:`Attempts.is_transient` decides, and nothing else does.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from tracelet.courier.calls import Batch, InvalidReturnError, SourceMissingError, split_record
+from tracelet.courier.cursor import Health
+from tracelet.courier.error_texts import full_text, one_line
+from tracelet.courier.progress import Rejection
+from tracelet.errors import CheckpointLostError, TransientError
+from tracelet.records import Artifact, Deliverable
+from tracelet.wire import to_wire
+
+log = logging.getLogger(__name__)
+
+FIRST_SECONDS = 1.0
+LONGEST_SECONDS = 60.0
+DEGRADED_AFTER = 3
+"""Failures in a row after which a backend is called degraded."""
+LINGER_SECONDS = 600.0
+"""How long after the end of the run a backend that keeps failing is tried before it is left."""
+SLOWEST_UPLOAD = 1_000_000
+"""Bytes a second. The time bound of an artifact grows with its size."""
+
+BACKEND_ERRORS = (Exception, SystemExit)
+"""What a call of a backend can raise: SDKs call ``sys.exit``, too."""
+_FAULTS_OF_A_FILE = (
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+
+_Result = TypeVar("_Result")
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The delivery was asked to stop, or gave up."""
+
+
+def backoff(failures: int) -> float:
+    """Return the seconds to wait after ``failures`` failures in a row, the first being 1.
+
+    The wait doubles from 1 s to 60 s. Half of it is random, so that not all runs try at once.
+    """
+    longest = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
+    return longest / 2 + random.uniform(0, longest / 2)
+
+
+def is_transient_by_type(error: BaseException) -> bool:
+    """Apply the courier's own rule, for errors that the backend itself does not know.
+
+    An error of the system, such as one of the network, may pass, unless it is about one file. So
+    may a ``TransientError``, and ``sys.exit``. Anything else is the fault of what was sent.
+    """
+    if isinstance(error, OSError) and not isinstance(error, TransientError):
+        return not (isinstance(error, _FAULTS_OF_A_FILE) or error.errno == errno.ENAMETOOLONG)
+    return isinstance(error, TransientError | SystemExit)
+
+
+class Attempts:
+    """Makes the calls to one backend, and waits after those that fail.
+
+    Args:
+        name: the backend's, for the log.
+        time_bound: seconds that a call may take.
+        ask_backend: the backend's ``is_transient``.
+        wait: waits some seconds, or less if there may be news; returns True to end the delivery.
+        watch: is given the time bound in seconds when a call begins, and None when it has returned.
+        run_is_over: whether the run has ended, so that a backend that keeps failing may be left.
+        report: is given health, last error and failures in a row when they change.
+        linger: see :data:`LINGER_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        time_bound: float,
+        *,
+        ask_backend: Callable[[Exception], bool | None],
+        wait: Callable[[float], bool],
+        watch: Callable[[float | None], None],
+        run_is_over: Callable[[], bool],
+        report: Callable[[Health, str | None, int], None],
+        linger: float,
+    ) -> None:
+        self._name = name
+        self._time_bound = time_bound
+        self._ask_backend = ask_backend
+        self._wait = wait
+        self._watch = watch
+        self._run_is_over = run_is_over
+        self._report = report
+        self._linger = linger
+        self._failures = 0
+        self._failing_since = 0.0
+        self._is_asking_broken = False
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Decide whether a later try may cure an error that a call has raised.
+
+        The backend is asked first: it knows the errors of its SDK. Where it has no answer, or
+        raises an error itself, the courier's own rule holds.
+        """
+        answer = None
+        if isinstance(error, Exception) and not isinstance(error, SourceMissingError):
+            try:
+                answer = self._ask_backend(error)
+            except BACKEND_ERRORS as reason:
+                if not self._is_asking_broken:
+                    self._is_asking_broken = True
+                    log.warning("is_transient() of %s fails: %s", self._name, full_text(reason))
+        return answer if isinstance(answer, bool) else is_transient_by_type(error)
+
+    def once(self, call: Callable[[], _Result], *, extra: float = 0.0) -> _Result:
+        """Call once; whatever it raises passes through.
+
+        Args:
+            call: the call.
+            extra: seconds that this call may take beyond the time bound.
+        """
+        self._watch(self._time_bound + extra)
+        try:
+            result = call()
+        except BACKEND_ERRORS:
+            raise
+        except BaseException as error:
+            if threading.current_thread() is threading.main_thread():  # it may be Ctrl-C
+                raise
+            raise RuntimeError(one_line(error)) from error
+        finally:
+            self._watch(None)
+        if self._failures:
+            log.info("%s works again after %d failures", self._name, self._failures)
+            self._failures = 0
+            self._report("ok", None, 0)
+        return result
+
+    def until_it_works(
+        self, call: Callable[[], _Result], *, raise_permanent: bool = False
+    ) -> _Result:
+        """Call, and after a failure wait and call again.
+
+        Args:
+            call: the call.
+            raise_permanent: let errors pass through that no later try can cure.
+
+        Raises:
+            Interrupted: asked to stop while waiting, or the run is over and nothing helps.
+            CheckpointLostError: the backend has lost what it was given.
+            InvalidReturnError: the backend returned what it must not.
+        """
+        while True:
+            try:
+                return self.once(call)
+            except (CheckpointLostError, InvalidReturnError):
+                raise
+            except BACKEND_ERRORS as error:
+                if raise_permanent and not self.is_transient(error):
+                    raise
+                self.wait_after(error)
+
+    def wait_after(self, error: BaseException) -> None:
+        """Note a failure and wait until it is time to try again.
+
+        Raises:
+            Interrupted: asked to stop meanwhile, or the run is over and nothing helps.
+        """
+        now = time.monotonic()
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        message = one_line(error)
+        if self._failures == 1:
+            log.warning("%s fails, and is tried again: %s", self._name, full_text(error))
+        else:
+            log.debug("%s fails, and is tried again: %s", self._name, message)
+        health: Health = "degraded" if self._failures >= DEGRADED_AFTER else "ok"
+        self._report(health, message, self._failures)
+        if now - self._failing_since > self._linger and self._run_is_over():
+            self._report("gave up", message, self._failures)
+            raise Interrupted
+        self.pause(backoff(self._failures))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, whatever news there is: a flush of the training makes no try come sooner.
+
+        Only the end of the run ends the wait, once: somebody may be waiting for the last records.
+
+        Raises:
+            Interrupted: asked to stop meanwhile.
+        """
+        was_over = self._run_is_over()
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._wait(left):
+                raise Interrupted
+            if not was_over and self._run_is_over():
+                return
+
+
+def deliver_batch(
+    batch: Batch,
+    send: Callable[[Batch], None],
+    attempts: Attempts,
+    *,
+    before_waiting: Callable[[], None],
+) -> list[Rejection]:
+    """Give a batch to a backend; a record that it does not take costs no other record.
+
+    Args:
+        batch: the records, in order.
+        send: makes the backend's call with records of the batch.
+        attempts: makes the tries, and waits between them.
+        before_waiting: called before a wait, which may be long or the last, if the backend has
+            taken nothing of this batch yet.
+
+    Returns:
+        The records that the backend does not take.
+
+    Raises:
+        Interrupted: asked to stop while waiting, or the run is over and nothing helps.
+        CheckpointLostError: the backend has lost what it was given before.
+    """
+    rejections: list[Rejection] = []
+    waiting = [batch]
+    has_begun = False
+    while waiting:
+        part = waiting.pop()
+        size = part[0].size if isinstance(part[0], Artifact) else 0
+        try:
+            attempts.once(partial(send, part), extra=size / SLOWEST_UPLOAD)
+        except CheckpointLostError:
+            raise
+        except BACKEND_ERRORS as error:
+            if attempts.is_transient(error):
+                waiting.append(part)
+                if not has_begun:  # else the backend's checkpoint would be ahead of the cursor
+                    before_waiting()
+                attempts.wait_after(error)
+            elif len(part) > 1:
+                middle = len(part) // 2
+                waiting += [part[middle:], part[:middle]]
+            else:
+                has_begun = True
+                rejections += _reject(part[0], error, send, attempts)
+        else:
+            has_begun = True
+    return rejections
+
+
+def _reject(
+    record: Deliverable, error: BaseException, send: Callable[[Batch], None], attempts: Attempts
+) -> list[Rejection]:
+    """Deliver the parts of a bad record that the backend takes; return what is left, if any is."""
+    left = [(record, error)]
+    if len(parts := split_record(record)) > 1:
+        left = []
+        for part in parts:
+            try:
+                attempts.until_it_works(partial(send, [part]), raise_permanent=True)
+            except (Interrupted, CheckpointLostError):
+                raise
+            except BACKEND_ERRORS as reason:
+                left.append((part, reason))
+    lines = [_dead_letter(part, reason) for part, reason in left]
+    return [Rejection(lines, left[-1][1])] if left else []
+
+
+def _dead_letter(record: Deliverable, reason: BaseException) -> bytes:
+    line = {"record": msgspec.to_builtins(record), "reason": one_line(reason)}
+    return msgspec.json.encode(to_wire(line)) + b"\n"
