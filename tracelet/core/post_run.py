@@ -55,7 +55,7 @@ class PostRunRecords:
         return self._writer.position() if self._writer is not None else {}
 
     def now(self) -> float:
-        """Return a time behind all others in the state of the run."""
+        """Return a time after all others of the run."""
         return self._state.update().now()
 
     def add(self, record: AnyRecord, *, redacted: int = 0) -> None:
