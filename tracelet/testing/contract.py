@@ -20,33 +20,33 @@ from tracelet.testing import (
     checks_packaging,
     checks_params,
 )
-from tracelet.testing.bench import Bench
-from tracelet.testing.case import Case
 from tracelet.testing.checks import CheckFunction, all_checks
-from tracelet.testing.subject import Subject
+from tracelet.testing.context import Context
+from tracelet.testing.harness import Harness
+from tracelet.testing.runner import Runner
 
 
-def _test_of(check: CheckFunction) -> Callable[[Any, Case], None]:
+def _test_of(check: CheckFunction) -> Callable[[Any, Context], None]:
     found = all_checks()[check.__name__]
 
-    def test(self: Any, case: Case) -> None:  # noqa: ARG001 - a method
+    def test(self: Any, context: Context) -> None:  # noqa: ARG001 - a method
         __tracebackhide__ = True
-        found(case)
+        found(context)
 
     test.__name__ = test.__qualname__ = f"test_{found.name}"
     test.__doc__ = check.__doc__
     return test
 
 
-class BackendContract(Subject):
+class BackendContract(Harness):
     """What every backend has to do, as tests that a plugin inherits.
 
     A check that a backend cannot pass is overridden with a reason, so that it is seen when it
     passes at last::
 
         @pytest.mark.xfail(reason="the tracker rounds to whole seconds", strict=True)
-        def test_metric_times(self, case):
-            super().test_metric_times(case)
+        def test_metric_times(self, context):
+            super().test_metric_times(context)
 
     Deleting a check, or overriding it without that mark, fails ``test_the_contract_is_whole``.
     """
@@ -61,35 +61,35 @@ class BackendContract(Subject):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def bench(
+    def runner(
         cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Bench]:
-        """Give the place where the runs of all checks are; they are logged once."""
-        subject = cls()
-        with Bench(
-            subject,
+    ) -> Iterator[Runner]:
+        """Give what logs the runs of all checks; each is logged once."""
+        harness = cls()
+        with Runner(
+            harness,
             tmp_path_factory.mktemp("contract"),
-            points=subject.many_points,
-            size=subject.large_size,
-            hang_bound=subject.hang_bound,
-        ) as bench:
+            points=harness.many_points,
+            size=harness.large_size,
+            hang_bound=harness.hang_bound,
+        ) as runner:
             wanted = {item.name for item in request.session.items if item.parent is request.node}
             if "test_fault_hangs[process]" in wanted:
-                Case(bench, "process").start_faults()
-            yield bench
+                Context(runner, "process").start_faults()
+            yield runner
 
     @pytest.fixture
-    def case(self, bench: Bench, request: pytest.FixtureRequest) -> Case:
-        """Give a check the bench, and say how runs are delivered."""
-        return Case(bench, request.param)
+    def context(self, runner: Runner, request: pytest.FixtureRequest) -> Context:
+        """Give a check the runs of the backend, and say how they are delivered."""
+        return Context(runner, request.param)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make each check once for every way in which its runs are delivered."""
         check = all_checks().get(metafunc.definition.name.removeprefix("test_"))
-        if check is not None and "case" in metafunc.fixturenames:
+        if check is not None and "context" in metafunc.fixturenames:
             in_process = resolve(self.backend).cls.capabilities.in_process
             couriers = check.couriers_for(in_process=in_process)
-            metafunc.parametrize("case", couriers, indirect=True)
+            metafunc.parametrize("context", couriers, indirect=True)
 
     def test_the_contract_is_whole(self) -> None:
         """A check was deleted, or overridden without a strict xfail that says why."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clearml_reader import Session, sessions
 from conftest import Start, end_processes, last_error, wait_for, worker_of
 
 from tracelet.backends.base import TextLine
 from tracelet.core.experiment import Experiment
 from tracelet.records import MetricPoint, RunInfo
 from tracelet_clearml.backend import ClearmlBackend
-from tracelet_clearml.reader import Session, sessions
 
 POINTS = 20_000
 

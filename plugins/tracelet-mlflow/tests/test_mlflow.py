@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow_live import PATIENCE, report_of, wait_for
+from mlflow_reader import artifacts, read, runs_of
 
 from tracelet.core.experiment import Experiment
 from tracelet.core.loading import load_run
 from tracelet.errors import SettingsError
 from tracelet.records import MetricPoint
-from tracelet_mlflow.reader import artifacts, read, runs_of
 
 Start = Callable[..., Experiment]
 

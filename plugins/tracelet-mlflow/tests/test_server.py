@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow_live import PATIENCE, Server, report_of, wait_for
+from mlflow_reader import artifacts, read, runs_of
 
 from tracelet.core.experiment import Experiment
-from tracelet_mlflow.reader import artifacts, read, runs_of
 
 Start = Callable[..., Experiment]
 

@@ -16,11 +16,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from wandb.proto import wandb_internal_pb2 as pb
+from wandb_frames import BadFileError, pieces
 
 from tracelet.backends.base import Property
 from tracelet.records import MetricPoint, Status
 from tracelet.testing import ReadBack, parse_adjusted, parse_log
-from tracelet_wandb.framing import BadFileError, pieces
 
 
 def records(file: Path) -> Iterator[Any]:
