@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tracelet.backends.base import Backend
 from tracelet.courier.answers import WrongAnswerError
 from tracelet.courier.cursor import Health
 from tracelet.courier.error_texts import full_text, one_line
@@ -32,8 +33,12 @@ class Interrupted(Exception):  # noqa: N818 - not an error
     """The delivery was asked to stop, or gave up."""
 
 
-def may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException, backend: Backend | None = None) -> bool:
     """Tell a failure that a later try may cure from one that is the fault of what was sent."""
+    if backend is not None and isinstance(error, Exception):
+        answer = backend.is_transient(error)
+        if answer is not None:
+            return answer
     if isinstance(error, OSError) and not isinstance(error, TransientError):
         return not (isinstance(error, _OF_THE_RECORD) or error.errno == errno.ENAMETOOLONG)
     return isinstance(error, TransientError | SystemExit)
@@ -50,6 +55,7 @@ class Attempts:
         run_is_over: whether the run has ended, so that a backend that keeps failing may be left.
         report: told health, last error and failures in a row when they change.
         linger: see :data:`LINGER_SECONDS`.
+        backend: returns the backend, once there is one: it knows its SDK's errors.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Attempts:
         run_is_over: Callable[[], bool],
         report: Callable[[Health, str | None, int], None],
         linger: float,
+        backend: Callable[[], Backend | None] = lambda: None,
     ) -> None:
         self._name = name
         self._bound = bound
@@ -70,6 +77,7 @@ class Attempts:
         self._run_is_over = run_is_over
         self._report = report
         self._linger = linger
+        self._backend = backend
         self._failures = 0
         self._failing_since = 0.0
 
@@ -114,9 +122,13 @@ class Attempts:
             except (CheckpointLostError, WrongAnswerError):
                 raise
             except Failure as error:
-                if blame and not may_pass(error):
+                if blame and not self.may_pass(error):
                     raise
                 self.failed(error)
+
+    def may_pass(self, error: BaseException) -> bool:
+        """Tell whether a later try may cure a failure, which the backend may know."""
+        return may_pass(error, self._backend())
 
     def failed(self, error: BaseException) -> None:
         """Note a failure and wait for the time to try again.

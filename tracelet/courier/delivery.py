@@ -90,6 +90,7 @@ class Delivery:
             run_is_over=lambda: self._life.update().status != "running",
             report=self._progress.note_health,
             linger=linger,
+            backend=lambda: self._backend,
         )
         self._reader = run_dir.reader()
         self._backend: Backend | None = None
@@ -196,6 +197,8 @@ class Delivery:
         cursor = self.cursor
         run = msgspec.structs.replace(self._run, link=cursor.link, checkpoint=cursor.checkpoint)
         try:
+            if cursor.checkpoint is not None:
+                self._progress.check_kept()
             cursor.link = checked_link(self._found.name, backend.open(run))
         except CheckpointLostError as error:
             log.warning("%s: %s; the run is delivered anew", self._found.name, one_line(error))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tracelet.courier.attempts import Attempts, Failure, Interrupted, may_pass
+from tracelet.courier.attempts import Attempts, Failure, Interrupted
 from tracelet.courier.batches import Caller, Group, parts
 from tracelet.courier.error_texts import one_line
 from tracelet.errors import CheckpointLostError
@@ -56,7 +56,7 @@ def hand_over(
         except CheckpointLostError:
             raise
         except Failure as error:
-            if may_pass(error):
+            if attempts.may_pass(error):
                 waiting.append(part)
                 if not begun:  # else the backend's checkpoint would be ahead of the cursor
                     before_waiting()

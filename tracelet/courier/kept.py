@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tracelet.backends.base import Backend
+from tracelet.errors import CheckpointLostError
 from tracelet.journal.rundir import RunDir
 
 _BESIDE = ("log.txt", "tracelet/adjusted.jsonl")
+_TABLES = ("parameters.json", "properties.json", "tags.json")
+"""Files of the scratch directory that are replaced as a whole."""
 
 
 class Kept:
@@ -25,10 +28,27 @@ class Kept:
         scratch = run_dir.scratch / backend
         self.rejected = run_dir.rejected / f"{backend}.jsonl"
         self._files = {"rejected": self.rejected, **{name: scratch / name for name in _BESIDE}}
+        self._tables = {name: scratch / name for name in _TABLES}
 
     def sizes(self) -> dict[str, int]:
         """Return the size in bytes of each file that there is."""
-        return {name: size for name, file in self._files.items() if (size := _size(file))}
+        files = self._files | self._tables
+        return {name: size for name, file in files.items() if (size := _size(file))}
+
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Look whether the files have what they had.
+
+        Args:
+            sizes: what :meth:`sizes` returned at the last commit.
+
+        Raises:
+            CheckpointLostError: one is not there any more, or is shorter.
+        """
+        for name, size in sizes.items():
+            if name in _BESIDE and _size(self._files[name]) < size:
+                raise CheckpointLostError(f"{self._files[name]} is shorter than it was")
+            if name in _TABLES and not _size(self._tables[name]):
+                raise CheckpointLostError(f"{self._tables[name]} is gone")
 
     def cut_back(self, sizes: Mapping[str, int]) -> None:
         """Take away what is in the files beyond these sizes."""

@@ -77,6 +77,14 @@ class Progress:
         """Whether any record of the run was refused."""
         return bool(self.cursor.rejected or self._refused)
 
+    def check_kept(self) -> None:
+        """Look whether what the backend keeps beside the run is still there.
+
+        Raises:
+            CheckpointLostError: some of it is not; only the whole run gives it back.
+        """
+        self._kept.check(self.cursor.kept or {})
+
     def opened(self, adjustments: int) -> None:
         """Note that the backend is open, and how many records it has adjusted before."""
         self._adjusted_before = adjustments
