@@ -23,6 +23,7 @@ from tracelet.backends.base import (
     Property,
     Support,
     TextLine,
+    place_file,
 )
 from tracelet.errors import CheckpointLostError, TransientError
 from tracelet.hookspecs import hookimpl
@@ -87,11 +88,11 @@ class LocalBackend(Backend):
         return RunLink(run.run_id, self._dir.as_uri())
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
-        shown = {key: _shown(value) for key, value in params.items()}
+        safe = {key: _json_safe(value) for key, value in params.items()}
         for key, value in params.items():
-            if shown[key] != value:
+            if safe[key] != value:
                 self.adjusted_param(key, value, _NO_SUCH_NUMBER)
-        self._update("parameters.json", shown)
+        self._update("parameters.json", safe)
 
     def remove_params(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -101,7 +102,7 @@ class LocalBackend(Backend):
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         lines = _encoder.encode_lines(batch)
         if b'"value":null' in lines:  # JSON has no NaN, and msgspec writes null
-            lines = _encoder.encode_lines([_shown_point(point) for point in batch])
+            lines = _encoder.encode_lines([_json_safe_point(point) for point in batch])
         self._append("metrics.jsonl", lines)
 
     def log_text(self, lines: Sequence[TextLine]) -> None:
@@ -125,11 +126,11 @@ class LocalBackend(Backend):
 
     def set_properties(self, properties: Mapping[str, Property]) -> None:
         built = msgspec.to_builtins(dict(properties))
-        shown = {name: _shown(fields) for name, fields in built.items()}
-        for name, fields in built.items():
-            if shown[name] != fields:
-                self.adjusted({"property": name, **fields}, _NO_SUCH_NUMBER)
-        self._update("properties.json", shown)
+        safe = {name: _json_safe(fields) for name, fields in built.items()}
+        for name, given in properties.items():
+            if safe[name] != built[name]:
+                self.adjusted_property(name, given, _NO_SUCH_NUMBER)
+        self._update("properties.json", safe)
 
     def flush(self) -> dict[str, Any]:
         for name in self._changed_tables:
@@ -179,31 +180,28 @@ class LocalBackend(Backend):
         """Link a blob, which never changes, under a name; refer to a file that was not copied."""
         if not self._dir.is_dir():  # nor made anew: it was moved, or deleted
             raise TransientError(f"{self._dir} is gone")
+        if content.is_relative_to(self._dir):
+            place_file(content, path, link=True)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{os.getpid()}.tmp")  # not longer than the name
         temporary.unlink(missing_ok=True)
-        if content.is_relative_to(self._dir):
-            try:
-                os.link(content, temporary)
-            except OSError:  # a file system without links
-                temporary.write_bytes(content.read_bytes())
-        else:
-            temporary.symlink_to(content)
+        temporary.symlink_to(content)
         temporary.replace(path)
 
 
-def _shown(value: Any) -> Any:
+def _json_safe(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return float_token(value)
     if isinstance(value, list):
-        return [_shown(item) for item in value]
+        return [_json_safe(item) for item in value]
     if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
+        return {key: _json_safe(item) for key, item in value.items()}
     return value
 
 
-def _shown_point(point: MetricPoint) -> Any:
-    return {**msgspec.structs.asdict(point), "value": _shown(point.value)}
+def _json_safe_point(point: MetricPoint) -> Any:
+    return {**msgspec.structs.asdict(point), "value": _json_safe(point.value)}
 
 
 @hookimpl

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from tracelet.backends.base import nearest_float
 from tracelet.records import DEFAULT_AXIS, MetricPoint
 from tracelet_mlflow.names import BY, name_tag, series_name, stored_name
 
@@ -130,18 +131,12 @@ def _storable(value: float) -> tuple[float, str | None]:
     Infinities become the largest floats, as MLflow's own SQL store has it; -0.0 loses its sign.
     """
     if isinstance(value, int):
-        return _nearest(value)
+        number = nearest_float(value)
+        if math.isinf(number):
+            return math.copysign(sys.float_info.max, number), "beyond the range of a float64"
+        return number, None if number == value else "an integer that no float64 can hold"
     if math.isinf(value):
         return math.copysign(sys.float_info.max, value), "SQL has no infinity"
     if value == 0.0 and math.copysign(1.0, value) < 0:
         return 0.0, "SQL has no negative zero"
     return value, None
-
-
-def _nearest(value: int) -> tuple[float, str | None]:
-    try:
-        number = float(value)
-    except OverflowError:
-        largest = sys.float_info.max
-        return largest if value > 0 else -largest, "beyond the range of a float64"
-    return number, None if number == value else "an integer that no float64 can hold"
