@@ -240,7 +240,7 @@ def test_the_option_decides_else_the_variable_of_the_sdk(
     ("options", "said"),
     [
         ({"offline": "perhaps"}, "true or false"),
-        ({"output_uri": 3}, "is a text"),
+        ({"output_uri": 3}, "is a str"),
         ({"task_type": "nap"}, "training, testing"),
         ({"tracking_uri": "x"}, "offline, output_uri, task_type"),
     ],

@@ -16,7 +16,7 @@ from tracelet.backends.base import ArtifactFile
 from tracelet.errors import CheckpointLostError
 from tracelet.records import RunInfo, RunLink, Status
 from tracelet_clearml import names, task
-from tracelet_clearml.edge import Server
+from tracelet_clearml.server import Server
 
 _ENDINGS: dict[Status, tuple[str, str]] = {
     "finished": ("completed", "the run finished"),
@@ -102,12 +102,8 @@ class OnlineTask:
         """Set the list of tags."""
         self._edit(self.id, "edit", tags=list(tags))
 
-    def add_scalars(self, events: Sequence[dict[str, Any]]) -> None:
-        """Send scalars."""
-        self._server.add_events(events)
-
-    def add_log(self, events: Sequence[dict[str, Any]]) -> None:
-        """Send lines of the log."""
+    def add_events(self, kind: str, events: Sequence[dict[str, Any]]) -> None:
+        """Send scalars, or lines of the log."""
         self._server.add_events(events)
 
     def add_artifact(self, file: ArtifactFile) -> None:
@@ -131,11 +127,8 @@ class OnlineTask:
         message = {} if ended is None else {"status_message": f"ended {task.stamp(ended)}"}
         self._edit(self.id, action, status_reason=reason, **message)
 
-    def _call(self, service: str, action: str, **content: Any) -> dict[str, Any]:
-        return self._server.call(service, action, **content)
-
     def _edit(self, task_id: str, action: str, **content: Any) -> None:
-        self._call("tasks", action, task=task_id, force=True, **content)
+        self._server.call("tasks", action, task=task_id, force=True, **content)
 
     def _storage(self) -> str:
         root = self._output_uri or self._server.files
@@ -161,7 +154,7 @@ class OnlineTask:
         return found[0] if found else None
 
     def _get_all(self, **conditions: Any) -> list[dict[str, Any]]:
-        answer = self._call(
+        answer = self._server.call(
             "tasks", "get_all", only_fields=_FIELDS, search_hidden=True, **conditions
         )
         return list(answer.get("tasks", ()))
@@ -195,7 +188,7 @@ class OnlineTask:
 
     def _new(self, run: RunInfo, *, name: str, mark: str, **fields: Any) -> dict[str, Any]:
         project = self._project_id(names.long_enough(run.project))
-        made = self._call(
+        made = self._server.call(
             "tasks",
             "create",
             name=names.long_enough(name),
@@ -208,7 +201,7 @@ class OnlineTask:
 
     def _project_id(self, name: str) -> str:
         # The server compares by a regular expression.
-        found = self._call(
+        found = self._server.call(
             "projects",
             "get_all",
             name=f"^{re.escape(name)}$",
@@ -218,4 +211,4 @@ class OnlineTask:
         for project in found.get("projects", ()):
             if project.get("name") == name:
                 return str(project["id"])
-        return str(self._call("projects", "create", name=name, description="")["id"])
+        return str(self._server.call("projects", "create", name=name, description="")["id"])

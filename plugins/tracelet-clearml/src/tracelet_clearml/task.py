@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.backends.base import ArtifactFile, ConfigObject, Property
-from tracelet.records import RunInfo
+from tracelet.records import ParamValue, RunInfo
 from tracelet.wire import from_wire, to_wire
 from tracelet_clearml import names
-from tracelet_clearml.values import text_and_type
 
+_TYPES: dict[type, str] = {str: "str", bool: "bool", int: "int", float: "float"}
 LONGEST_CONFIG = 1_000_000
 """Bytes of a configuration object beyond which the text refers to a file: the server's database has
 16 MB for a whole task."""
@@ -197,3 +197,12 @@ def stamp(seconds: float) -> str:
 def comment(run: RunInfo) -> str:
     """Return the comment of a new task."""
     return f"Logged with tracelet on {run.facts.get('host') or 'an unknown host'}"
+
+
+def text_and_type(value: ParamValue) -> tuple[str, str | None]:
+    """Return the text of a value, and its type as the SDK names it; None for None."""
+    if value is None:
+        return "", None
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False), "list" if isinstance(value, list) else "dict"
+    return str(value), _TYPES[type(value)]
