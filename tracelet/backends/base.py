@@ -16,8 +16,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import math
-import os
-import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -42,7 +40,6 @@ __all__ = [
     "Support",
     "TextLine",
     "nearest_float",
-    "place_file",
 ]
 
 
@@ -115,34 +112,6 @@ def nearest_float(value: float) -> float:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def place_file(source: Path, target: Path, *, link: bool) -> None:
-    """Put a file at its place, all of it at once, also where another one is.
-
-    Args:
-        source: the file.
-        target: its place; folders are made.
-        link: whether a hard link will do, because the content never changes, as a blob's; where the
-            file system has none, and without this, it is copied.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}.tmp")  # not longer than the name
-    temporary.unlink(missing_ok=True)
-    try:
-        if not (link and _linked(source, temporary)):
-            shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _linked(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        return False
-    return True
 
 
 _LEFTOVERS = (

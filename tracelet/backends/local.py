@@ -23,8 +23,8 @@ from tracelet.backends.base import (
     Property,
     Support,
     TextLine,
-    place_file,
 )
+from tracelet.backends.files import GrowingFile, place_file
 from tracelet.errors import CheckpointLostError, TransientError
 from tracelet.hookspecs import hookimpl
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
@@ -65,7 +65,7 @@ class LocalBackend(Backend):
     def __init__(self) -> None:
         super().__init__()
         self._dir = Path()
-        self._sizes: dict[str, int] = {}
+        self._files: dict[str, GrowingFile] = {}
         self._tables: dict[str, dict[str, Any]] = {}
         self._changed_tables: set[str] = set()
         self._configs: dict[str, str] = {}  # the file of each by its name
@@ -78,13 +78,8 @@ class LocalBackend(Backend):
         for name in _REPLACED:
             self._tables[name] = self._load_table(name, kept.get(name, 0))
         for name in _APPENDED:
-            path = self._dir / name
-            size = path.stat().st_size if path.exists() else 0
-            if size < kept.get(name, 0):
-                raise CheckpointLostError(f"{path} is shorter than what was written to it")
-            if size > kept.get(name, 0):
-                os.truncate(path, kept.get(name, 0))
-            self._sizes[name] = kept.get(name, 0)
+            self._files[name] = GrowingFile(self._dir / name, kept.get(name, 0))
+            self._files[name].cut()
         return RunLink(run.run_id, self._dir.as_uri())
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
@@ -140,26 +135,15 @@ class LocalBackend(Backend):
             temporary.replace(self._dir / name)
         self._changed_tables.clear()
         tables = {name: len(table) for name, table in self._tables.items()}
-        return {**self._sizes, **tables, "configs": dict(self._configs)}
+        sizes = {name: file.size for name, file in self._files.items()}
+        return {**sizes, **tables, "configs": dict(self._configs)}
 
     def close(self, status: Status) -> None:
         self.flush()
 
     @_trouble_of_the_disk()
     def _append(self, name: str, lines: bytes) -> None:
-        # Opened for each batch: a reader's pass must leave no file open behind it.
-        with (self._dir / name).open("ab", buffering=0) as file:
-            if file.tell() != self._sizes[name]:
-                raise CheckpointLostError(f"{file.name} is not what was written to it")
-            rest = memoryview(lines)
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                # The lines come again, and a part of them must not be there then.
-                file.truncate(self._sizes[name])
-                raise
-        self._sizes[name] += len(lines)
+        self._files[name].append(lines)
 
     def _load_table(self, name: str, entries: int) -> dict[str, Any]:
         path = self._dir / name

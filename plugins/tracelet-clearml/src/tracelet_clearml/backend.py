@@ -115,13 +115,11 @@ class ClearmlBackend(Backend):
 
     def log_config(self, config: ConfigObject) -> None:
         item = task.config_item(config)
-        if item is not None:
-            self._task.set_config(item)
-            return
-        super().log_config(config)
-        self._task.set_config(task.reference_item(config))
-        stored = {"config": config.name, "stored_as": config.path}
-        self.adjusted(stored, "ClearML's configuration objects are texts, and not very long")
+        if item["type"] == task.REFERENCE:
+            super().log_config(config)
+            stored = {"config": config.name, "stored_as": config.path}
+            self.adjusted(stored, "ClearML's configuration objects are texts, and not very long")
+        self._task.set_config(item)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._own.tags.update(tags)

@@ -31,8 +31,6 @@ _GUARD = " ()"
 _LOOKS_MARKED = re.compile(r" \((?:over [^()]*|NaN|Infinity|-Infinity|)\)\Z")
 _SAME = "./"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_OWN_LIKE = re.compile(rf"{OWN}_*")
-_SELF_LIKE = re.compile("self_*")
 
 
 class Scalar(NamedTuple):
@@ -70,12 +68,12 @@ def section_and_name(key: str) -> tuple[str, str]:
 
 def param_name(name: str) -> str:
     """Return the name of a parameter or property; the SDK cannot import one called ``self``."""
-    return f"{name}_" if _SELF_LIKE.fullmatch(name) else name
+    return f"{name}_" if name.rstrip("_") == "self" else name
 
 
 def config_name(name: str) -> str:
     """Return the name of a user's configuration object, out of the way of our own."""
-    return f"{name}_" if _OWN_LIKE.fullmatch(name) else name
+    return f"{name}_" if name.rstrip("_") == OWN else name
 
 
 def long_enough(name: str) -> str:

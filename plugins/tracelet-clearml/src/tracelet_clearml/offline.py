@@ -18,13 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tracelet.backends.base import ArtifactFile, place_file
+from tracelet.backends.base import ArtifactFile
+from tracelet.backends.files import GrowingFile, place_file
 from tracelet.errors import CheckpointLostError
 from tracelet.records import RunInfo, RunLink, Status
 from tracelet_clearml import names, task
 
 TASK, SCALARS, LOG, DATA = "task.json", "metrics.jsonl", "log.jsonl", "data"
-STATUSES: dict[Status, str] = {"finished": "completed", "failed": "failed", "killed": "stopped"}
 
 
 class OfflineTask:
@@ -43,7 +43,7 @@ class OfflineTask:
         self._run_dir = Path()
         self._project = ""
         self._data: dict[str, Any] = {}
-        self._sizes: dict[str, int] = {}
+        self._files: dict[str, GrowingFile] = {}
         self._written = ""
 
     def open(self, run: RunInfo) -> RunLink:
@@ -100,16 +100,7 @@ class OfflineTask:
 
     def add_events(self, kind: str, events: Sequence[dict[str, Any]]) -> None:
         """Append scalars, or lines of the log, to the file of that name."""
-        content = json.dumps(list(events)).encode() + b"\n"
-        with (self._folder / kind).open("ab", buffering=0) as file:
-            rest = memoryview(content)
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                file.truncate(self._sizes[kind])  # the lines come again
-                raise
-        self._sizes[kind] += len(content)
+        self._files[kind].append(json.dumps(list(events)).encode() + b"\n")
 
     def add_artifact(self, file: ArtifactFile) -> None:
         """Store a file below ``data/``."""
@@ -129,17 +120,18 @@ class OfflineTask:
             temporary.write_text(content, encoding="ascii")
             temporary.replace(self._folder / TASK)
             self._written = content
-        return {"folder": str(self._folder), "sizes": dict(self._sizes)}
+        sizes = {name: file.size for name, file in self._files.items()}
+        return {"folder": str(self._folder), "sizes": sizes}
 
     def close(self, status: Status, ended: float | None) -> None:
         """End the task."""
         at = time.time() if ended is None else ended
-        self._data |= {"status": STATUSES[status], "completed": task.stamp(at)}
+        self._data |= {"status": task.STATUSES[status], "completed": task.stamp(at)}
         self.flush()
 
     def _begin(self, run: RunInfo) -> None:
         self._folder.mkdir(parents=True)
-        self._sizes = {SCALARS: 0, LOG: 0}
+        self._files = {name: GrowingFile(self._folder / name) for name in (SCALARS, LOG)}
         self._data = {
             "id": self.id,
             "name": names.long_enough(run.name),
@@ -159,25 +151,15 @@ class OfflineTask:
     def _go_on(self, checkpoint: Any) -> None:
         if not isinstance(checkpoint, dict) or checkpoint.get("folder") != str(self._folder):
             raise CheckpointLostError(f"the run was not delivered to {self._folder} before")
-        self._sizes = dict(checkpoint["sizes"])
         try:
-            self._data = json.loads((self._folder / TASK).read_bytes())
-            for name, size in self._sizes.items():
-                self._cut(self._folder / name, size)
+            kept = json.loads((self._folder / TASK).read_bytes())
+            for name, size in checkpoint["sizes"].items():
+                self._files[name] = GrowingFile(self._folder / name, size)
+                self._files[name].cut()
         except (OSError, ValueError) as error:
             raise CheckpointLostError(f"{self._folder} is not as it was left: {error}") from error
-        self._data.setdefault("hyperparams", {})
-        self._data.setdefault("configuration", {})
-        self._data.setdefault("script", {})
-        self._data.setdefault("execution", {}).setdefault("artifacts", [])
-
-    @staticmethod
-    def _cut(file: Path, size: int) -> None:
-        found = file.stat().st_size if file.exists() else 0
-        if found < size:
-            raise ValueError(f"{file.name} has {found} bytes, and had {size}")
-        if found > size:
-            os.truncate(file, size)
+        self._data = {"hyperparams": {}, "configuration": {}, "script": {}, "execution": {}, **kept}
+        self._data["execution"].setdefault("artifacts", [])
 
     def _exported(self) -> dict[str, Any]:
         from clearml.backend_api.services.v2_9.tasks import Task as Model

@@ -18,16 +18,11 @@ from tracelet.records import RunInfo, RunLink, Status
 from tracelet_clearml import names, task
 from tracelet_clearml.server import Server
 
-_ENDINGS: dict[Status, tuple[str, str]] = {
-    "finished": ("completed", "the run finished"),
-    "failed": ("failed", "the run failed"),
-    "killed": ("stopped", "the run was killed"),
-}
 _FIELDS = ["id", "status", "project", "parent", "script", "configuration.tracelet"]
 
 
 class OnlineTask:
-    """A task on a server.
+    """A task on a server; its calls are those of :class:`~tracelet_clearml.offline.OfflineTask`.
 
     Args:
         task_type: the type of a new task.
@@ -79,31 +74,25 @@ class OnlineTask:
         return Task.get_task(task_id=self.id)
 
     def set_script(self, script: dict[str, Any]) -> None:
-        """Set the script."""
         self._edit(self.id, "edit", script=script)
         self.script = script
 
     def set_params(self, items: Sequence[dict[str, Any]]) -> None:
-        """Set hyperparameters."""
         self._edit(
             self.id, "edit_hyper_params", hyperparams=list(items), replace_hyperparams="none"
         )
 
     def remove_params(self, places: Sequence[tuple[str, str]]) -> None:
-        """Delete hyperparameters."""
         keys = [{"section": section, "name": name} for section, name in places]
         self._edit(self.id, "delete_hyper_params", hyperparams=keys)
 
     def set_config(self, item: dict[str, Any]) -> None:
-        """Set a configuration object."""
         self._edit(self.id, "edit_configuration", configuration=[item], replace_configuration=False)
 
     def set_tags(self, tags: Sequence[str]) -> None:
-        """Set the list of tags."""
         self._edit(self.id, "edit", tags=list(tags))
 
     def add_events(self, kind: str, events: Sequence[dict[str, Any]]) -> None:
-        """Send scalars, or lines of the log."""
         self._server.add_events(events)
 
     def add_artifact(self, file: ArtifactFile) -> None:
@@ -123,9 +112,9 @@ class OnlineTask:
         parent = self._parent_of(self._run)
         if parent is not None and parent != self._parent:  # it came later than this run
             self._edit(self.id, "edit", parent=parent)
-        action, reason = _ENDINGS[status]
+        reason = "the run was killed" if status == "killed" else f"the run {status}"
         message = {} if ended is None else {"status_message": f"ended {task.stamp(ended)}"}
-        self._edit(self.id, action, status_reason=reason, **message)
+        self._edit(self.id, task.STATUSES[status], status_reason=reason, **message)
 
     def _edit(self, task_id: str, action: str, **content: Any) -> None:
         self._server.call("tasks", action, task=task_id, force=True, **content)
@@ -208,7 +197,8 @@ class OnlineTask:
             only_fields=["id", "name"],
             search_hidden=True,
         )
-        for project in found.get("projects", ()):
-            if project.get("name") == name:
-                return str(project["id"])
-        return str(self._server.call("projects", "create", name=name, description="")["id"])
+        same = [one for one in found.get("projects", ()) if one.get("name") == name]
+        made = (
+            same[0] if same else self._server.call("projects", "create", name=name, description="")
+        )
+        return str(made["id"])

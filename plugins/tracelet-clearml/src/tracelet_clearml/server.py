@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracelet.errors import BackendError, CheckpointLostError, TraceletError, TransientError
+from tracelet.errors import BackendError, CheckpointLostError, TransientError
 
 API_VERSION = "2.13"
 """Of the requests: every server since 1.0 takes it."""
@@ -84,11 +84,7 @@ class Server:
         return _data(f"{service}.{action}", answer)
 
     def add_events(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Send events, all in one request.
-
-        Raises:
-            TransientError, CheckpointLostError, BackendError: as :meth:`call`.
-        """
+        """Send events, all in one request; raises what :meth:`call` does."""
         answers = self._session.send_request_batch(
             "events", "add_batch", version=API_VERSION, method="post", json=list(events)
         )
@@ -103,21 +99,17 @@ class Server:
         Raises:
             TransientError: the storage does not take it now.
         """
+        from clearml.storage.helper import StorageHelper
+
         try:
-            return str(_storage(uri).upload(str(file), uri, retries=1))
-        except (TraceletError, FileNotFoundError):
+            storage = StorageHelper.get(uri, retries=1)
+            if storage is not None:
+                return str(storage.upload(str(file), uri, retries=1))
+        except FileNotFoundError:
             raise
         except Exception as error:
             raise TransientError(f"not uploaded to {uri}: {error}") from error
-
-
-def _storage(uri: str) -> Any:
-    from clearml.storage.helper import StorageHelper
-
-    found = StorageHelper.get(uri, retries=1)
-    if found is None:
         raise TransientError(f"ClearML's SDK has no access to {uri}; courier.log has its reason")
-    return found
 
 
 def _session() -> Any:

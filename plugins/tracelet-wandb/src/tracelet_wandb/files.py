@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tracelet.backends.base import ArtifactFile, place_file
+from tracelet.backends.base import ArtifactFile
+from tracelet.backends.files import place_file
 from tracelet.records import RunInfo
 from tracelet_wandb import names
 
