@@ -82,6 +82,14 @@ def check(*, thread: bool = False, alone: bool = False) -> Callable[[CheckFuncti
     return register
 
 
+def announced(test: object) -> str | None:
+    """Return the reason of an override with ``xfail(reason=…, strict=True)``, if there is one."""
+    for mark in getattr(test, "pytestmark", []):
+        if mark.name == "xfail" and mark.kwargs.get("strict") is True:
+            return mark.kwargs.get("reason") or None
+    return None
+
+
 def all_checks() -> dict[str, Check]:
     """Return every check by its name, in the order in which they are best read."""
     for name in MODULES:

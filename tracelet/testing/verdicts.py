@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracelet.testing.checks import Check, all_checks
+from tracelet.testing.checks import Check, all_checks, announced
 from tracelet.testing.context import Context
 from tracelet.testing.harness import Harness
 from tracelet.testing.runner import Courier, Runner
@@ -73,7 +73,7 @@ def _verdict(check: Check, context: Context) -> Verdict:
         about.result = "does not apply"
         about.reason = "the backend lives in the process that logs"
         return about
-    expected = _announced(context.runner.harness, check)
+    expected = announced(getattr(context.runner.harness, f"test_{check.name}", None))
     began = time.monotonic()
     try:
         check(context)
@@ -89,12 +89,3 @@ def _verdict(check: Check, context: Context) -> Verdict:
             about.reason = f"it passes, and is announced to fail: {expected}"
     about.seconds = time.monotonic() - began
     return about
-
-
-def _announced(harness: Harness, check: Check) -> str | None:
-    """Return the reason of an override with ``xfail(reason=…, strict=True)``, if there is one."""
-    override = getattr(type(harness), f"test_{check.name}", None)
-    for mark in getattr(override, "pytestmark", []):
-        if mark.name == "xfail" and mark.kwargs.get("strict"):
-            return str(mark.kwargs.get("reason"))
-    return None

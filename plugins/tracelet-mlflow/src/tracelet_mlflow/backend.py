@@ -67,15 +67,6 @@ class MlflowBackend(Backend):
         super().__init__()
         self._options = (tracking_uri, experiment, artifact_location)
         self._client: Any = None
-        self._runs: Runs
-        self._run: RunInfo
-        self._run_id = ""
-        self._experiment_id = ""
-        self._parent: str | None = None
-        self._series: Series
-        self._params: Parameters
-        self._artifacts: Path | None = None
-        self._shown_at = 0.0
 
     @classmethod
     def check(cls, options: Mapping[str, Any]) -> None:

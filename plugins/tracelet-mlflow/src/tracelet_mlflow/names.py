@@ -6,7 +6,6 @@ file system would call by another name (``a//b``, ``../a``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 from collections.abc import Mapping
@@ -35,9 +34,7 @@ def series_name(metric: str, axis: str) -> str:
 
 def name_tag(prefix: str, key: str, said: Mapping[str, str]) -> dict[str, str]:
     """Return the tag that says what a key of MLflow was called when it was logged."""
-    name = prefix + key
-    if len(name) > LONGEST:
-        name = prefix + hashlib.sha256(key.encode()).hexdigest()[:32]
+    name = encode_name(prefix + key, _ALLOWED[0], LONGEST)
     return {name: json.dumps({**said, "key": key}, ensure_ascii=False)}
 
 
