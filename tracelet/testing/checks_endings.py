@@ -83,7 +83,7 @@ def ending_killed(context: Context) -> None:
 @check(thread=True)
 def ending_twice(context: Context) -> None:
     """A second ``stop()`` or a call after it is not refused, or the run is open again."""
-    said = context.everything.result.said
+    said = context.everything.result.answers
     fail_if([f"{what}: {error}" for what, error in said.items() if error != "NotRunningError"])
 
 
