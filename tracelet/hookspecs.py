@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracelet.backends.base import Backend
     from tracelet.capture.base import CaptureSource
     from tracelet.records import RunInfo, Status
-    from tracelet.testing.subject import Subject
+    from tracelet.testing.harness import Harness
 
 PROJECT = "tracelet"
 
@@ -33,9 +33,10 @@ def tracelet_register_backend() -> type[Backend]:  # type: ignore[empty-body]
 
 
 @hookspec
-def tracelet_register_subject() -> type[Subject]:  # type: ignore[empty-body]
+def tracelet_register_harness() -> type[Harness]:  # type: ignore[empty-body]
     """Return how the backend's tracker is read back, so that ``tracelet check`` can check it.
 
+    Only for plugins that ship this: in a checkout, ``tests/<name>_harness.py`` is found without.
     Import the class inside of the function: only that command calls it.
     """
 

@@ -15,7 +15,7 @@ import tracelet
 from tracelet.courier.cursor import CursorFile
 from tracelet.journal.rundir import RunDir
 from tracelet.testing import ReadBack
-from tracelet.testing.subjects import find_subject
+from tracelet.testing.harnesses import find_harness
 
 TRACKERS = ("local", "mlflow", "wandb", "clearml", "tensorboard")
 PATIENCE = 150.0
@@ -32,10 +32,10 @@ class Trackers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._subjects = {name: find_subject(name) for name in TRACKERS}
-        for name, subject in self._subjects.items():
+        self._harnesses = {name: find_harness(name) for name in TRACKERS}
+        for name, harness in self._harnesses.items():
             self._of(name).mkdir(parents=True)
-            subject.prepare(self._of(name))
+            harness.prepare(self._of(name))
 
     def settings(self, backend: str | Iterable[str]) -> str:
         """Return the content of a ``tracelet.toml``; the first line says where runs go."""
@@ -47,24 +47,24 @@ class Trackers:
             "capture = false",
             "system_metrics = false",
         ]
-        for name, subject in self._subjects.items():
+        for name, harness in self._harnesses.items():
             lines += ["", f"[backends.{name}]"]
             lines += [
                 f"{option} = {json.dumps(value)}"
-                for option, value in subject.options(self._of(name)).items()
+                for option, value in harness.options(self._of(name)).items()
             ]
         return "\n".join(lines) + "\n"
 
     def environment(self) -> dict[str, str]:
         """Return the variables that the trackers' SDKs need in a script's process."""
         wanted: dict[str, str] = {}
-        for name, subject in self._subjects.items():
-            wanted.update(subject.environment(self._of(name)))
+        for name, harness in self._harnesses.items():
+            wanted.update(harness.environment(self._of(name)))
         return wanted
 
     def read_back(self, name: str, run_dir: Path) -> ReadBack:
         """Read a run from a tracker's own store."""
-        return self._subjects[name].read_back(tracelet.load_run(run_dir), self._of(name))
+        return self._harnesses[name].read_back(tracelet.load_run(run_dir), self._of(name))
 
     def _of(self, name: str) -> Path:
         return self.folder / name

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 
 import tracelet
 from tracelet.backends.null import NullBackend
+from tracelet.backends.registry import resolve
 from tracelet.errors import SettingsError, TraceletWarning
 
 
@@ -92,3 +94,73 @@ def test_options_that_are_no_mapping_are_named(toml: Path) -> None:
     toml.write_text("[backends]\nmlflow = 'x'\n")
     with pytest.raises(SettingsError, match=r"'backends' .* not one with 'mlflow': a str$"):
         tracelet.start_logging()
+
+
+class Typed(NullBackend):
+    name = "typed"
+    got: ClassVar[dict[str, Any]] = {}
+
+    def __init__(
+        self,
+        *,
+        port: int = 80,
+        wait: float = 1.0,
+        secure: bool = True,
+        mode: Literal["online", "offline"] | None = None,
+        place: str | os.PathLike[str] | None = None,
+        hosts: list[str] | None = None,
+        anything: Any = None,
+        unsaid=None,
+    ) -> None:
+        super().__init__()
+        Typed.got = {"port": port, "wait": wait, "secure": secure, "mode": mode}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("port", True, "is an int, not True"),
+        ("port", "eighty", "is an int, not 'eighty'"),
+        ("wait", [1], r"is a number, not \[1\]"),
+        ("secure", "perhaps", "is true or false, not 'perhaps'"),
+        ("mode", "both", "is one of online, offline, not 'both'"),
+        ("place", 3, "is a str or a path, not 3"),
+        ("hosts", "one", "is a list, not 'one'"),
+    ],
+)
+def test_an_option_of_the_wrong_type_says_what_would_be_right(
+    toml: Path, option: str, value: Any, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^backends.typed.{option} {message} "):
+        tracelet.start_logging(backend=Typed, config={"backends": {"typed": {option: value}}})
+    assert not (toml.parent / ".tracelet").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"port": 8080, "wait": 2, "secure": False, "mode": "online"},
+        {"place": Path("here"), "hosts": ["one"], "anything": object(), "unsaid": 3},
+        {"mode": None, "place": "here"},
+    ],
+)
+def test_options_of_the_right_types_are_taken(options: dict[str, Any]) -> None:
+    resolve(Typed).check(options)
+
+
+def test_the_text_of_a_variable_becomes_what_the_option_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for option, text in {"PORT": "8080", "WAIT": "0.5", "SECURE": "no", "MODE": "offline"}.items():
+        monkeypatch.setenv(f"TRACELET_BACKENDS__TYPED__{option}", text)
+    with tracelet.start_logging(backend=Typed):
+        pass
+    assert Typed.got == {"port": 8080, "wait": 0.5, "secure": False, "mode": "offline"}
+
+
+def test_an_annotation_for_type_checkers_only_says_nothing() -> None:
+    class Lazy(NullBackend):
+        name = "lazy"
+
+        def __init__(self, when: Decimal = None) -> None:  # type: ignore[name-defined]  # noqa: F821
+            super().__init__()
+
+    resolve(Lazy).check({"when": "now"})

@@ -157,3 +157,30 @@ def test_a_backend_that_dies_again_and_again_comes_nearer_each_time(logged: RunD
             assert deaths < 20
     assert deaths > 1
     assert done.cursor.delivered == 20
+
+
+class Marked(Small):
+    """Has a checkpoint."""
+
+    def flush(self) -> Any:
+        return {"mark": 1}
+
+
+@pytest.mark.parametrize("name", ["log.txt", "tracelet/adjusted.jsonl"])
+def test_what_somebody_deletes_is_made_again_from_the_whole_run(
+    logged: RunDir, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(progress, "COMMIT_SECONDS", 0.0)
+    real = CursorFile.save
+
+    def save(file: CursorFile, cursor: Any) -> None:
+        if cursor.closed is not None:
+            raise Killed
+        real(file, cursor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CursorFile, "save", save)
+        with pytest.raises(Killed):
+            deliver(logged, Marked())
+    (logged.scratch / "small" / name).unlink()
+    assert_all_is_there_once(logged, deliver(logged, Marked()))

@@ -25,7 +25,7 @@ from tracelet.core.run import Run
 from tracelet.errors import CheckpointLostError
 from tracelet.journal.files import replace_file
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
-from tracelet.testing import ReadBack, Subject
+from tracelet.testing import Harness, ReadBack
 from tracelet.wire import from_wire, to_wire
 
 
@@ -97,7 +97,7 @@ class ShelfBackend(Backend):
         (self.place / "status").write_text(status)
 
 
-class ShelfSubject(Subject):
+class ShelfHarness(Harness):
     backend = "shelf:ShelfBackend"
 
     def options(self, folder: Path) -> dict[str, Any]:

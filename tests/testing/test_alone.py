@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from shelf import ShelfBackend, ShelfSubject
+from shelf import ShelfBackend, ShelfHarness
 
 from tracelet.core.run import Run
 from tracelet.records import RunInfo, Status
 from tracelet.testing import ReadBack, checks_packaging
-from tracelet.testing.bench import Bench, Outcome
-from tracelet.testing.case import Case
 from tracelet.testing.checks import all_checks
+from tracelet.testing.context import Context
+from tracelet.testing.runner import Outcome, Runner
 from tracelet.testing.verdicts import verdicts
 
 Doctor = Callable[[ReadBack], Any]
@@ -49,10 +49,10 @@ class HasNoCheckpoint(ShelfBackend):
 
 
 def failures_of(mutant: type[ShelfBackend], groups: set[str], folder: Path) -> set[str]:
-    class MutantSubject(ShelfSubject):
+    class MutantHarness(ShelfHarness):
         backend = f"test_alone:{mutant.__name__}"
 
-    found = verdicts(MutantSubject(), folder, only=groups, points=1000, size=1000, hang_bound=1.0)
+    found = verdicts(MutantHarness(), folder, only=groups, points=1000, size=1000, hang_bound=1.0)
     return {verdict.check for verdict in found if verdict.result == "failed"}
 
 
@@ -90,20 +90,20 @@ def test_a_mutant_in_a_process_of_its_own_fails_exactly_its_checks(
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    folder = tmp_path_factory.mktemp("bench")
-    with Bench(ShelfSubject(), folder, points=1000, size=1000, hang_bound=1.0) as bench:
-        yield bench
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    folder = tmp_path_factory.mktemp("runner")
+    with Runner(ShelfHarness(), folder, points=1000, size=1000, hang_bound=1.0) as runner:
+        yield runner
 
 
-def doctored(bench: Bench, key: str, change: Doctor) -> Case:
-    """The bench after a run of which something else is read back."""
-    outcome = bench.once(key)
+def doctored(runner: Runner, key: str, change: Doctor) -> Context:
+    """The runner after a run of which something else is read back."""
+    outcome = runner.once(key)
     read = copy.deepcopy(outcome.read)
     change(read)
-    other = copy.copy(bench)
-    other._outcomes = {**bench._outcomes, key: outcome._replace(read=read)}
-    return Case(other, "process")
+    other = copy.copy(runner)
+    other._outcomes = {**runner._outcomes, key: outcome._replace(read=read)}
+    return Context(other, "process")
 
 
 ENDINGS = {
@@ -124,17 +124,17 @@ ENDS_WRONG: dict[str, Doctor] = {
 @pytest.mark.parametrize("change", ENDS_WRONG.values(), ids=ENDS_WRONG)
 @pytest.mark.parametrize("check", ENDINGS)
 def test_only_the_check_of_an_ending_sees_what_is_wrong_with_it(
-    bench: Bench, check: str, change: Doctor
+    runner: Runner, check: str, change: Doctor
 ) -> None:
-    Case(bench, "process").ended(ENDINGS[check])
-    case = doctored(bench, f"ended by {ENDINGS[check]}", change)
+    Context(runner, "process").ended(ENDINGS[check])
+    context = doctored(runner, f"ended by {ENDINGS[check]}", change)
 
-    assert [name for name in ENDINGS if fails(name, case)] == [check]
+    assert [name for name in ENDINGS if fails(name, context)] == [check]
 
 
-def fails(check: str, case: Case) -> bool:
+def fails(check: str, context: Context) -> bool:
     try:
-        all_checks()[check](case)
+        all_checks()[check](context)
     except AssertionError:
         return True
     return False
@@ -181,24 +181,24 @@ OTHERS: list[tuple[str, str, Doctor]] = [
 
 @pytest.mark.parametrize(("check", "key", "change"), OTHERS)
 def test_a_check_passes_and_then_sees_what_is_wrong(
-    bench: Bench, check: str, key: str, change: Doctor
+    runner: Runner, check: str, key: str, change: Doctor
 ) -> None:
-    all_checks()[check](Case(bench, "process"))
+    all_checks()[check](Context(runner, "process"))
 
-    assert fails(check, doctored(bench, key, change))
+    assert fails(check, doctored(runner, key, change))
 
 
-def test_a_stop_that_is_taken_twice_is_seen(bench: Bench) -> None:
-    outcome: Outcome = Case(bench, "process").everything
-    said = msgspec.structs.replace(outcome.result, said={"second stop": None})
-    other = copy.copy(bench)
+def test_a_stop_that_is_taken_twice_is_seen(runner: Runner) -> None:
+    outcome: Outcome = Context(runner, "process").everything
+    said = msgspec.structs.replace(outcome.result, answers={"second stop": None})
+    other = copy.copy(runner)
     other._outcomes = {"everything-process": outcome._replace(result=said)}
 
-    assert not fails("ending_twice", Case(bench, "process"))
-    assert fails("ending_twice", Case(other, "process"))
+    assert not fails("ending_twice", Context(runner, "process"))
+    assert fails("ending_twice", Context(other, "process"))
 
 
-class Packaged(ShelfSubject):
+class Packaged(ShelfHarness):
     """The shelf, as if it came with an entry point."""
 
     backend = "local"
@@ -207,18 +207,18 @@ class Packaged(ShelfSubject):
 def test_a_missing_or_misnamed_entry_point_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = Case(Bench(Packaged(), tmp_path), "process")
-    assert not fails("entry_point", case)
+    context = Context(Runner(Packaged(), tmp_path), "process")
+    assert not fails("entry_point", context)
 
     Packaged.backend = "shelf"
-    assert fails("entry_point", case)
+    assert fails("entry_point", context)
 
     monkeypatch.setattr(checks_packaging, "installed", lambda: {"shelf": None})
-    assert fails("entry_point", case), "it is called local"
+    assert fails("entry_point", context), "it is called local"
 
 
 def test_a_reader_that_raises_fails_the_checks_that_need_it_and_says_why(tmp_path: Path) -> None:
-    class Broken(ShelfSubject):
+    class Broken(ShelfHarness):
         def read_back(self, run: Run, folder: Path) -> ReadBack:
             raise OSError("the tracker is down")
 

@@ -15,15 +15,15 @@ from tracelet import hookspecs
 from tracelet.cli.app import app
 from tracelet.errors import InvalidValueError, UnknownBackendError
 from tracelet.hookspecs import hookimpl
-from tracelet.testing import Subject, subjects
+from tracelet.testing import Harness, harnesses
 from tracelet.testing.checks import all_checks
-from tracelet.testing.subjects import MemorySubject, find_subject
+from tracelet.testing.harnesses import MemoryHarness, find_harness
 
 SMALL = ("--points", "100", "--size", "1000")
 
 MINE = """
 from tracelet.backends.memory import MemoryBackend
-from tracelet.testing.subjects import MemorySubject
+from tracelet.testing.harnesses import MemoryHarness
 
 class NoNan(MemoryBackend):
     name = "memory"
@@ -33,15 +33,15 @@ class NoNan(MemoryBackend):
 class Mark:
     name, kwargs = "xfail", {"strict": True, "reason": "numbers only"}
 
-class Mine(MemorySubject):
+class Mine(MemoryHarness):
     backend = "mine:NoNan"
 
 class Announced(Mine):
-    def test_metric_nan(self, case): ...
+    def test_metric_nan(self, context): ...
     test_metric_nan.pytestmark = [Mark]
 
-class AnnouncedInVain(MemorySubject):
-    def test_metric_nan(self, case): ...
+class AnnouncedInVain(MemoryHarness):
+    def test_metric_nan(self, context): ...
     test_metric_nan.pytestmark = [Mark]
 """
 
@@ -68,7 +68,7 @@ def test_a_backend_that_keeps_the_contract_gives_0_and_a_line_a_check() -> None:
 
 def test_a_name_that_no_backend_has_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownBackendError, match="'memori'; did you mean 'memory'"):
-        find_subject("memori")
+        find_harness("memori")
 
 
 def test_a_backend_that_breaks_it_gives_1_and_says_what_and_where_to_look(mine: str) -> None:
@@ -123,24 +123,24 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["memroy", "no_such_module.py:Mine", "tracelet.testing:ReadBack"])
 def test_a_name_that_nothing_can_be_read_back_for_is_a_clear_error(name: str) -> None:
     with pytest.raises(UnknownBackendError):
-        find_subject(name)
+        find_harness(name)
 
 
 def test_a_plugin_says_how_its_tracker_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Plugged(MemorySubject):
+    class Plugged(MemoryHarness):
         backend = "plugged"
 
     class Plugin:
         @hookimpl
-        def tracelet_register_subject(self) -> type[Subject]:
+        def tracelet_register_harness(self) -> type[Harness]:
             return Plugged
 
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(Plugin())
-    monkeypatch.setattr(subjects, "plugins", lambda: manager)
+    monkeypatch.setattr(harnesses, "plugins", lambda: manager)
 
-    assert isinstance(find_subject("plugged"), Plugged)
+    assert isinstance(find_harness("plugged"), Plugged)
 
 
 def test_pytest_is_not_imported() -> None:

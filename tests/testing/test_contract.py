@@ -8,7 +8,7 @@ import pytest
 
 from tracelet.testing import BackendContract
 from tracelet.testing.checks import all_checks
-from tracelet.testing.subjects import MemorySubject
+from tracelet.testing.harnesses import MemoryHarness
 
 pytest_plugins = ["pytester"]
 
@@ -20,13 +20,13 @@ def run(pytester: pytest.Pytester, body: str, *arguments: str) -> pytest.RunResu
         "from tracelet.backends.base import Support\n"
         "from tracelet.backends.memory import MemoryBackend\n"
         "from tracelet.testing import BackendContract\n"
-        "from tracelet.testing.subjects import MemorySubject\n"
+        "from tracelet.testing.harnesses import MemoryHarness\n"
         "import msgspec\n"
         "class Mine(MemoryBackend):\n"
         "    name = 'memory'\n"
         "    capabilities = msgspec.structs.replace(\n"
         "        MemoryBackend.capabilities, nan=Support.UNKNOWN)\n"
-        "class TestMine(MemorySubject, BackendContract):\n"
+        "class TestMine(MemoryHarness, BackendContract):\n"
         "    many_points, large_size = 100, 1000\n" + textwrap.indent(textwrap.dedent(body), "    ")
     )
     return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
@@ -44,7 +44,7 @@ def test_a_deleted_check_is_noticed(pytester: pytest.Pytester) -> None:
 
 
 def test_a_check_that_is_overridden_in_silence_is_noticed(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "def test_metric_nan(self, case): pass", "-k", "whole or metric_nan")
+    result = run(pytester, "def test_metric_nan(self, context): pass", "-k", "whole or metric_nan")
 
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*test_metric_nan is overridden without*strict=True*"])
@@ -56,7 +56,7 @@ def test_an_override_needs_a_reason_and_strictness(
 ) -> None:
     body = f"""
     @pytest.mark.xfail({arguments})
-    def test_metric_nan(self, case):
+    def test_metric_nan(self, context):
         raise AssertionError
     """
     result = run(pytester, body, "-k", "whole or metric_nan")
@@ -67,8 +67,8 @@ def test_an_override_needs_a_reason_and_strictness(
 def test_an_override_that_says_why_is_fine(pytester: pytest.Pytester) -> None:
     body = """
     @pytest.mark.xfail(reason="numbers only", strict=True)
-    def test_metric_nan(self, case):
-        super().test_metric_nan(case)
+    def test_metric_nan(self, context):
+        super().test_metric_nan(context)
         raise AssertionError
     """
     run(pytester, body, "-k", "whole or metric_nan").assert_outcomes(passed=1, xfailed=1)
@@ -77,8 +77,8 @@ def test_an_override_that_says_why_is_fine(pytester: pytest.Pytester) -> None:
 def test_an_announced_failure_that_passes_is_a_failure(pytester: pytest.Pytester) -> None:
     body = """
     @pytest.mark.xfail(reason="numbers only", strict=True)
-    def test_metric_nan(self, case):
-        super().test_metric_nan(case)
+    def test_metric_nan(self, context):
+        super().test_metric_nan(context)
     """
     run(pytester, body, "-k", "whole or metric_nan").assert_outcomes(passed=1, failed=1)
 
@@ -86,8 +86,8 @@ def test_an_announced_failure_that_passes_is_a_failure(pytester: pytest.Pytester
 def test_the_couriers_cannot_be_reduced_in_silence(pytester: pytest.Pytester) -> None:
     body = """
     def pytest_generate_tests(self, metafunc):
-        if "case" in metafunc.fixturenames:
-            metafunc.parametrize("case", ["thread"], indirect=True)
+        if "context" in metafunc.fixturenames:
+            metafunc.parametrize("context", ["thread"], indirect=True)
     """
     result = run(pytester, body, "-k", "whole")
 
@@ -99,7 +99,7 @@ def test_what_keeps_the_contract_whole_cannot_be_overridden() -> None:
     with pytest.raises(TypeError, match="must not override test_the_contract_is_whole"):
         type(
             "TestMine",
-            (MemorySubject, BackendContract),
+            (MemoryHarness, BackendContract),
             {"test_the_contract_is_whole": None},
         )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tracelet.testing import BackendContract
-from tracelet.testing.subjects import LocalSubject
+from tracelet.testing.harnesses import LocalHarness
 
 
-class TestLocal(LocalSubject, BackendContract):
+class TestLocal(LocalHarness, BackendContract):
     """Every check, with the real files."""

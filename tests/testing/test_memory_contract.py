@@ -7,8 +7,8 @@ ended are no business of it, and all others go through the thread.
 from __future__ import annotations
 
 from tracelet.testing import BackendContract
-from tracelet.testing.subjects import MemorySubject
+from tracelet.testing.harnesses import MemoryHarness
 
 
-class TestMemory(MemorySubject, BackendContract):
+class TestMemory(MemoryHarness, BackendContract):
     """Every check, with the live object."""

@@ -15,15 +15,15 @@ from mutants_others import HasAnSdk
 from tracelet.core.run import Run
 from tracelet.testing import ReadBack
 from tracelet.testing.checks import all_checks
+from tracelet.testing.harnesses import MemoryHarness
 from tracelet.testing.live import live_backend
-from tracelet.testing.subjects import MemorySubject
 from tracelet.testing.verdicts import verdicts
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
-def subject_of(mutant: type[Mutant]) -> MemorySubject:
-    class MutantSubject(MemorySubject):
+def harness_of(mutant: type[Mutant]) -> MemoryHarness:
+    class MutantHarness(MemoryHarness):
         backend = f"{mutant.__module__}:{mutant.__name__}"
 
         def read_back(self, run: Run, folder: Path) -> ReadBack:
@@ -33,11 +33,11 @@ def subject_of(mutant: type[Mutant]) -> MemorySubject:
             read.runs = stored.runs
             return read
 
-    return MutantSubject()
+    return MutantHarness()
 
 
 def failures_of(mutant: type[Mutant], folder: Path) -> dict[str, str]:
-    found = verdicts(subject_of(mutant), folder, points=1000, size=100_000)
+    found = verdicts(harness_of(mutant), folder, points=1000, size=100_000)
     return {verdict.check: verdict.reason or "" for verdict in found if verdict.result == "failed"}
 
 

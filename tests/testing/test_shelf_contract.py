@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from shelf import ShelfSubject
+from shelf import ShelfHarness
 
 from tracelet.testing import BackendContract
 
 
-class TestShelf(ShelfSubject, BackendContract):
+class TestShelf(ShelfHarness, BackendContract):
     """Every check, with worker processes that are ended when they hang."""
 
     many_points = 5_000

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
+import math
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ from typing import Any, ClassVar
 import msgspec
 
 from tracelet.backends.capabilities import Capabilities, Support
-from tracelet.errors import MissingPluginError, SettingsError
+from tracelet.backends.options import fit_options
+from tracelet.errors import MissingPluginError
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
-from tracelet.settings_layers import nearest
-from tracelet.wire import to_wire
+from tracelet.wire import from_wire, to_wire
 
 __all__ = [
     "ArtifactFile",
@@ -39,6 +39,7 @@ __all__ = [
     "Property",
     "Support",
     "TextLine",
+    "nearest_float",
 ]
 
 
@@ -105,7 +106,21 @@ class Property(msgspec.Struct, frozen=True):
     type: str | None = None
 
 
-_LEFTOVERS = ("log.txt", "properties.json", "tags.json", "tracelet/adjusted.jsonl")
+def nearest_float(value: float) -> float:
+    """Return the float64 nearest to a number; an infinity for an integer beyond all of them."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+_LEFTOVERS = (
+    "log.txt",
+    "parameters.json",
+    "properties.json",
+    "tags.json",
+    "tracelet/adjusted.jsonl",
+)
 
 
 class Backend(ABC):
@@ -143,18 +158,13 @@ class Backend(ABC):
     def check(cls, options: Mapping[str, Any]) -> None:
         """Refuse, in the training process and before anything is written, what cannot work.
 
+        A backend overrides it only for what the annotations of its ``__init__`` cannot say.
+
         Raises:
-            SettingsError: for an option that ``__init__`` does not take.
+            SettingsError: for an option that ``__init__`` does not take, or not with that type.
             MissingPluginError: for a module of ``requires`` that is not installed.
         """
-        parameters = inspect.signature(cls).parameters
-        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        for option in options:
-            if not takes_any and option not in parameters:
-                raise SettingsError(
-                    f"backends.{cls.name}.{option} is not an option of the backend {cls.name!r}"
-                    f"{nearest(option, parameters) if parameters else '; it has none'}"
-                )
+        fit_options(cls, cls.name, options)
         for module, requirement in cls.requires.items():
             if importlib.util.find_spec(module) is None:
                 raise MissingPluginError(
@@ -236,6 +246,18 @@ class Backend(ABC):
         """
         return None
 
+    def is_transient(self, error: Exception) -> bool | None:
+        """Tell whether a later try may cure an error that a call of this backend raised.
+
+        The courier asks before it applies its own rule: an ``OSError`` or a ``TransientError`` may
+        pass, anything else is the fault of what was sent.
+
+        Returns:
+            True if the same call may succeed later, False if it will not, None to leave it to the
+            courier.
+        """
+        return None
+
     def adjusted(self, what: Mapping[str, Any], reason: str) -> None:
         """Count a record that the tracker cannot hold as given, and keep it exact beside the run.
 
@@ -258,6 +280,21 @@ class Backend(ABC):
         """Count and keep a parameter that the tracker cannot hold as given."""
         self.adjusted({"param": key, "value": value}, reason)
 
+    def adjusted_tag(self, name: str, value: str, reason: str) -> None:
+        """Count and keep a tag that the tracker cannot hold as given."""
+        self.adjusted({"tag": name, "value": value}, reason)
+
+    def adjusted_property(self, name: str, given: Property, reason: str) -> None:
+        """Count and keep a user property that the tracker cannot hold as given."""
+        self.adjusted({"property": name, **msgspec.structs.asdict(given)}, reason)
+
+    def keep_params(self, params: Mapping[str, ParamValue], removed: Sequence[str] = ()) -> None:
+        """Keep parameters with their types, for trackers that store them as text.
+
+        They become the artifact ``parameters.json``, which has the current value of each.
+        """
+        self._merge_beside("parameters.json", params, removed)
+
     def log_leftovers(self) -> None:
         """Store, as artifacts, what the tracker had no place for; called before close.
 
@@ -266,15 +303,17 @@ class Backend(ABC):
         """
         left = {self._scratch() / name for name in _LEFTOVERS} - self._stored
         for path in sorted(self._changed | left):
-            if not path.exists():  # from before the run was delivered from the start
-                self._changed.discard(path)
-                continue
+            self._log_beside(path)
+
+    def _log_beside(self, path: Path) -> None:
+        """Store a file of the scratch directory as an artifact."""
+        if path.exists():  # else it is from before the run was delivered from the start
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
             destination = path.relative_to(self._scratch()).as_posix()
             self.log_artifact(ArtifactFile(path, destination, digest, len(content)))
-            self._changed.discard(path)
             self._stored.add(path)
+        self._changed.discard(path)
 
     def _scratch(self) -> Path:
         if self.scratch is None:
@@ -287,23 +326,17 @@ class Backend(ABC):
         self._changed.add(path)
         return path
 
-    def _merge_beside(self, name: str, values: Mapping[str, Any]) -> None:
+    def _merge_beside(
+        self, name: str, values: Mapping[str, Any], removed: Sequence[str] = ()
+    ) -> None:
         path = self._beside(name)
-        merged = msgspec.json.decode(path.read_bytes()) if path.exists() else {}
-        merged.update(to_wire(msgspec.to_builtins(dict(values))))
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(merged)))
-
-    def is_transient(self, error: Exception) -> bool | None:
-        """Tell whether a later try may cure an error that a call of this backend raised.
-
-        The courier asks before it applies its own rule: an ``OSError`` or a ``TransientError`` may
-        pass, anything else is the fault of what was sent.
-
-        Returns:
-            True if the same call may succeed later, False if it will not, None to leave it to the
-            courier.
-        """
-        return None
+        merged = from_wire(msgspec.json.decode(path.read_bytes())) if path.exists() else {}
+        merged.update(msgspec.to_builtins(dict(values)))
+        for key in removed:
+            merged.pop(key, None)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(to_wire(merged))) + b"\n")
+        temporary.replace(path)  # at once: a worker can be killed at any time
 
     @property
     def native(self) -> Any:

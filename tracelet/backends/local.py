@@ -24,6 +24,7 @@ from tracelet.backends.base import (
     Support,
     TextLine,
 )
+from tracelet.backends.files import GrowingFile, place_file
 from tracelet.errors import CheckpointLostError, TransientError
 from tracelet.hookspecs import hookimpl
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
@@ -64,7 +65,7 @@ class LocalBackend(Backend):
     def __init__(self) -> None:
         super().__init__()
         self._dir = Path()
-        self._sizes: dict[str, int] = {}
+        self._files: dict[str, GrowingFile] = {}
         self._tables: dict[str, dict[str, Any]] = {}
         self._changed_tables: set[str] = set()
         self._configs: dict[str, str] = {}  # the file of each by its name
@@ -77,21 +78,16 @@ class LocalBackend(Backend):
         for name in _REPLACED:
             self._tables[name] = self._load_table(name, kept.get(name, 0))
         for name in _APPENDED:
-            path = self._dir / name
-            size = path.stat().st_size if path.exists() else 0
-            if size < kept.get(name, 0):
-                raise CheckpointLostError(f"{path} is shorter than what was written to it")
-            if size > kept.get(name, 0):
-                os.truncate(path, kept.get(name, 0))
-            self._sizes[name] = kept.get(name, 0)
+            self._files[name] = GrowingFile(self._dir / name, kept.get(name, 0))
+            self._files[name].cut()
         return RunLink(run.run_id, self._dir.as_uri())
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
-        shown = {key: _shown(value) for key, value in params.items()}
+        safe = {key: _json_safe(value) for key, value in params.items()}
         for key, value in params.items():
-            if shown[key] != value:
+            if safe[key] != value:
                 self.adjusted_param(key, value, _NO_SUCH_NUMBER)
-        self._update("parameters.json", shown)
+        self._update("parameters.json", safe)
 
     def remove_params(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -101,7 +97,7 @@ class LocalBackend(Backend):
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         lines = _encoder.encode_lines(batch)
         if b'"value":null' in lines:  # JSON has no NaN, and msgspec writes null
-            lines = _encoder.encode_lines([_shown_point(point) for point in batch])
+            lines = _encoder.encode_lines([_json_safe_point(point) for point in batch])
         self._append("metrics.jsonl", lines)
 
     def log_text(self, lines: Sequence[TextLine]) -> None:
@@ -125,11 +121,11 @@ class LocalBackend(Backend):
 
     def set_properties(self, properties: Mapping[str, Property]) -> None:
         built = msgspec.to_builtins(dict(properties))
-        shown = {name: _shown(fields) for name, fields in built.items()}
-        for name, fields in built.items():
-            if shown[name] != fields:
-                self.adjusted({"property": name, **fields}, _NO_SUCH_NUMBER)
-        self._update("properties.json", shown)
+        safe = {name: _json_safe(fields) for name, fields in built.items()}
+        for name, given in properties.items():
+            if safe[name] != built[name]:
+                self.adjusted_property(name, given, _NO_SUCH_NUMBER)
+        self._update("properties.json", safe)
 
     def flush(self) -> dict[str, Any]:
         for name in self._changed_tables:
@@ -139,26 +135,15 @@ class LocalBackend(Backend):
             temporary.replace(self._dir / name)
         self._changed_tables.clear()
         tables = {name: len(table) for name, table in self._tables.items()}
-        return {**self._sizes, **tables, "configs": dict(self._configs)}
+        sizes = {name: file.size for name, file in self._files.items()}
+        return {**sizes, **tables, "configs": dict(self._configs)}
 
     def close(self, status: Status) -> None:
         self.flush()
 
     @_trouble_of_the_disk()
     def _append(self, name: str, lines: bytes) -> None:
-        # Opened for each batch: a reader's pass must leave no file open behind it.
-        with (self._dir / name).open("ab", buffering=0) as file:
-            if file.tell() != self._sizes[name]:
-                raise CheckpointLostError(f"{file.name} is not what was written to it")
-            rest = memoryview(lines)
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                # The lines come again, and a part of them must not be there then.
-                file.truncate(self._sizes[name])
-                raise
-        self._sizes[name] += len(lines)
+        self._files[name].append(lines)
 
     def _load_table(self, name: str, entries: int) -> dict[str, Any]:
         path = self._dir / name
@@ -179,31 +164,28 @@ class LocalBackend(Backend):
         """Link a blob, which never changes, under a name; refer to a file that was not copied."""
         if not self._dir.is_dir():  # it was moved, or deleted
             raise TransientError(f"{self._dir} is gone")
+        if content.is_relative_to(self._dir):
+            place_file(content, path, link=True)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{os.getpid()}.tmp")  # not longer than the name
         temporary.unlink(missing_ok=True)
-        if content.is_relative_to(self._dir):
-            try:
-                os.link(content, temporary)
-            except OSError:  # a file system without links
-                temporary.write_bytes(content.read_bytes())
-        else:
-            temporary.symlink_to(content)
+        temporary.symlink_to(content)
         temporary.replace(path)
 
 
-def _shown(value: Any) -> Any:
+def _json_safe(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return float_token(value)
     if isinstance(value, list):
-        return [_shown(item) for item in value]
+        return [_json_safe(item) for item in value]
     if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
+        return {key: _json_safe(item) for key, item in value.items()}
     return value
 
 
-def _shown_point(point: MetricPoint) -> Any:
-    return {**msgspec.structs.asdict(point), "value": _shown(point.value)}
+def _json_safe_point(point: MetricPoint) -> Any:
+    return {**msgspec.structs.asdict(point), "value": _json_safe(point.value)}
 
 
 @hookimpl

@@ -21,6 +21,7 @@ import pluggy
 
 from tracelet import hookspecs
 from tracelet.backends.base import Backend, Capabilities
+from tracelet.backends.options import fit_options
 from tracelet.errors import (
     BrokenPluginError,
     InvalidValueError,
@@ -30,6 +31,7 @@ from tracelet.errors import (
     UnknownBackendError,
     ValueTypeError,
 )
+from tracelet.settings import CORE_BACKENDS
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ BackendSpec: TypeAlias = str | type[Backend] | Backend
 """How a user names a backend."""
 
 GROUP = "tracelet"
-CORE = {name: f"tracelet.backends.{name}" for name in ("local", "memory", "null")}
+CORE = {name: f"tracelet.backends.{name}" for name in CORE_BACKENDS}
 OFFICIAL = {name: f"tracelet-{name}" for name in ("mlflow", "clearml", "tensorboard", "wandb")}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -95,7 +97,9 @@ class ResolvedBackend(msgspec.Struct, frozen=True):
 
     def create(self, options: Mapping[str, Any]) -> Backend:
         """Return the instance that was given, or make one with ``options``."""
-        return self.instance if self.instance is not None else self.cls(**options)
+        if self.instance is not None:
+            return self.instance
+        return self.cls(**fit_options(self.cls, self.name, options))
 
 
 def installed() -> dict[str, importlib.metadata.EntryPoint]:

@@ -43,13 +43,13 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check that a backend keeps the contract. The exit code is 1 if it does not."""
-    from tracelet.testing.subjects import find_subject
+    from tracelet.testing.harnesses import find_harness
     from tracelet.testing.verdicts import verdicts
 
-    subject = find_subject(name)
+    harness = find_harness(name)
     found = []
     with _folder(keep) as folder, _progress() as show, _quiet():
-        for verdict in verdicts(subject, folder, points=points, size=size):
+        for verdict in verdicts(harness, folder, points=points, size=size):
             found.append(verdict)
             show(verdict)
     failed = [verdict for verdict in found if verdict.result == "failed"]

@@ -234,6 +234,8 @@ class Delivery:
         cursor = self.cursor
         run = msgspec.structs.replace(self._run, link=cursor.link, checkpoint=cursor.checkpoint)
         try:
+            if cursor.checkpoint is not None:
+                self._progress.check_side_files()
             cursor.link = checked_link(self._found.name, backend.open(run))
         except CheckpointLostError as error:
             self._log_start_over(error)

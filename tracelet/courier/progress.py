@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from tracelet.backends.base import Backend
 from tracelet.courier.cursor import Cursor, CursorFile, Health
 from tracelet.courier.error_texts import one_line
+from tracelet.errors import CheckpointLostError
 from tracelet.journal.reader import Position
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Status
@@ -38,6 +39,8 @@ COMMIT_SECONDS = 1.0
 _FIRST_STEP_SECONDS = 0.01
 _IN_SCRATCH = ("log.txt", "tracelet/adjusted.jsonl")
 """The side files that the backend itself writes, in its scratch directory."""
+_TABLES = ("parameters.json", "properties.json", "tags.json")
+"""Files of the scratch directory that are replaced as a whole, and so are never cut back."""
 
 
 class Rejection(NamedTuple):
@@ -102,6 +105,18 @@ class Progress:
     def has_rejections(self) -> bool:
         """Whether any record of the run was rejected."""
         return bool(self.cursor.rejected or self._rejections)
+
+    def check_side_files(self) -> None:
+        """Look whether the side files still have what they had at the cursor.
+
+        Raises:
+            CheckpointLostError: one is gone or is shorter; only the whole run gives it back.
+        """
+        for name, size in (self.cursor.side_files or {}).items():
+            file = self._side_files.get(name, self._scratch / name)
+            is_there = _size(file) > 0 if name in _TABLES else _size(file) >= size
+            if name != "rejected" and not is_there:
+                raise CheckpointLostError(f"{file} is not there in full any more")
 
     def opened(self, adjustments: int) -> None:
         """Note that the backend is open, and how many records it has adjusted before."""
@@ -180,7 +195,8 @@ class Progress:
         self._save_error = save_error
 
     def _sizes(self) -> dict[str, int]:
-        sizes = {name: _size(file) for name, file in self._side_files.items()}
+        files = {**self._side_files, **{name: self._scratch / name for name in _TABLES}}
+        sizes = {name: _size(file) for name, file in files.items()}
         return {name: size for name, size in sizes.items() if size}
 
     def _cut_back(self, sizes: Mapping[str, int]) -> None:

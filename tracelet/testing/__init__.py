@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracelet.testing.harness import Harness
 from tracelet.testing.readback import ReadBack, is_bookkeeping, parse_adjusted, parse_log
-from tracelet.testing.subject import Subject
 
 if TYPE_CHECKING:
     from tracelet.testing.contract import BackendContract
 
 __all__ = [
     "BackendContract",
+    "Harness",
     "ReadBack",
-    "Subject",
     "is_bookkeeping",
     "parse_adjusted",
     "parse_log",

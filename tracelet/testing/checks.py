@@ -1,7 +1,7 @@
 """The checks of the contract, as plain functions: pytest and ``tracelet check`` run the same.
 
-A check takes a case, returns nothing, and raises an ``AssertionError`` that says what is wrong. Its
-docstring says what a failure means and where to look.
+A check takes a context, returns nothing, and raises an ``AssertionError`` that says what is wrong.
+Its docstring says what a failure means and where to look.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from tracelet.testing.bench import Courier
-from tracelet.testing.case import Case
+from tracelet.testing.context import Context
+from tracelet.testing.runner import Courier
 
-CheckFunction: TypeAlias = Callable[[Case], None]
+CheckFunction: TypeAlias = Callable[[Context], None]
 
 MODULES = ("params", "metrics", "artifacts", "descriptions", "endings", "faults", "packaging")
 
@@ -48,19 +48,19 @@ class Check(msgspec.Struct, frozen=True):
         """Return how the runs of a backend are delivered for this check."""
         return ("thread",) if in_process else self.couriers
 
-    def applies(self, case: Case) -> bool:
+    def applies(self, context: Context) -> bool:
         """Return whether the backend has anything to do with it."""
-        return not (self.alone and case.bench.capabilities.in_process)
+        return not (self.alone and context.runner.capabilities.in_process)
 
-    def __call__(self, case: Case) -> None:
+    def __call__(self, context: Context) -> None:
         """Run it.
 
         Raises:
             AssertionError: the backend does not keep the contract.
         """
         __tracebackhide__ = True
-        if self.applies(case):
-            self.function(case)
+        if self.applies(context):
+            self.function(context)
 
 
 _found: dict[str, Check] = {}
@@ -80,6 +80,14 @@ def check(*, thread: bool = False, alone: bool = False) -> Callable[[CheckFuncti
         return function
 
     return register
+
+
+def announced(test: object) -> str | None:
+    """Return the reason of an override with ``xfail(reason=…, strict=True)``, if there is one."""
+    for mark in getattr(test, "pytestmark", []):
+        if mark.name == "xfail" and mark.kwargs.get("strict") is True:
+            return mark.kwargs.get("reason") or None
+    return None
 
 
 def all_checks() -> dict[str, Check]:

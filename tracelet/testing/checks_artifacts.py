@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 from tracelet.backends.base import Support
 from tracelet.testing import values
-from tracelet.testing.bench import Outcome
-from tracelet.testing.case import Case
 from tracelet.testing.checks import check
+from tracelet.testing.context import Context
 from tracelet.testing.expect import fail_if
 from tracelet.testing.readback import is_bookkeeping
+from tracelet.testing.runner import Outcome
 
 
-def _match(case: Case, outcome: Outcome, expected: Mapping[str, bytes]) -> None:
-    support = case.support("artifacts")
+def _match(context: Context, outcome: Outcome, expected: Mapping[str, bytes]) -> None:
+    support = context.support("artifacts")
     if support is Support.UNSUPPORTED:
         return
     adjusted = {line.get("artifact") for line in outcome.read.adjusted}
@@ -29,60 +29,60 @@ def _match(case: Case, outcome: Outcome, expected: Mapping[str, bytes]) -> None:
 
 
 @check(thread=True)
-def artifact_file(case: Case) -> None:
+def artifact_file(context: Context) -> None:
     """A file that was logged under its own name is not there, or is not what it was."""
-    _match(case, case.everything, values.ARTIFACT_FILE)
+    _match(context, context.everything, values.ARTIFACT_FILE)
 
 
 @check()
-def artifact_folder(case: Case) -> None:
+def artifact_folder(context: Context) -> None:
     """The files of a directory are not under the destination, each where it was."""
-    _match(case, case.everything, values.ARTIFACT_FOLDER)
+    _match(context, context.everything, values.ARTIFACT_FOLDER)
 
 
 @check()
-def artifact_nested(case: Case) -> None:
+def artifact_nested(context: Context) -> None:
     """A file with a destination in folders is elsewhere, or under its own name.
 
     Many SDKs take a folder, and keep the name of the file: link or copy it first.
     """
-    _match(case, case.everything, values.ARTIFACT_NESTED)
+    _match(context, context.everything, values.ARTIFACT_NESTED)
 
 
 @check()
-def artifact_twice(case: Case) -> None:
+def artifact_twice(context: Context) -> None:
     """The same destination again: the later content has to be the one that is there."""
-    _match(case, case.everything, values.ARTIFACT_TWICE)
+    _match(context, context.everything, values.ARTIFACT_TWICE)
 
 
 @check()
-def artifact_copies(case: Case) -> None:
+def artifact_copies(context: Context) -> None:
     """The same content under two destinations is there once only."""
-    _match(case, case.everything, values.ARTIFACT_COPIES)
+    _match(context, context.everything, values.ARTIFACT_COPIES)
 
 
 @check()
-def artifact_empty(case: Case) -> None:
+def artifact_empty(context: Context) -> None:
     """A file of 0 bytes is not there."""
-    _match(case, case.everything, values.ARTIFACT_EMPTY)
+    _match(context, context.everything, values.ARTIFACT_EMPTY)
 
 
 @check()
-def artifact_names(case: Case) -> None:
+def artifact_names(context: Context) -> None:
     """A destination with a space, ``#``, ``%``, ``?`` or other letters is lost or renamed.
 
     Look for URLs that are not quoted; encode reversibly what the tracker cannot hold.
     """
-    _match(case, case.everything, values.ARTIFACT_NAMES)
+    _match(context, context.everything, values.ARTIFACT_NAMES)
 
 
 @check()
-def artifact_large(case: Case) -> None:
+def artifact_large(context: Context) -> None:
     """A file of 200 MB is not there, or not whole."""
-    outcome = case.outcome("many")
+    outcome = context.outcome("many")
     found = outcome.read.artifacts.get("large.bin")
-    if case.support("artifacts") is not Support.FULL and found is None:
-        _match(case, outcome, {"large.bin": b""})
+    if context.support("artifacts") is not Support.FULL and found is None:
+        _match(context, outcome, {"large.bin": b""})
         return
     size = outcome.job.size
     whole = (
@@ -98,31 +98,31 @@ def artifact_large(case: Case) -> None:
 
 
 @check(thread=True)
-def artifact_changed_afterwards(case: Case) -> None:
+def artifact_changed_afterwards(context: Context) -> None:
     """A file that was overwritten right after the call is not what it was at the call.
 
     Upload ``ArtifactFile.source``; it never changes. Do not link to it and do not move it.
     """
-    _match(case, case.everything, values.ARTIFACT_CHANGED)
+    _match(context, context.everything, values.ARTIFACT_CHANGED)
 
 
 @check()
-def artifact_deleted_afterwards(case: Case) -> None:
+def artifact_deleted_afterwards(context: Context) -> None:
     """A file that was deleted right after the call is not there."""
-    _match(case, case.everything, values.ARTIFACT_DELETED)
+    _match(context, context.everything, values.ARTIFACT_DELETED)
 
 
 @check()
-def artifact_nothing_else(case: Case) -> None:
+def artifact_nothing_else(context: Context) -> None:
     """The tracker has artifacts that nobody logged.
 
     What a backend keeps for itself belongs below ``tracelet/``.
     """
-    logged = set(case.everything.run.artifacts)
+    logged = set(context.everything.run.artifacts)
     fail_if(
         [
             f"{path!r} was not logged"
-            for path in case.everything.read.artifacts
+            for path in context.everything.read.artifacts
             if path not in logged and not is_bookkeeping(path)
         ]
     )

@@ -8,17 +8,17 @@ from tracelet.backends.base import Property, Support
 from tracelet.journal.rundir import RunDir
 from tracelet.records import DELIVERABLE
 from tracelet.testing import values
-from tracelet.testing.case import Case
 from tracelet.testing.checks import check
+from tracelet.testing.context import Context
 from tracelet.testing.expect import fail_if, values_match
 
 
 @check(thread=True)
-def config_values(case: Case) -> None:
+def config_values(context: Context) -> None:
     """A configuration object is not there whole, under its name, with its types."""
-    outcome = case.everything
+    outcome = context.everything
     values_match(
-        case,
+        context,
         outcome,
         "configs",
         kind="config",
@@ -28,14 +28,14 @@ def config_values(case: Case) -> None:
 
 
 @check()
-def config_file(case: Case) -> None:
+def config_file(context: Context) -> None:
     """A configuration that was given as a file is not there byte for byte.
 
     ``ConfigObject.source`` is the file; ``value`` is None. ``read_back`` gives its bytes.
     """
-    outcome = case.everything
+    outcome = context.everything
     values_match(
-        case,
+        context,
         outcome,
         "configs",
         kind="config",
@@ -45,12 +45,12 @@ def config_file(case: Case) -> None:
 
 
 @check(thread=True)
-def texts(case: Case) -> None:
+def texts(context: Context) -> None:
     """A line of the log is missing, changed or out of order."""
-    support = case.support("texts")
+    support = context.support("texts")
     if support is Support.UNSUPPORTED:
         return
-    outcome = case.everything
+    outcome = context.everything
     kept = [line.get("text") for line in outcome.read.adjusted]
     found = [text for text in outcome.read.texts if text in values.TEXTS]
     if found != values.TEXTS and not (
@@ -60,36 +60,36 @@ def texts(case: Case) -> None:
 
 
 @check(thread=True)
-def tags(case: Case) -> None:
+def tags(context: Context) -> None:
     """A tag is missing or changed, or an earlier value of it is there."""
-    outcome = case.everything
+    outcome = context.everything
     expected = {key: value for several in values.TAGS for key, value in several.items()}
-    values_match(case, outcome, "tags", kind="tag", expected=expected, actual=outcome.read.tags)
+    values_match(context, outcome, "tags", kind="tag", expected=expected, actual=outcome.read.tags)
 
 
 @check(thread=True)
-def properties(case: Case) -> None:
+def properties(context: Context) -> None:
     """A user property is missing or changed, has another type, or an earlier value."""
-    outcome = case.everything
+    outcome = context.everything
     expected = {key: value for several in values.PROPERTIES for key, value in several.items()}
     expected["backbone"] = values.DESCRIBED["value"]
     actual: dict[str, Any] = {
         name: found.value if isinstance(found, Property) else found
         for name, found in outcome.read.properties.items()
     }
-    values_match(case, outcome, "properties", kind="property", expected=expected, actual=actual)
+    values_match(context, outcome, "properties", kind="property", expected=expected, actual=actual)
     described = outcome.read.properties.get("backbone")
     if isinstance(described, Property):
         assert described.description == values.DESCRIBED["description"], described
 
 
 @check(thread=True)
-def identity(case: Case) -> None:
+def identity(context: Context) -> None:
     """The run has not the name, the project or the group it was started with.
 
     ``open`` gets them in ``RunInfo``.
     """
-    read = case.everything.read
+    read = context.everything.read
     expected = {"name": values.NAME, "project": values.PROJECT, "group": values.GROUP}
     fail_if(
         [
@@ -101,22 +101,22 @@ def identity(case: Case) -> None:
 
 
 @check(thread=True)
-def one_run(case: Case) -> None:
+def one_run(context: Context) -> None:
     """The tracker has no run, or more than one, for one run."""
-    found = case.everything.read.runs
+    found = context.everything.read.runs
     if found != 1:
         raise AssertionError(f"the tracker has {found} runs for one run")
 
 
 @check(thread=True)
-def report(case: Case) -> None:
+def report(context: Context) -> None:
     """The delivery report does not say what became of every record.
 
     Everything here can be delivered, so a rejected record is a bug of the backend: it raises where
     it should call ``adjusted``. Each record that is adjusted is counted once, and its exact line is
     in ``tracelet/adjusted.jsonl``.
     """
-    outcome = case.everything
+    outcome = context.everything
     told = outcome.report
     reader = RunDir(outcome.run.dir).reader()
     logged = sum(isinstance(record, DELIVERABLE) for record in reader.records())
@@ -129,7 +129,7 @@ def report(case: Case) -> None:
         problems.append(f"the sums are wrong: {told}")
     if told.accepted != logged or told.pending:
         problems.append(f"{logged} records were logged, and the report says: {told}")
-    if case.backend.capabilities.artifacts is not Support.UNSUPPORTED and told.adjusted != len(
+    if context.backend.capabilities.artifacts is not Support.UNSUPPORTED and told.adjusted != len(
         outcome.read.adjusted
     ):
         problems.append(
@@ -140,15 +140,15 @@ def report(case: Case) -> None:
 
 
 @check()
-def declared(case: Case) -> None:
+def declared(context: Context) -> None:
     """A capability is ``UNKNOWN``: say ``FULL``, ``EMULATED`` or ``UNSUPPORTED``."""
     unknown = [
         field
-        for field in case.backend.capabilities.__struct_fields__
-        if getattr(case.backend.capabilities, field) is Support.UNKNOWN
+        for field in context.backend.capabilities.__struct_fields__
+        if getattr(context.backend.capabilities, field) is Support.UNKNOWN
     ]
     if unknown:
         raise AssertionError(
-            f"the Capabilities of the backend {case.name!r} do not declare {', '.join(unknown)}; "
-            "each is Support.FULL, EMULATED or UNSUPPORTED"
+            f"the Capabilities of the backend {context.name!r} do not declare "
+            f"{', '.join(unknown)}; each is Support.FULL, EMULATED or UNSUPPORTED"
         )

@@ -6,18 +6,18 @@ from typing import Any
 
 from tracelet.backends.base import Property, Support
 from tracelet.records import DEFAULT_AXIS, MetricPoint, Status
-from tracelet.testing.bench import Outcome
-from tracelet.testing.case import Case
 from tracelet.testing.checks import check
+from tracelet.testing.context import Context
 from tracelet.testing.expect import fail_if, points_match, values_match
+from tracelet.testing.runner import Outcome
 
 
-def _ended(case: Case, outcome: Outcome, status: Status) -> None:
+def _ended(context: Context, outcome: Outcome, status: Status) -> None:
     """Check an ending, and that everything before it is there."""
-    _status(case, outcome, status)
-    points_match(case, outcome, None, _points(range(50)), also="float64", ordered=False)
+    _status(context, outcome, status)
+    points_match(context, outcome, None, _points(range(50)), also="float64", ordered=False)
     values_match(
-        case,
+        context,
         outcome,
         None,
         kind="param",
@@ -29,10 +29,10 @@ def _ended(case: Case, outcome: Outcome, status: Status) -> None:
         raise AssertionError(f"not everything is delivered: {told}")
 
 
-def _status(case: Case, outcome: Outcome, status: Status) -> None:
+def _status(context: Context, outcome: Outcome, status: Status) -> None:
     if outcome.run.status != status:
         raise AssertionError(f"the journal says {outcome.run.status}, and the run was {status}")
-    support = case.support("statuses")
+    support = context.support("statuses")
     if support is Support.UNSUPPORTED or outcome.read.status == status:
         return
     kept = any(line.get("status") == status for line in outcome.read.adjusted)
@@ -48,95 +48,95 @@ def _points(numbers: range) -> list[MetricPoint]:
 
 
 @check(thread=True)
-def ending_finished(case: Case) -> None:
+def ending_finished(context: Context) -> None:
     """A run that was stopped is not ``finished`` in the tracker."""
-    _status(case, case.everything, "finished")
+    _status(context, context.everything, "finished")
 
 
 @check(alone=True)
-def ending_exception(case: Case) -> None:
+def ending_exception(context: Context) -> None:
     """A run that an exception ended is not ``failed``, or lacks what was logged before."""
-    _ended(case, case.ended("exception"), "failed")
+    _ended(context, context.ended("exception"), "failed")
 
 
 @check(alone=True)
-def ending_keyboard_interrupt(case: Case) -> None:
+def ending_keyboard_interrupt(context: Context) -> None:
     """A run that Ctrl-C ended is not ``killed``, or lacks what was logged before."""
-    _ended(case, case.ended("SIGINT"), "killed")
+    _ended(context, context.ended("SIGINT"), "killed")
 
 
 @check(alone=True)
-def ending_terminated(case: Case) -> None:
+def ending_terminated(context: Context) -> None:
     """A run that SIGTERM ended is not ``killed``, or lacks what was logged before."""
-    _ended(case, case.ended("SIGTERM"), "killed")
+    _ended(context, context.ended("SIGTERM"), "killed")
 
 
 @check(alone=True)
-def ending_killed(case: Case) -> None:
+def ending_killed(context: Context) -> None:
     """A run that SIGKILL ended is not ``killed``, or lacks what was logged before.
 
     The courier goes on when the process is gone: look at ``courier.log`` in the run's directory.
     """
-    _ended(case, case.ended("SIGKILL"), "killed")
+    _ended(context, context.ended("SIGKILL"), "killed")
 
 
 @check(thread=True)
-def ending_twice(case: Case) -> None:
+def ending_twice(context: Context) -> None:
     """A second ``stop()`` or a call after it is not refused, or the run is open again."""
-    said = case.everything.result.said
+    said = context.everything.result.answers
     fail_if([f"{what}: {error}" for what, error in said.items() if error != "NotRunningError"])
 
 
 @check()
-def resumed_after_finish(case: Case) -> None:
+def resumed_after_finish(context: Context) -> None:
     """A run that was resumed lacks what it had, has it twice, or became a second run.
 
     ``open`` gets ``run.link``, which it returned before: open that run again, do not make one. What
     was delivered does not come again, unless ``restart="replay"`` is declared.
     """
-    case.outcome("short")  # read back before it goes on
-    _resumed(case, case.resumed(f"short-{case.courier}"))
+    context.outcome("short")  # read back before it goes on
+    _resumed(context, context.resumed(f"short-{context.courier}"))
 
 
 @check(alone=True)
-def resumed_after_crash(case: Case) -> None:
+def resumed_after_crash(context: Context) -> None:
     """A run that was killed and resumed lacks what it had, has it twice, or became a second run."""
-    case.ended("SIGKILL")
-    _resumed(case, case.resumed("ended-sigkill"))
+    context.ended("SIGKILL")
+    _resumed(context, context.resumed("ended-sigkill"))
 
 
-def _resumed(case: Case, outcome: Outcome) -> None:
+def _resumed(context: Context, outcome: Outcome) -> None:
     if outcome.read.runs != 1:
         raise AssertionError(f"the tracker has {outcome.read.runs} runs for one that was resumed")
     points = [*_points(range(80)), MetricPoint("resumed", 1.0, 0, DEFAULT_AXIS, 0.0)]
-    points_match(case, outcome, None, points, also="float64", ordered=False)
+    points_match(context, outcome, None, points, also="float64", ordered=False)
     expected = {"ending.lr": 0.25, "ending.first": 0}
     values_match(
-        case,
+        context,
         outcome,
         "param_overwrite",
         kind="param",
         expected=expected,
         actual=outcome.read.params,
     )
-    _status(case, outcome, "finished")
+    _status(context, outcome, "finished")
 
 
 @check(alone=True)
-def added_after_finish(case: Case) -> None:
+def added_after_finish(context: Context) -> None:
     """What was set on a run that had ended is not in the tracker, or the run lost something by it.
 
     That is done with ``tracelet.load_run``. The backend is opened again with ``run.link``, gets
     what was set, and is closed with the ending that the run had.
     """
-    case.ended("exception")
-    outcome = case.added("exception")
+    context.ended("exception")
+    outcome = context.added("exception")
     if outcome.read.runs != 1:
         raise AssertionError(f"the tracker has {outcome.read.runs} runs for one that was added to")
-    _status(case, outcome, "failed")
-    points_match(case, outcome, None, _points(range(50)), also="float64", ordered=False)
+    _status(context, outcome, "failed")
+    points_match(context, outcome, None, _points(range(50)), also="float64", ordered=False)
     values_match(
-        case,
+        context,
         outcome,
         "param_overwrite",
         kind="param",
@@ -148,7 +148,7 @@ def added_after_finish(case: Case) -> None:
         for name, found in outcome.read.properties.items()
     }
     values_match(
-        case, outcome, "properties", kind="property", expected={"verdict": 0.75}, actual=actual
+        context, outcome, "properties", kind="property", expected={"verdict": 0.75}, actual=actual
     )
     told = outcome.report
     if told.pending or told.rejected:
@@ -156,23 +156,23 @@ def added_after_finish(case: Case) -> None:
 
 
 @check()
-def two_runs_at_once(case: Case) -> None:
+def two_runs_at_once(context: Context) -> None:
     """Two runs of one process mix, or one of them lacks something.
 
     Use client objects with explicit run ids, never an SDK's global state.
     """
-    outcome = case.outcome("two")
-    other_job = case.bench.job("two", f"{outcome.job.run_id}-other", case.courier)
-    for number, one in enumerate((outcome, case.bench.look(other_job, outcome.result))):
+    outcome = context.outcome("two")
+    other_job = context.runner.job("two", f"{outcome.job.run_id}-other", context.courier)
+    for number, one in enumerate((outcome, context.runner.look(other_job, outcome.result))):
         points = [
             MetricPoint("mixed", at + 1000 * number, at, DEFAULT_AXIS, 0.0) for at in range(50)
         ]
-        points_match(case, one, None, points, ordered=False)
+        points_match(context, one, None, points, ordered=False)
         run_id = one.job.run_id
         expected = {"which": run_id, f"only.{number}": True}
-        values_match(case, one, None, kind="param", expected=expected, actual=one.read.params)
+        values_match(context, one, None, kind="param", expected=expected, actual=one.read.params)
         values_match(
-            case, one, "tags", kind="tag", expected={"which": run_id}, actual=one.read.tags
+            context, one, "tags", kind="tag", expected={"which": run_id}, actual=one.read.tags
         )
         problems = []
         if f"only.{1 - number}" in one.read.params:

@@ -7,10 +7,10 @@ the courier does it. What was not stored when the call failed must be stored by 
 from __future__ import annotations
 
 from tracelet.backends.base import Support
-from tracelet.testing.bench import Outcome
-from tracelet.testing.case import Case
 from tracelet.testing.checks import check
+from tracelet.testing.context import Context
 from tracelet.testing.expect import difference, fail_if, points_match, show, values_match
+from tracelet.testing.runner import Outcome
 from tracelet.testing.scripts import numbered
 
 
@@ -29,46 +29,46 @@ def _delivered(outcome: Outcome, rejected: int = 0) -> None:
 
 
 @check()
-def fault_calls_fail(case: Case) -> None:
+def fault_calls_fail(context: Context) -> None:
     """A call failed with ``TransientError``, was made again, and something is lost or twice.
 
     ``log_metrics``, ``log_params``, ``log_artifact`` and ``close`` fail before they have done
     anything. What a backend keeps between its calls must not be lost or done twice by that.
     """
-    outcome = case.faulty("faults")
-    points_match(case, outcome, None, numbered("before", "fault/fails", "after"), ordered=False)
+    outcome = context.faulty("faults")
+    points_match(context, outcome, None, numbered("before", "fault/fails", "after"), ordered=False)
     expected = {"fault/fails": 1, "fault.other": 2}
     values_match(
-        case, outcome, "param_names", kind="param", expected=expected, actual=outcome.read.params
+        context, outcome, "param_names", kind="param", expected=expected, actual=outcome.read.params
     )
-    if case.support("artifacts") is not Support.UNSUPPORTED:
+    if context.support("artifacts") is not Support.UNSUPPORTED:
         found = outcome.read.artifacts.get("fault/fails.txt")
         fail_if([] if found == b"kept" else [f"fault/fails.txt was b'kept', and is {found!r}"])
     _delivered(outcome)
-    if outcome.read.status != "finished" and case.support("statuses") is Support.FULL:
+    if outcome.read.status != "finished" and context.support("statuses") is Support.FULL:
         raise AssertionError(f"close() failed once, and the run is {outcome.read.status!r} now")
 
 
 @check()
-def fault_open_fails(case: Case) -> None:
+def fault_open_fails(context: Context) -> None:
     """``open`` failed twice, and the tracker has no run, or more than one.
 
     The second time it fails after its work is done, as if the answer of a server were lost: the
     next ``open`` knows no link, and must find what is there by the run's id.
     """
-    found = case.faulty("faults").read.runs
+    found = context.faulty("faults").read.runs
     if found != 1:
         raise AssertionError(f"the tracker has {found} runs after open() failed twice")
 
 
 @check()
-def fault_poisoned(case: Case) -> None:
+def fault_poisoned(context: Context) -> None:
     """One point and one parameter are refused by the backend, and more than these are lost.
 
     The batch is split until the bad record is found: a call that raises must have stored nothing,
     or must not mind to get the same again.
     """
-    outcome = case.faulty("poison")
+    outcome = context.faulty("poison")
     _delivered(outcome, rejected=2)
     fail_if(
         [
@@ -79,23 +79,25 @@ def fault_poisoned(case: Case) -> None:
     )
     points = [point._replace(name="good") for point in numbered("good")]
     points.append(points[0]._replace(value=50.0, iteration=50))
-    points_match(case, outcome, None, points, ordered=False)
+    points_match(context, outcome, None, points, ordered=False)
     expected = {"good.a": 1, "good.b": 3}
-    values_match(case, outcome, None, kind="param", expected=expected, actual=outcome.read.params)
+    values_match(
+        context, outcome, None, kind="param", expected=expected, actual=outcome.read.params
+    )
 
 
 @check()
-def fault_hangs(case: Case) -> None:
+def fault_hangs(context: Context) -> None:
     """A call hung past its time bound, its worker was ended, and something is lost or pending.
 
     The worker begins again with ``open`` and the link it had; look at ``courier.log``.
     """
-    outcome = case.faulty("hang")
+    outcome = context.faulty("hang")
     names = ("before", "between", "fault/hangs", "after")
-    points_match(case, outcome, None, numbered(*names), ordered=False)
+    points_match(context, outcome, None, numbered(*names), ordered=False)
     expected = {f"hang.{name}": 1 for name in names}
     values_match(
-        case, outcome, "param_names", kind="param", expected=expected, actual=outcome.read.params
+        context, outcome, "param_names", kind="param", expected=expected, actual=outcome.read.params
     )
     if outcome.read.runs != 1:
         raise AssertionError(f"the tracker has {outcome.read.runs} runs after a worker was ended")
@@ -103,17 +105,17 @@ def fault_hangs(case: Case) -> None:
 
 
 @check(alone=True)
-def fault_dies(case: Case) -> None:
+def fault_dies(context: Context) -> None:
     """The worker died when a batch was stored and not yet counted: it is lost, or there twice.
 
     The batch comes again. Make it harmless (``repeats``): by a checkpoint that ``flush`` returns
     and ``open`` goes back to, or by a tracker that ignores what it has.
     """
-    outcome = case.faulty("hang")
+    outcome = context.faulty("hang")
     expected = [point.expected() for point in numbered("fault/dies")]
     stored = [point for point in outcome.read.points if point.name == "fault/dies"]
     missing, surplus = difference(expected, stored)
-    support = case.support("repeats")
+    support = context.support("repeats")
     if support is not Support.UNSUPPORTED:
         missing += surplus
     fail_if([f"lost, or there twice: {show(point)}" for point in missing], support, "repeats")

@@ -5,113 +5,113 @@ from __future__ import annotations
 from tracelet.backends.base import Support
 from tracelet.records import DEFAULT_AXIS, MetricPoint
 from tracelet.testing import values
-from tracelet.testing.case import Case
 from tracelet.testing.checks import check
+from tracelet.testing.context import Context
 from tracelet.testing.expect import fail_if, points_match
 from tracelet.testing.values import Point
 
 
 @check(thread=True)
-def metric_float64(case: Case) -> None:
+def metric_float64(context: Context) -> None:
     """A float64 comes back rounded, for example as float32.
 
     ``float64`` is ``FULL`` only if all 53 bits are kept; otherwise keep the exact value beside it.
     """
-    points_match(case, case.everything, "float64", values.METRIC_FLOAT64)
+    points_match(context, context.everything, "float64", values.METRIC_FLOAT64)
 
 
 @check(thread=True)
-def metric_nan(case: Case) -> None:
+def metric_nan(context: Context) -> None:
     """A NaN is dropped, became 0, or another number: a diverged training would look fine."""
-    points_match(case, case.everything, "nan", values.METRIC_NAN)
+    points_match(context, context.everything, "nan", values.METRIC_NAN)
 
 
 @check(thread=True)
-def metric_infinity(case: Case) -> None:
+def metric_infinity(context: Context) -> None:
     """An infinity is dropped, or became the largest number there is."""
-    points_match(case, case.everything, "infinity", values.METRIC_INFINITY)
+    points_match(context, context.everything, "infinity", values.METRIC_INFINITY)
 
 
 @check()
-def metric_integers(case: Case) -> None:
+def metric_integers(context: Context) -> None:
     """An integer beyond 2**53 lost its last digits on the way through a float."""
-    points_match(case, case.everything, "integers", values.METRIC_INTEGERS)
+    points_match(context, context.everything, "integers", values.METRIC_INTEGERS)
 
 
 @check()
-def metric_numbers(case: Case) -> None:
+def metric_numbers(context: Context) -> None:
     """A number of another kind (a bool, a Decimal, a tensor's scalar) is lost or changed."""
     numbers = [*values.METRIC_NUMBERS, Point("numbers", 0.75, 3)]
-    points_match(case, case.everything, None, [*values.METRIC_BOOLS, *numbers])
+    points_match(context, context.everything, None, [*values.METRIC_BOOLS, *numbers])
 
 
 @check()
-def metric_iteration_zero(case: Case) -> None:
+def metric_iteration_zero(context: Context) -> None:
     """The point at iteration 0 is lost, or elsewhere: 0 is a value, not the absence of one."""
-    points_match(case, case.everything, None, values.METRIC_ZERO)
+    points_match(context, context.everything, None, values.METRIC_ZERO)
 
 
 @check()
-def metric_iteration_negative(case: Case) -> None:
+def metric_iteration_negative(context: Context) -> None:
     """Points at negative iterations are dropped or moved."""
-    points_match(case, case.everything, "negative_iterations", values.METRIC_NEGATIVE)
+    points_match(context, context.everything, "negative_iterations", values.METRIC_NEGATIVE)
 
 
 @check()
-def metric_iteration_large(case: Case) -> None:
+def metric_iteration_large(context: Context) -> None:
     """Iterations beyond 2**32 overflow, or are rounded."""
-    points_match(case, case.everything, None, values.METRIC_LARGE)
+    points_match(context, context.everything, None, values.METRIC_LARGE)
 
 
 @check()
-def metric_iteration_decreasing(case: Case) -> None:
+def metric_iteration_decreasing(context: Context) -> None:
     """Points whose iteration goes backwards are dropped, or sorted."""
-    points_match(case, case.everything, "unordered_iterations", values.METRIC_DECREASING)
+    points_match(context, context.everything, "unordered_iterations", values.METRIC_DECREASING)
 
 
 @check()
-def metric_iteration_repeated(case: Case) -> None:
+def metric_iteration_repeated(context: Context) -> None:
     """Points at the same iteration replace each other, or become one because they are equal."""
     points = [*values.METRIC_REPEATED, *values.METRIC_IDENTICAL]
-    points_match(case, case.everything, "unordered_iterations", points)
+    points_match(context, context.everything, "unordered_iterations", points)
 
 
 @check(thread=True)
-def metric_axes(case: Case) -> None:
+def metric_axes(context: Context) -> None:
     """A point of another axis is lost, or sits on the wrong one.
 
     ``log_metrics`` gets the axis of each point; where the tracker has one axis only, give the
     others names of their own, reversibly (``axes=EMULATED``).
     """
-    points_match(case, case.everything, "axes", values.METRIC_AXES, ordered=False)
+    points_match(context, context.everything, "axes", values.METRIC_AXES, ordered=False)
 
 
 @check(thread=True)
-def metric_names(case: Case) -> None:
+def metric_names(context: Context) -> None:
     """A metric whose name has ``@``, brackets, spaces or 300 characters is lost or renamed.
 
     Replace what the tracker forbids reversibly, resolve names that become the same, and keep the
     original where ``read_back`` finds it (``metric_names=EMULATED``).
     """
-    points_match(case, case.everything, "metric_names", values.METRIC_NAMES)
+    points_match(context, context.everything, "metric_names", values.METRIC_NAMES)
 
 
 @check()
-def metric_names_beside(case: Case) -> None:
+def metric_names_beside(context: Context) -> None:
     """``loss`` and ``loss/train`` cannot be beside each other: one is a folder of the other."""
-    points_match(case, case.everything, None, values.METRIC_BESIDE)
+    points_match(context, context.everything, None, values.METRIC_BESIDE)
 
 
 @check()
-def metric_times(case: Case) -> None:
+def metric_times(context: Context) -> None:
     """The time of a point is not the time it was logged with, to the millisecond.
 
     Give ``MetricPoint.time`` to the tracker; the time of delivery may be days later.
     """
-    support = case.support("timestamps")
+    support = context.support("timestamps")
     if support is Support.UNSUPPORTED:
         return
-    read = case.everything.read
+    read = context.everything.read
     kept = {
         line["iteration"]: line["time"] for line in read.adjusted if line.get("metric") == "times"
     }
@@ -129,20 +129,20 @@ def metric_times(case: Case) -> None:
 
 
 @check(thread=True)
-def metric_order(case: Case) -> None:
+def metric_order(context: Context) -> None:
     """The points of a metric are stored in another order than they were logged in."""
-    points_match(case, case.everything, None, values.METRIC_ORDER)
+    points_match(context, context.everything, None, values.METRIC_ORDER)
 
 
 @check()
-def metric_many(case: Case) -> None:
+def metric_many(context: Context) -> None:
     """Of 100,000 points some are missing, or there twice.
 
     Look at the last batch before ``close``, and at the limit of one request (``batch_limit``).
     """
-    outcome = case.outcome("many")
+    outcome = context.outcome("many")
     half = range(0, outcome.job.points, 2)
     expected = [MetricPoint("many/a", number / 3, number, DEFAULT_AXIS, 0.0) for number in half]
     expected += [MetricPoint("many/b", -number, number, DEFAULT_AXIS, 0.0) for number in half]
     expected.append(MetricPoint("many/last", 1.0, 0, DEFAULT_AXIS, 0.0))
-    points_match(case, outcome, None, expected, ordered=False, also="float64")
+    points_match(context, outcome, None, expected, ordered=False, also="float64")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tracelet.backends.registry import CORE, installed
 from tracelet.testing import values
-from tracelet.testing.case import Case
 from tracelet.testing.checks import check
+from tracelet.testing.context import Context
 from tracelet.testing.expect import fail_if
 
 _LARGEST = 50_000_000
@@ -51,64 +51,64 @@ except MissingPluginError as error:
 
 
 @check()
-def entry_point(case: Case) -> None:
+def entry_point(context: Context) -> None:
     """The entry point of the group ``tracelet`` is missing, or not called as the backend is."""
-    target = case.bench.subject.backend
+    target = context.runner.harness.backend
     if ":" in target:
         return  # a class that was not packaged
     plugins = installed()
     if target not in plugins and target not in CORE:
         raise AssertionError(f"no entry point {target!r} in the group 'tracelet': {list(plugins)}")
-    if case.backend.name != target:
-        raise AssertionError(f"the backend of {target!r} is called {case.backend.name!r}")
+    if context.backend.name != target:
+        raise AssertionError(f"the backend of {target!r} is called {context.backend.name!r}")
 
 
 @check()
-def import_is_light(case: Case) -> None:
+def import_is_light(context: Context) -> None:
     """Finding the backend imports its SDK: every training that could use it would pay for that.
 
     Import the SDK inside of methods, not at the top of the plugin's modules.
     """
-    sdks = sorted({*_SDKS, *case.backend.requires})
-    found = _python(_REGISTER, case, modules=sdks).split()
+    sdks = sorted({*_SDKS, *context.backend.requires})
+    found = _python(_REGISTER, context, modules=sdks).split()
     fail_if([f"registering the backend imports {name}" for name in found])
 
 
 @check()
-def sdk_missing(case: Case) -> None:
+def sdk_missing(context: Context) -> None:
     """Without the SDK there is no clear error, before anything is written, with the install line.
 
     ``Backend.requires`` names the SDK's modules and the requirement that installs each.
     """
-    requires = case.backend.requires
+    requires = context.backend.requires
     if not requires:
-        needed = _dependencies(case)
+        needed = _dependencies(context)
         fail_if([f"the plugin depends on {name}, and requires is empty" for name in needed])
         return
     said = _python(
         _WITHOUT_SDK,
-        case,
+        context,
         modules=sorted({module.partition(".")[0] for module in requires}),
-        runs=str(case.bench.runs / "none"),
-        name=case.name,
-        options=case.bench.subject.options(case.folder),
+        runs=str(context.runner.runs / "none"),
+        name=context.name,
+        options=context.runner.harness.options(context.folder),
     )
     if not any(f"pip install '{requirement}'" in said for requirement in requires.values()):
         raise AssertionError(f"without {', '.join(requires)} the message is: {said or 'none'}")
-    if (case.bench.runs / "none").exists():
+    if (context.runner.runs / "none").exists():
         raise AssertionError("the run was begun, although its backend cannot work")
 
 
 @check(thread=True)
-def no_secrets(case: Case) -> None:
+def no_secrets(context: Context) -> None:
     """A secret is in what is read back, or in a file of the tracker or the run.
 
     tracelet hides them before a backend sees them, so this one found it elsewhere: switch off the
     SDK's own capture of arguments, environment and code.
     """
-    outcome = case.everything
+    outcome = context.everything
     places = {"what is read back": repr(outcome.read).encode()}
-    for root in (case.folder, outcome.run.dir):
+    for root in (context.folder, outcome.run.dir):
         for file in sorted(root.rglob("*")):
             if file.is_file() and file.stat().st_size < _LARGEST:
                 places[str(file)] = _content(file)
@@ -123,18 +123,18 @@ def no_secrets(case: Case) -> None:
 
 
 @check(thread=True)
-def nothing_outside(case: Case) -> None:
+def nothing_outside(context: Context) -> None:
     """Something was written into the working, home or temporary directory.
 
     Give the SDK its directories explicitly, below what the options say or ``Backend.scratch``.
     """
-    fail_if([f"left behind: {path}" for path in case.sandboxed().stray])
+    fail_if([f"left behind: {path}" for path in context.sandboxed().stray])
 
 
 @check(thread=True)
-def silent_stdout(case: Case) -> None:
+def silent_stdout(context: Context) -> None:
     """Something was printed to stdout, which belongs to the training script."""
-    said = case.sandboxed().stdout
+    said = context.sandboxed().stdout
     if said:
         raise AssertionError(f"on stdout: {said[:500]!r}")
 
@@ -146,25 +146,25 @@ def _content(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def _python(program: str, case: Case, **values_: object) -> str:
+def _python(program: str, context: Context, **values_: object) -> str:
     """Run a program in a fresh interpreter and return what it printed."""
-    target = case.bench.found.target
+    target = context.runner.found.target
     done = subprocess.run(
         [sys.executable, "-c", program.format(path=sys.path, target=target, **values_)],
         capture_output=True,
         text=True,
         check=False,
-        cwd=case.folder.parent,
+        cwd=context.folder.parent,
     )
     if done.returncode != 0:
         raise AssertionError(f"it failed in a fresh interpreter:\n{done.stderr[-3000:]}")
     return done.stdout
 
 
-def _dependencies(case: Case) -> list[str]:
+def _dependencies(context: Context) -> list[str]:
     """Return what the plugin's distribution needs besides tracelet."""
-    entry = installed().get(case.name)
-    if entry is None or entry.dist is None or ":" in case.bench.subject.backend:
+    entry = installed().get(context.name)
+    if entry is None or entry.dist is None or ":" in context.runner.harness.backend:
         return []
     needed = importlib.metadata.requires(entry.dist.name) or []
     names = (re.match(r"[\w.-]+", line) for line in needed if "extra ==" not in line)

@@ -6,71 +6,71 @@ from typing import Any
 
 from tracelet.backends.base import Support
 from tracelet.testing import values
-from tracelet.testing.case import Case
 from tracelet.testing.checks import check
+from tracelet.testing.context import Context
 from tracelet.testing.expect import fail_if, values_match
 
 
-def _match(case: Case, field: str | None, expected: dict[str, Any]) -> None:
-    outcome = case.everything
+def _match(context: Context, field: str | None, expected: dict[str, Any]) -> None:
+    outcome = context.everything
     actual = outcome.read.params
-    values_match(case, outcome, field, kind="param", expected=expected, actual=actual)
+    values_match(context, outcome, field, kind="param", expected=expected, actual=actual)
 
 
 @check(thread=True)
-def param_types(case: Case) -> None:
+def param_types(context: Context) -> None:
     """A parameter comes back with another type or value: ``"42"`` as 42, 3.0 as 3, a list as text.
 
     Look at how ``log_params`` writes values. A tracker that keeps text needs a typed manifest
     beside it (``param_types=EMULATED``), an artifact for example, that ``read_back`` reads.
     """
-    _match(case, "param_types", values.PARAM_TYPES)
+    _match(context, "param_types", values.PARAM_TYPES)
 
 
 @check()
-def param_nonfinite(case: Case) -> None:
+def param_nonfinite(context: Context) -> None:
     """NaN or an infinity in a parameter is lost, or became a text.
 
     JSON cannot hold them; if the tracker cannot either, call ``adjusted_param``.
     """
-    _match(case, "param_types", values.PARAM_NONFINITE)
+    _match(context, "param_types", values.PARAM_NONFINITE)
 
 
 @check()
-def param_none(case: Case) -> None:
+def param_none(context: Context) -> None:
     """A parameter that is None is lost, or became ``""`` or ``"None"``."""
-    _match(case, "param_types", values.PARAM_NONE)
+    _match(context, "param_types", values.PARAM_NONE)
 
 
 @check()
-def param_empty(case: Case) -> None:
+def param_empty(context: Context) -> None:
     """An empty mapping, list or text is lost: its key has to be there."""
-    _match(case, "param_types", values.PARAM_EMPTY)
+    _match(context, "param_types", values.PARAM_EMPTY)
 
 
 @check(thread=True)
-def param_nested(case: Case) -> None:
+def param_nested(context: Context) -> None:
     """A nested parameter is not under its dotted key, ``model.block.depth``."""
-    _match(case, None, values.PARAM_NESTED)
+    _match(context, None, values.PARAM_NESTED)
 
 
 @check()
-def param_unicode(case: Case) -> None:
+def param_unicode(context: Context) -> None:
     """A text with other letters, several lines or quotes comes back changed."""
-    _match(case, None, values.PARAM_UNICODE)
+    _match(context, None, values.PARAM_UNICODE)
 
 
 @check()
-def param_long(case: Case) -> None:
+def param_long(context: Context) -> None:
     """A value of 10,000 characters is cut off, and nothing says so.
 
     Declare the limit as ``param_length``, and give the exact value to ``adjusted_param``.
     """
     ((key, value),) = values.PARAM_LONG.items()
-    outcome = case.everything
-    limit = case.backend.capabilities.param_length
+    outcome = context.everything
+    limit = context.backend.capabilities.param_length
     if limit is None or limit >= len(value):
-        _match(case, None, values.PARAM_LONG)
+        _match(context, None, values.PARAM_LONG)
         return
     kept = any(
         line.get("param") == key and line.get("value") == value for line in outcome.read.adjusted
@@ -83,32 +83,32 @@ def param_long(case: Case) -> None:
 
 
 @check()
-def param_many(case: Case) -> None:
+def param_many(context: Context) -> None:
     """Of 1,000 parameters of one call some are missing.
 
     Trackers have a limit for one request: split the call. No limit is silent here.
     """
-    _match(case, None, values.PARAM_MANY)
+    _match(context, None, values.PARAM_MANY)
 
 
 @check(thread=True)
-def param_names(case: Case) -> None:
+def param_names(context: Context) -> None:
     """A key with spaces, ``@``, brackets or 300 characters is lost, or comes back changed.
 
     Where the tracker forbids characters, replace them reversibly and keep the original, such that
     ``read_back`` finds it (``param_names=EMULATED``).
     """
-    _match(case, "param_names", values.PARAM_NAMES)
+    _match(context, "param_names", values.PARAM_NAMES)
 
 
 @check()
-def param_name_collisions(case: Case) -> None:
+def param_name_collisions(context: Context) -> None:
     """Two keys that look alike once forbidden characters are replaced became one parameter."""
-    _match(case, "param_names", values.PARAM_CLASHES)
+    _match(context, "param_names", values.PARAM_CLASHES)
 
 
 @check(thread=True)
-def param_overwritten(case: Case) -> None:
+def param_overwritten(context: Context) -> None:
     """A parameter that was set again does not have its latest value.
 
     Trackers whose parameters are write-once need another place for the current value
@@ -117,41 +117,47 @@ def param_overwritten(case: Case) -> None:
     expected: dict[str, Any] = {}
     for several in values.PARAM_OVERWRITTEN:
         expected.update(several)
-    _match(case, "param_overwrite", expected)
+    _match(context, "param_overwrite", expected)
 
 
 @check()
-def param_repeated(case: Case) -> None:
+def param_repeated(context: Context) -> None:
     """A parameter that was set to the same value three times was adjusted, or is lost."""
-    _match(case, None, values.PARAM_REPEATED)
+    _match(context, None, values.PARAM_REPEATED)
     (key,) = values.PARAM_REPEATED
-    if any(line.get("param") == key for line in case.everything.read.adjusted):
+    if any(line.get("param") == key for line in context.everything.read.adjusted):
         raise AssertionError(f"{key!r} never changed, and was counted as adjusted")
 
 
 @check()
-def param_branches(case: Case) -> None:
+def param_branches(context: Context) -> None:
     """A parameter whose value gave way to a branch is still there.
 
     ``remove_params`` is told the keys that ceased to exist.
     """
     gone, stays = values.PARAM_BRANCH
-    _match(case, "param_overwrite", stays)
-    if case.support("param_overwrite") is not Support.UNSUPPORTED:
-        fail_if([f"{key!r} is still there" for key in gone if key in case.everything.read.params])
+    _match(context, "param_overwrite", stays)
+    if context.support("param_overwrite") is not Support.UNSUPPORTED:
+        fail_if(
+            [f"{key!r} is still there" for key in gone if key in context.everything.read.params]
+        )
 
 
 @check(alone=True)
-def param_policy_keep(case: Case) -> None:
+def param_policy_keep(context: Context) -> None:
     """With ``on_param_conflict="keep"`` the first value is not the one that is read back."""
-    outcome = case.ended("SIGINT")
+    outcome = context.ended("SIGINT")
     expected = {"policy.lr": 0.1, "policy.kept": 1, "policy.new": 2}
-    values_match(case, outcome, None, kind="param", expected=expected, actual=outcome.read.params)
+    values_match(
+        context, outcome, None, kind="param", expected=expected, actual=outcome.read.params
+    )
 
 
 @check(alone=True)
-def param_policy_error(case: Case) -> None:
+def param_policy_error(context: Context) -> None:
     """With ``on_param_conflict="error"`` a refused value reached the tracker, or others did not."""
-    outcome = case.ended("exception")
+    outcome = context.ended("exception")
     expected = {"policy.lr": 0.1, "policy.kept": 1, "policy.new": 2}
-    values_match(case, outcome, None, kind="param", expected=expected, actual=outcome.read.params)
+    values_match(
+        context, outcome, None, kind="param", expected=expected, actual=outcome.read.params
+    )

@@ -8,8 +8,8 @@ from typing import Any
 
 from tracelet.backends.base import Support
 from tracelet.records import MetricPoint
-from tracelet.testing.bench import Outcome
-from tracelet.testing.case import Case
+from tracelet.testing.context import Context
+from tracelet.testing.runner import Outcome
 from tracelet.testing.values import Point
 
 _SHOWN = 5
@@ -29,7 +29,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 def values_match(
-    case: Case,
+    context: Context,
     outcome: Outcome,
     field: str | None,
     *,
@@ -40,7 +40,7 @@ def values_match(
     """Check named values.
 
     Args:
-        case: the case.
+        context: the context.
         outcome: of the run they were logged in.
         field: the capability that has a say; None: there is none, the values must be there.
         kind: what adjusted records call them: ``param``, ``tag``, ``property`` or ``config``.
@@ -51,7 +51,7 @@ def values_match(
         AssertionError: something is missing or different.
     """
     __tracebackhide__ = True
-    support = Support.FULL if field is None else case.support(field)
+    support = Support.FULL if field is None else context.support(field)
     if support is Support.UNSUPPORTED:
         return
     wrong = [
@@ -65,7 +65,7 @@ def values_match(
 
 
 def points_match(
-    case: Case,
+    context: Context,
     outcome: Outcome,
     field: str | None,
     expected: Iterable[Point | MetricPoint],
@@ -76,7 +76,7 @@ def points_match(
     """Check the points of metrics, which must be there as often as they were logged.
 
     Args:
-        case: the case.
+        context: the context.
         outcome: of the run they were logged in.
         field: the capability that has a say; None: there is none.
         expected: what was logged, in order; all points of these metrics.
@@ -87,7 +87,7 @@ def points_match(
         AssertionError: a point is missing, different, too many, or out of order.
     """
     __tracebackhide__ = True
-    supports = [case.support(one) for one in (field, also) if one is not None]
+    supports = [context.support(one) for one in (field, also) if one is not None]
     if Support.UNSUPPORTED in supports:
         return
     support = Support.EMULATED if Support.EMULATED in supports else Support.FULL

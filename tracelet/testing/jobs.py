@@ -94,11 +94,11 @@ class Result(msgspec.Struct, kw_only=True):
 
     Attributes:
         reports: what ``stop()`` returned, by run id.
-        said: answers to what only the process that logs can see.
+        answers: to what only the process that logs can see.
     """
 
     reports: dict[str, DeliveryReport] = {}
-    said: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
 
 
 class Process:

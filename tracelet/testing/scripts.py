@@ -38,8 +38,8 @@ def everything(job: Job) -> Result:
     _secrets(exp, job)
     exp.log_params(values.PARAM_OVERWRITTEN[2])
     report = exp.stop()
-    said = {"second stop": _error(exp.stop), "after stop": _error(lambda: exp.log("late"))}
-    return Result(reports={job.run_id: report}, said=said)
+    answers = {"second stop": _error(exp.stop), "after stop": _error(lambda: exp.log("late"))}
+    return Result(reports={job.run_id: report}, answers=answers)
 
 
 def _parameters(exp: Experiment) -> None:

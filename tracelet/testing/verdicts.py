@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracelet.testing.bench import Bench, Courier
-from tracelet.testing.case import Case
-from tracelet.testing.checks import Check, all_checks
-from tracelet.testing.subject import Subject
+from tracelet.testing.checks import Check, all_checks, announced
+from tracelet.testing.context import Context
+from tracelet.testing.harness import Harness
+from tracelet.testing.runner import Courier, Runner
 
 Result = Literal["passed", "failed", "expected", "does not apply"]
 
@@ -24,7 +24,7 @@ class Verdict(msgspec.Struct, kw_only=True):
         check: its name.
         about: what it is about: ``params``, ``metrics``, and so on.
         courier: how the runs were delivered.
-        result: ``expected`` is a failure that the subject announces, with a reason.
+        result: ``expected`` is a failure that the harness announces, with a reason.
         reason: what is wrong, or why it was expected, or why it does not apply.
         meaning: what a failure means and where to look.
         seconds: how long it took.
@@ -40,43 +40,43 @@ class Verdict(msgspec.Struct, kw_only=True):
 
 
 def verdicts(
-    subject: Subject, folder: Path, *, only: Collection[str] = (), **sizes: Any
+    harness: Harness, folder: Path, *, only: Collection[str] = (), **sizes: Any
 ) -> Iterator[Verdict]:
     """Run every check of the contract, and yield what became of it.
 
     Args:
-        subject: what is checked, and how to look at it.
+        harness: what is checked, and how to look at it.
         folder: an empty directory.
         only: what the checks are about, such as ``endings``; nothing: all of them.
-        sizes: ``points``, ``size`` and ``hang_bound`` of the bench.
+        sizes: ``points``, ``size`` and ``hang_bound`` of the runner.
     """
-    with Bench(subject, folder, **sizes) as bench:
-        in_process = bench.capabilities.in_process
+    with Runner(harness, folder, **sizes) as runner:
+        in_process = runner.capabilities.in_process
         if not only or "faults" in only:
-            Case(bench, "process").start_faults()
+            Context(runner, "process").start_faults()
         for check in all_checks().values():
             if only and check.group not in only:
                 continue
             for courier in check.couriers_for(in_process=in_process):
-                yield _verdict(check, Case(bench, courier))
+                yield _verdict(check, Context(runner, courier))
 
 
-def _verdict(check: Check, case: Case) -> Verdict:
+def _verdict(check: Check, context: Context) -> Verdict:
     about = Verdict(
         check=check.name,
         about=check.group,
-        courier=case.courier,
+        courier=context.courier,
         result="passed",
         meaning=check.function.__doc__ or "",
     )
-    if not check.applies(case):
+    if not check.applies(context):
         about.result = "does not apply"
         about.reason = "the backend lives in the process that logs"
         return about
-    expected = _announced(case.bench.subject, check)
+    expected = announced(getattr(context.runner.harness, f"test_{check.name}", None))
     began = time.monotonic()
     try:
-        check(case)
+        check(context)
     except Exception as error:  # noqa: BLE001 - a reader's or a backend's, it fails this check
         is_answer = isinstance(error, AssertionError)
         about.reason = str(error) if is_answer else f"{type(error).__name__}: {error}"
@@ -89,12 +89,3 @@ def _verdict(check: Check, case: Case) -> Verdict:
             about.reason = f"it passes, and is announced to fail: {expected}"
     about.seconds = time.monotonic() - began
     return about
-
-
-def _announced(subject: Subject, check: Check) -> str | None:
-    """Return the reason of an override with ``xfail(reason=…, strict=True)``, if there is one."""
-    override = getattr(type(subject), f"test_{check.name}", None)
-    for mark in getattr(override, "pytestmark", []):
-        if mark.name == "xfail" and mark.kwargs.get("strict"):
-            return str(mark.kwargs.get("reason"))
-    return None

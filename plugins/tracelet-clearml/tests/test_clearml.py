@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clearml_reader import Session, sessions
 from conftest import Start
 
 import tracelet
@@ -18,7 +19,6 @@ from tracelet.core.experiment import Experiment
 from tracelet.errors import SettingsError
 from tracelet_clearml import task
 from tracelet_clearml.backend import is_offline
-from tracelet_clearml.reader import Session, sessions
 
 
 def ended(exp: Experiment, *status: Any) -> Session:
@@ -240,7 +240,7 @@ def test_the_option_decides_else_the_variable_of_the_sdk(
     ("options", "said"),
     [
         ({"offline": "perhaps"}, "true or false"),
-        ({"output_uri": 3}, "is a text"),
+        ({"output_uri": 3}, "is a str"),
         ({"task_type": "nap"}, "training, testing"),
         ({"tracking_uri": "x"}, "offline, output_uri, task_type"),
     ],

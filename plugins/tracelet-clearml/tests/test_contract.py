@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from clearml_harness import ClearmlHarness
+
 from tracelet.testing import BackendContract
-from tracelet_clearml.subject import ClearmlSubject
 
 
-class TestClearml(ClearmlSubject, BackendContract):
+class TestClearml(ClearmlHarness, BackendContract):
     """Every check, with the SDK, in session folders."""

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from clearml.backend_api.services.v2_9 import events as sdk
+from clearml_reader import value_of
 
 from tracelet.backends.base import TextLine
 from tracelet.records import MetricPoint
 from tracelet_clearml.events import Scalars, log_events
-from tracelet_clearml.values import text_and_type, value_of
+from tracelet_clearml.task import text_and_type
 
 
 def point(

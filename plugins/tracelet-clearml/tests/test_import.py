@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clearml_reader import point_of
 from clearml_server import ClearmlServer
 from conftest import Start
-
-from tracelet_clearml.reader import point_of
 
 IMPORT = "import sys, clearml; print('task:', clearml.Task.import_offline_session(sys.argv[1]))"
 

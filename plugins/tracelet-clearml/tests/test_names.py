@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from clearml_reader import config_of, key_of, scalar_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,19 +26,19 @@ MARKS = st.sampled_from(["", "NaN", "Infinity", "-Infinity"])
         (Scalar("train/loss/deep"), "train", "loss/deep"),
         (Scalar("loss/loss"), "loss", "./loss"),
         (Scalar("val/acc", "epoch"), "val (over epoch)", "acc"),
-        (Scalar("val", "a (b)", "NaN"), "val (over a %28b%29) (NaN)", "val"),
+        (Scalar("val", "a (b)", "NaN"), "val (over a _x28_b_x29_) (NaN)", "val"),
         (Scalar("x (NaN)/y"), "x (NaN) ()", "y"),
     ],
 )
 def test_a_metric_is_a_series_of_a_chart(scalar: Scalar, title: str, series: str) -> None:
     assert names.title_and_series(scalar) == (title, series)
-    assert names.scalar_of(title, series) == scalar
+    assert scalar_of(title, series) == scalar
 
 
 @settings(deadline=None)
 @given(st.builds(Scalar, AWKWARD, AWKWARD, MARKS))
 def test_any_metric_comes_back(scalar: Scalar) -> None:
-    assert names.scalar_of(*names.title_and_series(scalar)) == scalar
+    assert scalar_of(*names.title_and_series(scalar)) == scalar
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_any_metric_comes_back(scalar: Scalar) -> None:
 )
 def test_a_parameter_is_in_its_section(key: str, section: str, name: str) -> None:
     assert names.section_and_name(key) == (section, name)
-    assert names.key_of(section, name) == key
+    assert key_of(section, name) == key
 
 
 @settings(deadline=None)
@@ -65,14 +66,14 @@ def test_any_parameter_comes_back(key: str) -> None:
     assert section
     assert name
     assert section.lower() != "properties"
-    assert names.key_of(section, name) == key
+    assert key_of(section, name) == key
 
 
 @settings(deadline=None)
 @given(AWKWARD | st.sampled_from(["tracelet", "tracelet_", "tracelet__"]))
 def test_any_configuration_object_comes_back_and_is_not_ours(name: str) -> None:
     assert names.config_name(name) != names.OWN
-    assert names.config_of(names.config_name(name)) == name
+    assert config_of(names.config_name(name)) == name
 
 
 @settings(deadline=None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clearml_reader import point_of, sessions
 from clearml_server import ClearmlServer
 from conftest import Start, last_error, use_server, wait_for, worker_of
 
@@ -17,7 +18,6 @@ from tracelet.backends.base import TextLine
 from tracelet.core.experiment import Experiment
 from tracelet.records import MetricPoint
 from tracelet_clearml.backend import ClearmlBackend
-from tracelet_clearml.reader import point_of, sessions
 from tracelet_clearml.task import stamp
 
 ONLINE: dict[str, Any] = {"offline": False}

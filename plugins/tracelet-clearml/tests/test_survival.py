@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clearml_reader import Session, sessions
 from conftest import Start, end_processes, last_error, wait_for, worker_of
 
 from tracelet.backends.base import TextLine
 from tracelet.core.experiment import Experiment
 from tracelet.records import MetricPoint, RunInfo
 from tracelet_clearml.backend import ClearmlBackend
-from tracelet_clearml.reader import Session, sessions
 
 POINTS = 20_000
 
@@ -128,12 +128,14 @@ def test_a_batch_that_was_not_counted_comes_again_and_is_there_once(tmp_path: Pa
         backend.open(run)
         return backend
 
+    adjusted = tmp_path / "scratch/tracelet/adjusted.jsonl"
     first = opened(None)
     first.log_metrics(points[:1])
-    checkpoint = first.flush()
+    checkpoint, size = first.flush(), adjusted.stat().st_size
     first.log_metrics(points[1:])
     first.log_text([TextLine("once", "info", 1.0)])
-    second = opened(checkpoint)  # the worker of the first died here
+    os.truncate(adjusted, size)  # the worker of the first died here, and the courier did this
+    second = opened(checkpoint)
     second.log_metrics(points[1:])
     second.log_text([TextLine("once", "info", 1.0)])
     second.log_leftovers()

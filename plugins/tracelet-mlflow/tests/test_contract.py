@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from mlflow_harness import MlflowHarness
 from mlflow_live import Server
 
 from tracelet.testing import BackendContract
-from tracelet_mlflow.subject import MlflowSubject
 
 
-class TestMlflow(MlflowSubject, BackendContract):
+class TestMlflow(MlflowHarness, BackendContract):
     """A SQLite database, read back with ``MlflowClient``."""
 
     hang_bound: ClassVar[float] = 10.0
     """Importing MLflow is part of ``open``."""
 
 
-class TestMlflowServer(MlflowSubject, BackendContract):
+class TestMlflowServer(MlflowHarness, BackendContract):
     """A real ``mlflow server`` on loopback, which passes artifacts on."""
 
     hang_bound: ClassVar[float] = 10.0

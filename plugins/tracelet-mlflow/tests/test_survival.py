@@ -12,12 +12,12 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow_live import PATIENCE, Server, wait_for, worker_of
+from mlflow_reader import read, runs_of
 
 import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet.core.run import load_run
 from tracelet_mlflow.place import connect
-from tracelet_mlflow.reader import read, runs_of
 
 Start = Callable[..., Experiment]
 POINTS = 20_000

@@ -7,10 +7,10 @@ from typing import Any
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard_harness import RunReader
 
 from tracelet.records import MetricPoint
 from tracelet.testing import ReadBack
-from tracelet_tensorboard.subject import RunReader
 
 
 def event_files(folder: Path) -> list[Path]:

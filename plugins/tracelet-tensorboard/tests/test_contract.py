@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tensorboard_harness import TensorboardHarness
+
 from tracelet.testing import BackendContract
-from tracelet_tensorboard.subject import TensorboardSubject
 
 
-class TestTensorboard(TensorboardSubject, BackendContract):
+class TestTensorboard(TensorboardHarness, BackendContract):
     """Read back with the loader of the ``tensorboard`` package."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+from wandb_reader import OfflineRun, runs_below
 
 import tracelet
 from tracelet.core.experiment import Experiment
-from tracelet_wandb.reader import OfflineRun, runs_below
 
 
 @pytest.fixture(autouse=True)

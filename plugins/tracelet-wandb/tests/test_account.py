@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from conftest import end_processes, run_below, wait_for
+from wandb_reader import runs_below
 
 import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet.courier.cursor import CursorFile
-from tracelet_wandb.reader import runs_below
 
 Start = Callable[..., Experiment]
 

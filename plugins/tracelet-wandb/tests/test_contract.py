@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from wandb_harness import WandbHarness
+
 from tracelet.testing import BackendContract
-from tracelet_wandb.subject import WandbSubject
 
 
-class TestWandb(WandbSubject, BackendContract):
+class TestWandb(WandbHarness, BackendContract):
     pass

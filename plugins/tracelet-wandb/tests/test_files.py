@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import finished, run_below
+from wandb_reader import records, runs_below
 
 import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet_wandb.backend import WandbBackend
-from tracelet_wandb.reader import records, runs_below
 
 Start = Callable[..., Experiment]
 

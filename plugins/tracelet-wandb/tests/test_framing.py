@@ -6,8 +6,7 @@ import struct
 import zlib
 
 import pytest
-
-from tracelet_wandb.framing import (
+from wandb_frames import (
     BLOCK,
     FIRST,
     FULL,

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import entry_points
 
 from tracelet.backends.base import Backend
-from tracelet.testing.subjects import find_subject
+from tracelet.testing.harnesses import find_harness
 
 ENTRY_POINT = entry_points(group="tracelet")["wandb"]
 
@@ -33,6 +33,6 @@ def test_registering_does_not_import_the_sdk() -> None:
 
 
 def test_the_check_command_knows_how_it_is_read() -> None:
-    from tracelet_wandb.subject import WandbSubject
+    from wandb_harness import WandbHarness
 
-    assert type(find_subject("wandb")) is WandbSubject
+    assert type(find_harness("wandb")) is WandbHarness

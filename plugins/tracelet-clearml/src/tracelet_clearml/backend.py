@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from tracelet.backends.base import (
     ArtifactFile,
@@ -19,14 +19,14 @@ from tracelet.backends.base import (
     Support,
     TextLine,
 )
-from tracelet.errors import CheckpointLostError, SettingsError
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet_clearml import names, task
 from tracelet_clearml.events import Scalars, log_events
-from tracelet_clearml.offline import OfflineTask
+from tracelet_clearml.offline import LOG, SCALARS, OfflineTask
 from tracelet_clearml.online import OnlineTask
+from tracelet_clearml.server import is_transient
 
-TASK_TYPES = (
+TaskType: TypeAlias = Literal[
     "training",
     "testing",
     "inference",
@@ -38,10 +38,8 @@ TASK_TYPES = (
     "service",
     "qc",
     "custom",
-)
-_YES = {"1", "true", "yes", "on"}
+]
 _NO = {"", "0", "false", "no", "off"}
-_ADJUSTED = "tracelet/adjusted.jsonl"
 
 
 class ClearmlBackend(Backend):
@@ -56,7 +54,7 @@ class ClearmlBackend(Backend):
     """
 
     name: ClassVar[str] = "clearml"
-    own_files: ClassVar[frozenset[str]] = frozenset({"configs", _ADJUSTED})
+    own_files: ClassVar[frozenset[str]] = frozenset({"configs", "tracelet/adjusted.jsonl"})
     requires: ClassVar[Mapping[str, str]] = {"clearml": "clearml>=2"}
     capabilities: ClassVar[Capabilities] = Capabilities.everything(
         nan=Support.EMULATED,  # marked in a chart of its own
@@ -73,128 +71,87 @@ class ClearmlBackend(Backend):
     def __init__(
         self,
         *,
-        offline: bool | str | None = None,
+        offline: bool | None = None,
         output_uri: str | None = None,
-        task_type: str | None = None,
+        task_type: TaskType | None = None,
     ) -> None:
         super().__init__()
         self._offline = offline
         self._options = (task_type or "training", output_uri)
-        self._task: OfflineTask | OnlineTask | None = None
-
-    @classmethod
-    def check(cls, options: Mapping[str, Any]) -> None:
-        super().check(options)
-        offline, uri = options.get("offline"), options.get("output_uri")
-        if not (offline is None or str(offline).lower() in _YES | _NO):
-            raise SettingsError(f"backends.clearml.offline is true or false, not {offline!r}")
-        if not (uri is None or (isinstance(uri, str) and uri)):
-            raise SettingsError(f"backends.clearml.output_uri is a text, not {uri!r}")
-        kind = options.get("task_type")
-        if not (kind is None or kind in TASK_TYPES):
-            raise SettingsError(
-                f"backends.clearml.task_type={kind!r} is not a type of ClearML's; there are "
-                f"{', '.join(TASK_TYPES)}"
-            )
+        self._task: OfflineTask | OnlineTask
 
     def open(self, run: RunInfo) -> RunLink:
         self._run = run
-        self._cut_adjusted(run)
-        opened = (OfflineTask if is_offline(self._offline) else OnlineTask)(*self._options)
-        link = opened.open(run)
-        self._task = opened
+        self._task = (OfflineTask if is_offline(self._offline) else OnlineTask)(*self._options)
+        link = self._task.open(run)
         known = () if run.checkpoint is None else run.checkpoint["series"]
         self._scalars = Scalars(link.id, known)
-        self._own = task.Own(run, opened.own)
+        self._own = task.Own(run, self._task.own)
         self._show_own(tags=True)
         return link
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
-        self._open.set_params(task.param_items(params))
+        self._task.set_params(task.param_items(params))
 
     def remove_params(self, keys: Sequence[str]) -> None:
-        self._open.remove_params([names.section_and_name(key) for key in keys])
+        self._task.remove_params([names.section_and_name(key) for key in keys])
 
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         plan = self._scalars.plan(batch)
-        self._open.add_scalars(plan.events)
+        self._task.add_events(SCALARS, plan.events)
         self._scalars.done(plan)
         for point, reason in plan.adjusted:
             self.adjusted_point(point, reason)
 
     def log_text(self, lines: Sequence[TextLine]) -> None:
         host = str(self._run.facts.get("host") or "")
-        self._open.add_log(log_events(self._open.id, lines, host))
+        self._task.add_events(LOG, log_events(self._task.id, lines, host))
 
     def log_artifact(self, artifact: ArtifactFile) -> None:
-        self._open.add_artifact(artifact)
-        script = task.script_with(self._open.script, artifact)
+        self._task.add_artifact(artifact)
+        script = task.script_with(self._task.script, artifact)
         if script is not None:
-            self._open.set_script(script)
+            self._task.set_script(script)
 
     def log_config(self, config: ConfigObject) -> None:
         item = task.config_item(config)
-        if item is not None:
-            self._open.set_config(item)
-            return
-        super().log_config(config)
-        self._open.set_config(task.reference_item(config))
-        stored = {"config": config.name, "stored_as": config.path}
-        self.adjusted(stored, "ClearML's configuration objects are texts, and not very long")
+        if item["type"] == task.REFERENCE:
+            super().log_config(config)
+            stored = {"config": config.name, "stored_as": config.path}
+            self.adjusted(stored, "ClearML's configuration objects are texts, and not very long")
+        self._task.set_config(item)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._own.tags.update(tags)
         self._show_own(tags=True)
 
     def set_properties(self, properties: Mapping[str, Property]) -> None:
-        self._open.set_params(task.property_items(properties))
+        self._task.set_params(task.property_items(properties))
         for name, found in properties.items():
             if not task.is_typed(found):
-                what = {
-                    "property": name,
-                    "value": found.value,
-                    "description": found.description,
-                    "type": found.type,
-                }
-                self.adjusted(what, "ClearML has one type for a property, and this is the user's")
+                reason = "ClearML has one type for a property, and this is the user's"
+                self.adjusted_property(name, found, reason)
 
     def flush(self) -> dict[str, Any]:
-        adjusted = self._scratch() / _ADJUSTED
-        return {
-            **self._open.flush(),
-            "series": self._scalars.known,
-            "adjusted": adjusted.stat().st_size if adjusted.exists() else 0,
-        }
+        return {**self._task.flush(), "series": self._scalars.known}
 
     def close(self, status: Status) -> None:
         self._own.set_ending(status, self.ended)
         self._show_own(tags=False)
-        self._open.close(status, self.ended)
+        self._task.close(status, self.ended)
+
+    def is_transient(self, error: Exception) -> bool | None:
+        return is_transient(error)
 
     @property
     def native(self) -> Any:
         """The SDK's ``Task``, of a run on a server."""
         return self._task.native if isinstance(self._task, OnlineTask) else None
 
-    @property
-    def _open(self) -> OfflineTask | OnlineTask:
-        assert self._task is not None
-        return self._task
-
     def _show_own(self, *, tags: bool) -> None:
-        self._open.set_config(self._own.item())
+        self._task.set_config(self._own.item())
         if tags:
-            self._open.set_tags(self._own.shown_tags())
-
-    def _cut_adjusted(self, run: RunInfo) -> None:
-        """Forget what was adjusted since the checkpoint: it comes again."""
-        file = self._scratch() / _ADJUSTED
-        size = 0 if run.checkpoint is None else run.checkpoint["adjusted"]
-        found = file.stat().st_size if file.exists() else 0
-        if found < size:
-            raise CheckpointLostError(f"{file} has {found} bytes, and had {size}")
-        if found > size:
-            os.truncate(file, size)
+            self._task.set_tags(self._own.shown_tags())
 
 
 def is_offline(option: bool | str | None) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tracelet.backends.base import TextLine
@@ -28,16 +29,14 @@ MOST_ITERATIONS = 2**63 - 1
 _LEVELS = {"notset", "debug", "verbose", "info", "warn", "warning", "error", "fatal", "critical"}
 
 
+@dataclass(slots=True, eq=False)
 class _Series:
     """A series: its title and name, the largest iteration it had, and what its keys begin with."""
 
-    __slots__ = ("key", "series", "title", "top")
-
-    def __init__(self, title: str, series: str, top: int | None, key: str) -> None:
-        self.title = title
-        self.series = series
-        self.top = top
-        self.key = key
+    title: str
+    series: str
+    top: int | None
+    key: str
 
 
 class Plan(NamedTuple):

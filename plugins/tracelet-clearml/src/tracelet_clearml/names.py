@@ -19,6 +19,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from tracelet.backends.names import encode_name
 from tracelet.records import DEFAULT_AXIS, RunInfo
 
 GENERAL, PROPERTIES = "General", "properties"
@@ -28,14 +29,8 @@ SHORTEST = 3
 """The server takes no shorter name of a project or task."""
 _GUARD = " ()"
 _LOOKS_MARKED = re.compile(r" \((?:over [^()]*|NaN|Infinity|-Infinity|)\)\Z")
-_MARKED = re.compile(
-    r"(?P<title>.*?)(?: \(over (?P<axis>[^()]*)\))?(?: \((?P<mark>NaN|Infinity|-Infinity)\))?",
-    re.DOTALL,
-)
 _SAME = "./"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_OWN_LIKE = re.compile(rf"{OWN}_*")
-_SELF_LIKE = re.compile("self_*")
 
 
 class Scalar(NamedTuple):
@@ -56,28 +51,10 @@ def title_and_series(scalar: Scalar) -> tuple[str, str]:
     if _LOOKS_MARKED.search(title):
         title += _GUARD
     if scalar.axis != DEFAULT_AXIS:
-        title += f" (over {_without_parentheses(scalar.axis)})"
+        title += f" (over {encode_name(scalar.axis, '^()')})"
     if scalar.mark:
         title += f" ({scalar.mark})"
     return title, series
-
-
-def scalar_of(title: str, series: str) -> Scalar:
-    """Undo :func:`title_and_series`."""
-    found = _MARKED.fullmatch(title)
-    assert found is not None
-    plain = found["title"].removesuffix(_GUARD)
-    name = plain if series == plain else f"{plain}/{series.removeprefix(_SAME)}"
-    axis = DEFAULT_AXIS if found["axis"] is None else _with_parentheses(found["axis"])
-    return Scalar(name, axis, found["mark"] or "")
-
-
-def _without_parentheses(text: str) -> str:
-    return text.replace("%", "%25").replace("(", "%28").replace(")", "%29")
-
-
-def _with_parentheses(text: str) -> str:
-    return text.replace("%28", "(").replace("%29", ")").replace("%25", "%")
 
 
 def section_and_name(key: str) -> tuple[str, str]:
@@ -89,30 +66,14 @@ def section_and_name(key: str) -> tuple[str, str]:
     return section, param_name(name)
 
 
-def key_of(section: str, name: str) -> str:
-    """Undo :func:`section_and_name`."""
-    plain = param_of(name)
-    return plain if section == GENERAL else f"{section}/{plain}"
-
-
 def param_name(name: str) -> str:
     """Return the name of a parameter or property; the SDK cannot import one called ``self``."""
-    return f"{name}_" if _SELF_LIKE.fullmatch(name) else name
-
-
-def param_of(stored: str) -> str:
-    """Undo :func:`param_name`."""
-    return stored[:-1] if _SELF_LIKE.fullmatch(stored) else stored
+    return f"{name}_" if name.rstrip("_") == "self" else name
 
 
 def config_name(name: str) -> str:
     """Return the name of a user's configuration object, out of the way of our own."""
-    return f"{name}_" if _OWN_LIKE.fullmatch(name) else name
-
-
-def config_of(stored: str) -> str:
-    """Undo :func:`config_name`."""
-    return stored[:-1] if _OWN_LIKE.fullmatch(stored) else stored
+    return f"{name}_" if name.rstrip("_") == OWN else name
 
 
 def long_enough(name: str) -> str:

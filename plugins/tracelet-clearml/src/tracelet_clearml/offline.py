@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.backends.base import ArtifactFile
+from tracelet.backends.files import GrowingFile, place_file
 from tracelet.errors import CheckpointLostError
 from tracelet.records import RunInfo, RunLink, Status
 from tracelet_clearml import names, task
-from tracelet_clearml.edge import offline_models
 
 TASK, SCALARS, LOG, DATA = "task.json", "metrics.jsonl", "log.jsonl", "data"
-STATUSES: dict[Status, str] = {"finished": "completed", "failed": "failed", "killed": "stopped"}
 
 
 class OfflineTask:
@@ -44,8 +43,8 @@ class OfflineTask:
         self._run_dir = Path()
         self._project = ""
         self._data: dict[str, Any] = {}
-        self._sizes: dict[str, int] = {}
-        self._changed = False
+        self._files: dict[str, GrowingFile] = {}
+        self._written = ""
 
     def open(self, run: RunInfo) -> RunLink:
         """Begin the session, or go on with it where ``run.checkpoint`` says.
@@ -63,7 +62,6 @@ class OfflineTask:
         else:
             self._go_on(run.checkpoint)
         self._data |= {"status": "in_progress", "completed": None}
-        self._changed = True
         self.flush()
         return RunLink(self.id, self._folder.as_uri())
 
@@ -81,72 +79,59 @@ class OfflineTask:
     def set_script(self, script: dict[str, Any]) -> None:
         """Set the script."""
         self._data["script"] = script
-        self._changed = True
 
     def set_params(self, items: Sequence[dict[str, Any]]) -> None:
         """Set hyperparameters."""
         for item in items:
             self._data["hyperparams"].setdefault(item["section"], {})[item["name"]] = item
-        self._changed = True
 
     def remove_params(self, places: Sequence[tuple[str, str]]) -> None:
         """Delete hyperparameters."""
         for section, name in places:
             self._data["hyperparams"].get(section, {}).pop(name, None)
-        self._changed = True
 
     def set_config(self, item: dict[str, Any]) -> None:
         """Set a configuration object."""
         self._data["configuration"][item["name"]] = item
-        self._changed = True
 
     def set_tags(self, tags: Sequence[str]) -> None:
         """Set the list of tags."""
         self._data["tags"] = list(tags)
-        self._changed = True
 
-    def add_scalars(self, events: Sequence[dict[str, Any]]) -> None:
-        """Append scalars."""
-        self._append(SCALARS, events)
-
-    def add_log(self, events: Sequence[dict[str, Any]]) -> None:
-        """Append lines of the log."""
-        self._append(LOG, events)
+    def add_events(self, kind: str, events: Sequence[dict[str, Any]]) -> None:
+        """Append scalars, or lines of the log, to the file of that name."""
+        self._files[kind].append(json.dumps(list(events)).encode() + b"\n")
 
     def add_artifact(self, file: ArtifactFile) -> None:
         """Store a file below ``data/``."""
         place = names.artifact_place(self._project, self._data["name"], self.id, file.path)
+        is_blob = file.source.is_relative_to(self._run_dir / "blobs")
         target = self._folder / DATA / place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{os.getpid()}.tmp")
-        temporary.unlink(missing_ok=True)
-        self._place(file.source, temporary)
-        temporary.replace(target)
+        place_file(file.source, target, link=is_blob)
         artifacts = self._data["execution"]["artifacts"]
         artifacts[:] = [one for one in artifacts if one["key"] != file.path]
         artifacts.append(task.artifact_item(file, target.as_posix(), time.time()))
-        self._changed = True
 
     def flush(self) -> dict[str, Any]:
         """Write ``task.json``; return the checkpoint."""
-        if self._changed:
+        content = json.dumps(self._exported(), sort_keys=True, default=datetime.isoformat)
+        if content != self._written:
             temporary = self._folder / f".{TASK}.tmp"
-            content = json.dumps(self._exported(), sort_keys=True, default=datetime.isoformat)
             temporary.write_text(content, encoding="ascii")
             temporary.replace(self._folder / TASK)
-            self._changed = False
-        return {"folder": str(self._folder), "sizes": dict(self._sizes)}
+            self._written = content
+        sizes = {name: file.size for name, file in self._files.items()}
+        return {"folder": str(self._folder), "sizes": sizes}
 
     def close(self, status: Status, ended: float | None) -> None:
         """End the task."""
         at = time.time() if ended is None else ended
-        self._data |= {"status": STATUSES[status], "completed": task.stamp(at)}
-        self._changed = True
+        self._data |= {"status": task.STATUSES[status], "completed": task.stamp(at)}
         self.flush()
 
     def _begin(self, run: RunInfo) -> None:
         self._folder.mkdir(parents=True)
-        self._sizes = {SCALARS: 0, LOG: 0}
+        self._files = {name: GrowingFile(self._folder / name) for name in (SCALARS, LOG)}
         self._data = {
             "id": self.id,
             "name": names.long_enough(run.name),
@@ -166,55 +151,24 @@ class OfflineTask:
     def _go_on(self, checkpoint: Any) -> None:
         if not isinstance(checkpoint, dict) or checkpoint.get("folder") != str(self._folder):
             raise CheckpointLostError(f"the run was not delivered to {self._folder} before")
-        self._sizes = dict(checkpoint["sizes"])
         try:
-            self._data = json.loads((self._folder / TASK).read_bytes())
-            for name, size in self._sizes.items():
-                self._cut(self._folder / name, size)
+            kept = json.loads((self._folder / TASK).read_bytes())
+            for name, size in checkpoint["sizes"].items():
+                self._files[name] = GrowingFile(self._folder / name, size)
+                self._files[name].cut()
         except (OSError, ValueError) as error:
             raise CheckpointLostError(f"{self._folder} is not as it was left: {error}") from error
-        self._data.setdefault("hyperparams", {})
-        self._data.setdefault("configuration", {})
-        self._data.setdefault("script", {})
-        self._data.setdefault("execution", {}).setdefault("artifacts", [])
-
-    @staticmethod
-    def _cut(file: Path, size: int) -> None:
-        found = file.stat().st_size if file.exists() else 0
-        if found < size:
-            raise ValueError(f"{file.name} has {found} bytes, and had {size}")
-        if found > size:
-            os.truncate(file, size)
-
-    def _append(self, name: str, events: Sequence[dict[str, Any]]) -> None:
-        content = json.dumps(list(events)).encode() + b"\n"
-        with (self._folder / name).open("ab", buffering=0) as file:
-            rest = memoryview(content)
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                file.truncate(self._sizes[name])  # the lines come again
-                raise
-        self._sizes[name] += len(content)
-
-    def _place(self, source: Path, target: Path) -> None:
-        """Link a blob, which never changes; copy what is somewhere else."""
-        if source.is_relative_to(self._run_dir / "blobs"):
-            try:
-                os.link(source, target)
-            except OSError:  # another file system, or one without links
-                shutil.copyfile(source, target)
-        else:
-            shutil.copyfile(source, target)
+        self._data = {"hyperparams": {}, "configuration": {}, "script": {}, "execution": {}, **kept}
+        self._data["execution"].setdefault("artifacts", [])
 
     def _exported(self) -> dict[str, Any]:
-        model = offline_models().Task
+        from clearml.backend_api.services.v2_9.tasks import Task as Model
+
         # The SDK's model of a section would take the names of parameters for its own arguments.
         apart = {"hyperparams", "configuration"}
         fields = {name: self._data[name] for name in self._data.keys() - apart}
         return {
-            **model.from_dict(fields).to_dict(),
+            **Model.from_dict(fields).to_dict(),
             **{name: self._data[name] for name in apart},
             "project_name": self._project,
             "offline_folder": self._folder.as_posix(),

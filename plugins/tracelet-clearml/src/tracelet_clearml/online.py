@@ -16,18 +16,13 @@ from tracelet.backends.base import ArtifactFile
 from tracelet.errors import CheckpointLostError
 from tracelet.records import RunInfo, RunLink, Status
 from tracelet_clearml import names, task
-from tracelet_clearml.edge import Server
+from tracelet_clearml.server import Server
 
-_ENDINGS: dict[Status, tuple[str, str]] = {
-    "finished": ("completed", "the run finished"),
-    "failed": ("failed", "the run failed"),
-    "killed": ("stopped", "the run was killed"),
-}
 _FIELDS = ["id", "status", "project", "parent", "script", "configuration.tracelet"]
 
 
 class OnlineTask:
-    """A task on a server.
+    """A task on a server; its calls are those of :class:`~tracelet_clearml.offline.OfflineTask`.
 
     Args:
         task_type: the type of a new task.
@@ -79,35 +74,25 @@ class OnlineTask:
         return Task.get_task(task_id=self.id)
 
     def set_script(self, script: dict[str, Any]) -> None:
-        """Set the script."""
         self._edit(self.id, "edit", script=script)
         self.script = script
 
     def set_params(self, items: Sequence[dict[str, Any]]) -> None:
-        """Set hyperparameters."""
         self._edit(
             self.id, "edit_hyper_params", hyperparams=list(items), replace_hyperparams="none"
         )
 
     def remove_params(self, places: Sequence[tuple[str, str]]) -> None:
-        """Delete hyperparameters."""
         keys = [{"section": section, "name": name} for section, name in places]
         self._edit(self.id, "delete_hyper_params", hyperparams=keys)
 
     def set_config(self, item: dict[str, Any]) -> None:
-        """Set a configuration object."""
         self._edit(self.id, "edit_configuration", configuration=[item], replace_configuration=False)
 
     def set_tags(self, tags: Sequence[str]) -> None:
-        """Set the list of tags."""
         self._edit(self.id, "edit", tags=list(tags))
 
-    def add_scalars(self, events: Sequence[dict[str, Any]]) -> None:
-        """Send scalars."""
-        self._server.add_events(events)
-
-    def add_log(self, events: Sequence[dict[str, Any]]) -> None:
-        """Send lines of the log."""
+    def add_events(self, kind: str, events: Sequence[dict[str, Any]]) -> None:
         self._server.add_events(events)
 
     def add_artifact(self, file: ArtifactFile) -> None:
@@ -127,15 +112,12 @@ class OnlineTask:
         parent = self._parent_of(self._run)
         if parent is not None and parent != self._parent:  # it came later than this run
             self._edit(self.id, "edit", parent=parent)
-        action, reason = _ENDINGS[status]
+        reason = "the run was killed" if status == "killed" else f"the run {status}"
         message = {} if ended is None else {"status_message": f"ended {task.stamp(ended)}"}
-        self._edit(self.id, action, status_reason=reason, **message)
-
-    def _call(self, service: str, action: str, **content: Any) -> dict[str, Any]:
-        return self._server.call(service, action, **content)
+        self._edit(self.id, task.STATUSES[status], status_reason=reason, **message)
 
     def _edit(self, task_id: str, action: str, **content: Any) -> None:
-        self._call("tasks", action, task=task_id, force=True, **content)
+        self._server.call("tasks", action, task=task_id, force=True, **content)
 
     def _storage(self) -> str:
         root = self._output_uri or self._server.files
@@ -161,7 +143,7 @@ class OnlineTask:
         return found[0] if found else None
 
     def _get_all(self, **conditions: Any) -> list[dict[str, Any]]:
-        answer = self._call(
+        answer = self._server.call(
             "tasks", "get_all", only_fields=_FIELDS, search_hidden=True, **conditions
         )
         return list(answer.get("tasks", ()))
@@ -192,7 +174,7 @@ class OnlineTask:
 
     def _new(self, run: RunInfo, *, name: str, mark: str, **fields: Any) -> dict[str, Any]:
         project = self._project_id(names.long_enough(run.project))
-        made = self._call(
+        made = self._server.call(
             "tasks",
             "create",
             name=names.long_enough(name),
@@ -205,14 +187,15 @@ class OnlineTask:
 
     def _project_id(self, name: str) -> str:
         # The server compares by a regular expression.
-        found = self._call(
+        found = self._server.call(
             "projects",
             "get_all",
             name=f"^{re.escape(name)}$",
             only_fields=["id", "name"],
             search_hidden=True,
         )
-        for project in found.get("projects", ()):
-            if project.get("name") == name:
-                return str(project["id"])
-        return str(self._call("projects", "create", name=name, description="")["id"])
+        same = [one for one in found.get("projects", ()) if one.get("name") == name]
+        made = (
+            same[0] if same else self._server.call("projects", "create", name=name, description="")
+        )
+        return str(made["id"])

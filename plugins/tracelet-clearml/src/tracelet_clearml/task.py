@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.backends.base import ArtifactFile, ConfigObject, Property
-from tracelet.records import RunInfo
+from tracelet.records import ParamValue, RunInfo, Status
 from tracelet.wire import from_wire, to_wire
 from tracelet_clearml import names
-from tracelet_clearml.values import text_and_type
 
+_TYPES: dict[type, str] = {str: "str", bool: "bool", int: "int", float: "float"}
+STATUSES: dict[Status, str] = {"finished": "completed", "failed": "failed", "killed": "stopped"}
 LONGEST_CONFIG = 1_000_000
 """Bytes of a configuration object beyond which the text refers to a file: the server's database has
 16 MB for a whole task."""
@@ -80,24 +81,20 @@ class Own:
         }
 
 
-def config_item(config: ConfigObject) -> dict[str, Any] | None:
-    """Return a configuration object; None for one that ClearML cannot keep as a text."""
+def config_item(config: ConfigObject) -> dict[str, Any]:
+    """Return a configuration object; one that ClearML cannot keep refers to an artifact."""
     name = names.config_name(config.name)
+    reference = {"name": name, "value": config.path, "type": REFERENCE}
     if config.size > LONGEST_CONFIG:
-        return None
+        return reference
     if config.value is not None:
         text = json.dumps(config.value, indent=2, ensure_ascii=False)
         return {"name": name, "value": text, "type": "dictionary"}
     try:
         text = config.source.read_bytes().decode()
     except UnicodeDecodeError:
-        return None
+        return reference
     return {"name": name, "value": text, "type": config.suffix.removeprefix(".") or "text"}
-
-
-def reference_item(config: ConfigObject) -> dict[str, Any]:
-    """Return the configuration object that says which artifact has what it stands for."""
-    return {"name": names.config_name(config.name), "value": config.path, "type": REFERENCE}
 
 
 def param_items(params: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -176,16 +173,13 @@ def script(run: RunInfo) -> dict[str, Any]:
 
 def script_with(script: Mapping[str, Any], file: ArtifactFile) -> dict[str, Any] | None:
     """Return the script with what a file of tracelet's says of it; None if that is nothing."""
+    if file.path not in (UNCOMMITTED, PACKAGES):
+        return None
+    text = file.source.read_bytes().decode(errors="replace")
     if file.path == UNCOMMITTED:
-        return {**script, "diff": _text(file)}
-    if file.path == PACKAGES:
-        head = str((script.get("requirements") or {}).get("pip") or "").partition("\n")[0]
-        return {**script, "requirements": {"pip": f"{head}\n\n{_text(file)}"}}
-    return None
-
-
-def _text(file: ArtifactFile) -> str:
-    return file.source.read_bytes().decode(errors="replace")
+        return {**script, "diff": text}
+    head = str((script.get("requirements") or {}).get("pip") or "").partition("\n")[0]
+    return {**script, "requirements": {"pip": f"{head}\n\n{text}"}}
 
 
 def stamp(seconds: float) -> str:
@@ -196,3 +190,12 @@ def stamp(seconds: float) -> str:
 def comment(run: RunInfo) -> str:
     """Return the comment of a new task."""
     return f"Logged with tracelet on {run.facts.get('host') or 'an unknown host'}"
+
+
+def text_and_type(value: ParamValue) -> tuple[str, str | None]:
+    """Return the text of a value, and its type as the SDK names it; None for None."""
+    if value is None:
+        return "", None
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False), "list" if isinstance(value, list) else "dict"
+    return str(value), _TYPES[type(value)]

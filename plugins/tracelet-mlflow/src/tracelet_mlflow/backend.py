@@ -6,23 +6,24 @@ that raises has changed nothing here, so that the same batch, sent again, means 
 
 from __future__ import annotations
 
-import hashlib
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from tracelet.backends.base import ArtifactFile, Backend, Capabilities, Property, Support
-from tracelet.errors import SettingsError
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
-from tracelet_mlflow.edge import translated
-from tracelet_mlflow.files import Uploads, file_sizes, restore_files
-from tracelet_mlflow.names import stored_name
-from tracelet_mlflow.parameters import MANIFEST, Parameters
+from tracelet_mlflow import errors
+from tracelet_mlflow.names import stored_name, stored_path
+from tracelet_mlflow.parameters import MANIFEST, PARAM_LENGTH, TAG_LENGTH, Parameters, shorten
 from tracelet_mlflow.place import VARIABLE, check_uri, connect, run_url, tracking_uri
 from tracelet_mlflow.runs import PARENT, Runs
-from tracelet_mlflow.series import Series, adjusted_record
-from tracelet_mlflow.values import PARAM_LENGTH, TAG_LENGTH, shown
+from tracelet_mlflow.series import Series
 
 POINTS_PER_REQUEST = 1000
 TAGS_PER_REQUEST = 100
@@ -47,7 +48,7 @@ class MlflowBackend(Backend):
     """
 
     name: ClassVar[str] = "mlflow"
-    own_files: ClassVar[frozenset[str]] = Backend.own_files | {"parameters.json"}
+    own_files: ClassVar[frozenset[str]] = Backend.own_files | {MANIFEST}
     requires: ClassVar[Mapping[str, str]] = {"mlflow": "mlflow>=3"}
     capabilities: ClassVar[Capabilities] = Capabilities.everything(
         infinity=Support.EMULATED,
@@ -66,42 +67,28 @@ class MlflowBackend(Backend):
         super().__init__()
         self._options = (tracking_uri, experiment, artifact_location)
         self._client: Any = None
-        self._runs: Runs
-        self._run: RunInfo
-        self._run_id = ""
-        self._experiment_id = ""
-        self._parent: str | None = None
-        self._series: Series
-        self._params: Parameters
-        self._uploads: Uploads
-        self._shown_at = 0.0
 
     @classmethod
     def check(cls, options: Mapping[str, Any]) -> None:
         super().check(options)
-        for option, value in options.items():
-            if value is not None and not (isinstance(value, str) and value):
-                raise SettingsError(f"backends.mlflow.{option} is a text, not {value!r}")
         check_uri(options.get("tracking_uri") or os.environ.get(VARIABLE))
 
     def open(self, run: RunInfo) -> RunLink:
         option, experiment, location = self._options
         uri = tracking_uri(option, run)
-        with translated():
-            client = connect(uri)
+        client = connect(uri)
         self._runs = Runs(client, uri, experiment, location)
         found = self._runs.open(run)
         self._client, self._run = client, run
         self._run_id = found.info.run_id
         self._experiment_id = found.info.experiment_id
-        tags, kept = found.data.tags, run.checkpoint or {}
+        tags = found.data.tags
         self._parent = tags.get(PARENT)
-        scratch = self._scratch()
-        for name in restore_files(scratch, kept.get("files")):
-            self._beside(name)  # whether MLflow has the latest of it is not known any more
-        self._params = Parameters(found.data.params, tags, scratch / MANIFEST, kept.get("params"))
-        self._series = Series(tags, found.data.metrics, kept.get("clocks", {}))
-        self._uploads = Uploads(client, self._run_id, found.info.artifact_uri, scratch)
+        self._params = Parameters(found.data.params, tags)
+        self._series = Series(tags, found.data.metrics, (run.checkpoint or {}).get("clocks", {}))
+        artifacts = urlsplit(found.info.artifact_uri)
+        is_here = artifacts.scheme in ("", "file")
+        self._artifacts = Path(url2pathname(artifacts.path)) if is_here else None
         self._shown_at = time.monotonic()
         return RunLink(self._run_id, run_url(uri, self._experiment_id, self._run_id))
 
@@ -113,12 +100,11 @@ class MlflowBackend(Backend):
         metrics = [
             Metric(one.key, one.value, one.timestamp, one.point.iteration) for one in plan.placed
         ]
-        with translated():
-            self._client.log_batch(self._run_id, metrics=metrics)
+        self._client.log_batch(self._run_id, metrics=metrics)
         self._series.done(plan)
         for one in plan.placed:
             if one.reason is not None:
-                self.adjusted(adjusted_record(one.point), one.reason)
+                self.adjusted_point(one.point, one.reason)
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
         from mlflow.entities import Param
@@ -126,54 +112,46 @@ class MlflowBackend(Backend):
         change = self._params.change(params)
         self._send_tags(change.tags)
         for part in _parts(change.params):
-            with translated():
-                self._client.log_batch(
-                    self._run_id, params=[Param(key, text) for key, text in part]
-                )
-        self._params.done(change, params)
+            self._client.log_batch(self._run_id, params=[Param(key, text) for key, text in part])
+        self._params.done(change)
+        self.keep_params(params)
         for key, reason in change.adjusted.items():
-            self.adjusted({"param": key, "value": params[key]}, reason)
+            self.adjusted_param(key, params[key], reason)
 
     def remove_params(self, keys: Sequence[str]) -> None:
-        tags = self._params.removal(keys)
-        self._send_tags(tags)
-        self._params.removed(keys, tags)
+        change = self._params.removal(keys)
+        self._send_tags(change.tags)
+        self._params.done(change)
+        self.keep_params({}, removed=keys)
 
     def log_artifact(self, artifact: ArtifactFile) -> None:
-        stored = self._uploads.put(artifact)
+        stored = stored_path(artifact.path)
+        self._upload(artifact.source, stored)
         if stored != artifact.path:
             record = {"artifact": artifact.path, "digest": artifact.digest, "size": artifact.size}
             self.adjusted(record, f"MLflow cannot read this name; stored as {stored}")
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        cut = {name: shown(value, TAG_LENGTH, ADJUSTED) for name, value in tags.items()}
+        cut = {name: shorten(value, TAG_LENGTH, ADJUSTED) for name, value in tags.items()}
         self._send_tags({_tag_key(name): text for name, (text, _) in cut.items()})
         for name, (_, reason) in cut.items():
             if reason is not None:
-                self.adjusted({"tag": name, "value": tags[name]}, reason)
+                self.adjusted_tag(name, tags[name], reason)
 
     def set_properties(self, properties: Mapping[str, Property]) -> None:
         texts = {
-            stored_name(f"property.{name}"): shown(one.value, TAG_LENGTH, "properties.json")[0]
+            stored_name(f"property.{name}"): shorten(one.value, TAG_LENGTH, "properties.json")[0]
             for name, one in properties.items()
         }
         self._send_tags(texts)
         super().set_properties(properties)
 
     def flush(self) -> dict[str, Any]:
-        content = self._params.save()
-        if content is not None:
-            digest = hashlib.sha256(content).hexdigest()
-            file = self._scratch() / MANIFEST
-            self._uploads.put(ArtifactFile(file, MANIFEST, digest, len(content)))
-            self._params.saved()
+        if (manifest := self._scratch() / MANIFEST) in self._changed:
+            self._log_beside(manifest)
         if self._changed and time.monotonic() - self._shown_at > SHOW_SECONDS:
             self.log_leftovers()
-        return {
-            "params": self._params.checkpoint,
-            "files": file_sizes(self._scratch()),
-            "clocks": self._series.clocks,
-        }
+        return {"clocks": self._series.clocks}
 
     def log_leftovers(self) -> None:
         super().log_leftovers()
@@ -184,22 +162,39 @@ class MlflowBackend(Backend):
         if parent is not None and parent != self._parent:  # it came later, or from elsewhere
             self._send_tags({PARENT: parent})
         ended = None if self.ended is None else int(self.ended * 1000)
-        with translated():
-            self._client.set_terminated(self._run_id, status.upper(), ended)
+        self._client.set_terminated(self._run_id, status.upper(), ended)
+
+    def is_transient(self, error: Exception) -> bool | None:
+        return errors.is_transient(error)
 
     @property
     def native(self) -> Any:
         """The ``MlflowClient``; the id of the run is that of its link."""
         return self._client
 
+    def _upload(self, source: Path, path: str) -> None:
+        """Upload a file: MLflow gives it the local name, and cannot replace a read-only copy."""
+        folder, _, name = path.rpartition("/")
+        copy = None if self._artifacts is None else self._artifacts / path
+        scratch = self._scratch()
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=scratch) as stage:
+            staged = Path(stage, name)
+            try:
+                staged.symlink_to(source)
+            except OSError:  # a file system without links
+                shutil.copyfile(source, staged)
+            if copy is not None:
+                copy.unlink(missing_ok=True)
+            self._client.log_artifact(self._run_id, str(staged), folder or None)
+            if copy is not None:
+                copy.chmod(0o644)
+
     def _send_tags(self, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
         for part in _parts(tags):
-            with translated():
-                self._client.log_batch(
-                    self._run_id, tags=[RunTag(name, text) for name, text in part]
-                )
+            self._client.log_batch(self._run_id, tags=[RunTag(name, text) for name, text in part])
 
 
 def _tag_key(name: str) -> str:

@@ -1,23 +1,19 @@
-"""The parameters of a run: the first text of each in MLflow, all values in ``parameters.json``.
+"""What becomes of parameters in MLflow, which refuses to change one, and keeps them as text.
 
-MLflow refuses to change a parameter, and keeps no types. So a tag ``param.<key>`` has the text of
-one that was changed, and the artifact the typed values of all.
+A parameter keeps its first text. The tag ``param.<key>`` has the text of one that was changed, and
+the artifact ``parameters.json`` the typed values of all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
-from tracelet.errors import CheckpointLostError
 from tracelet.records import ParamValue
-from tracelet.wire import from_wire, to_wire
 from tracelet_mlflow.names import name_tag, stored_name
-from tracelet_mlflow.values import PARAM_LENGTH, TAG_LENGTH, shown
 
+PARAM_LENGTH = 6000
+TAG_LENGTH = 8000
 MANIFEST = "parameters.json"
 TAG = "param."
 NAME_TAG = "tracelet.param."
@@ -25,7 +21,7 @@ REMOVED = "(removed)"
 
 
 class Change(NamedTuple):
-    """What a call means for MLflow, and what of it could not be kept there."""
+    """What a call means for MLflow: parameters, tags, and why a key cannot be kept as given."""
 
     params: dict[str, str]
     tags: dict[str, str]
@@ -38,79 +34,51 @@ class Parameters:
     Args:
         params: the parameters that the run has in MLflow.
         tags: the tags that it has.
-        manifest: our copy of ``parameters.json``.
-        count: how many parameters it must have at least one of; None: the run begins anew.
     """
 
-    def __init__(
-        self,
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        manifest: Path,
-        count: int | None,
-    ) -> None:
+    def __init__(self, params: Mapping[str, str], tags: Iterable[str]) -> None:
         self._first = dict(params)
         self._tagged = {tag for tag in tags if tag.startswith(TAG)}
-        self._manifest = manifest
-        self.values: dict[str, ParamValue] = {}
-        self._changed = False
-        if count:
-            try:
-                self.values = from_wire(msgspec.json.decode(manifest.read_bytes()))
-            except (OSError, msgspec.DecodeError) as error:
-                raise CheckpointLostError(f"{manifest} cannot be read any more") from error
 
     def change(self, given: Mapping[str, ParamValue]) -> Change:
         """Decide what to send; nothing is remembered until :meth:`done`."""
         change = Change({}, {}, {})
         for key, value in given.items():
-            stored = stored_name(key)
-            text, reason = shown(value, PARAM_LENGTH, MANIFEST)
-            tag = stored_name(TAG + key)
+            stored, tag = stored_name(key), stored_name(TAG + key)
+            text, reason = shorten(value, PARAM_LENGTH, MANIFEST)
             if stored not in self._first:
                 change.params[stored] = text
                 if stored != key:
                     change.tags.update(name_tag(NAME_TAG, stored, {"param": key[:2000]}))
             elif text != self._first[stored] or tag in self._tagged:
-                change.tags[tag], reason = shown(value, TAG_LENGTH, MANIFEST)
+                change.tags[tag], reason = shorten(value, TAG_LENGTH, MANIFEST)
             if reason is not None:
                 change.adjusted[key] = reason
         return change
 
-    def done(self, change: Change, given: Mapping[str, ParamValue]) -> None:
+    def removal(self, keys: Iterable[str]) -> Change:
+        """Decide what to send of parameters that ceased to exist."""
+        return Change({}, {stored_name(TAG + key): REMOVED for key in keys}, {})
+
+    def done(self, change: Change) -> None:
         """Remember what MLflow has now."""
         self._first.update(change.params)
         self._tagged.update(tag for tag in change.tags if tag.startswith(TAG))
-        self.values.update(given)
-        self._changed = True
 
-    def removal(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the tags that say so of parameters which ceased to exist."""
-        return {stored_name(TAG + key): REMOVED for key in keys}
 
-    def removed(self, keys: Iterable[str], tags: Iterable[str]) -> None:
-        """Remember that parameters ceased to exist."""
-        self._tagged.update(tags)
-        for key in keys:
-            self.values.pop(key, None)
-        self._changed = True
+def shorten(value: Any, limit: int, full_text: str) -> tuple[str, str | None]:
+    """Return the text of a value, and the reason if that is not all of it.
 
-    def save(self) -> bytes | None:
-        """Write our copy of ``parameters.json``; return its content if it has changed."""
-        if not self._changed:
-            return None
-        content = msgspec.json.format(msgspec.json.encode(to_wire(self.values))) + b"\n"
-        self._manifest.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._manifest.with_suffix(".tmp")
-        temporary.write_bytes(content)
-        temporary.replace(self._manifest)
-        return content
-
-    def saved(self) -> None:
-        """Note that MLflow has what :meth:`save` returned."""
-        self._changed = False
-
-    @property
-    def checkpoint(self) -> Any:
-        """How many there are, for the checkpoint."""
-        return len(self.values)
+    Args:
+        value: a parameter's, tag's or property's value.
+        limit: the most characters that MLflow keeps.
+        full_text: where the rest is, for the mark at the end of what is cut.
+    """
+    text = value if isinstance(value, str) else str(value)
+    reason = None
+    if "\0" in text:
+        text, reason = text.replace("\0", "\N{SYMBOL FOR NULL}"), "databases refuse the character 0"
+    if len(text) > limit:
+        mark = f" [cut: {len(text):,} characters, all of them in {full_text}]"
+        text, reason = text[: limit - len(mark)] + mark, f"longer than {limit} characters"
+    return text, reason

@@ -7,10 +7,10 @@ a dead server for four minutes, and break when two processes open one fresh SQLi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import sqlite3
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tracelet.errors import SettingsError
 from tracelet.records import RunInfo
-
-if sys.platform != "win32":  # there, two first openers of a database are up to the retry
-    import fcntl
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 REQUEST_SECONDS = 20
@@ -68,7 +65,7 @@ def tracking_uri(option: str | None, run: RunInfo) -> str:
     The option, else ``MLFLOW_TRACKING_URI``, else ``mlflow.db`` beside the projects of the runs. A
     relative path is meant from where the run was started.
     """
-    uri = option or os.environ.get(VARIABLE) or f"sqlite:///{_root(run).as_posix()}/mlflow.db"
+    uri = option or os.environ.get(VARIABLE) or f"sqlite:///{runs_root(run).as_posix()}/mlflow.db"
     sqlite = _SQLITE.fullmatch(uri)
     if sqlite is not None and sqlite[2] != ":memory:":
         return f"{sqlite[1]}{_absolute(sqlite[2], run).as_posix()}{sqlite[3] or ''}"
@@ -77,12 +74,12 @@ def tracking_uri(option: str | None, run: RunInfo) -> str:
 
 def artifact_location(option: str | None, uri: str, experiment: str, run: RunInfo) -> str | None:
     """Return where a new experiment keeps its artifacts; None leaves it to the server."""
-    if option is not None:
+    if option:
         return option if urlsplit(option).scheme else _absolute(option, run).as_uri()
     if not uri.startswith(_DATABASES):
         return None
     database = database_file(uri)
-    place = _root(run) / "mlflow" if database is None else database.with_suffix("")
+    place = runs_root(run) / "mlflow" if database is None else database.with_suffix("")
     folder = re.sub(r"[^\w.-]", "_", experiment)[:100].strip(".") or "_"
     return (place.with_name(f"{place.name}-artifacts") / folder).as_uri()
 
@@ -118,14 +115,8 @@ def locked(file: Path) -> Iterator[None]:
     """Hold a lock on a file, which is made, as long as the block runs; wait for other holders."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as lock:
-        if sys.platform != "win32":
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def group_lock(run: RunInfo) -> Path:
-    """Return the file on which the runs of this machine agree about a group's own run."""
-    return _root(run) / "mlflow.lock"
 
 
 @contextlib.contextmanager
@@ -160,7 +151,8 @@ def _is_created(database: Path) -> bool:
         return False
 
 
-def _root(run: RunInfo) -> Path:
+def runs_root(run: RunInfo) -> Path:
+    """Return the directory of all runs."""
     return Path(run.dir).parent.parent
 
 

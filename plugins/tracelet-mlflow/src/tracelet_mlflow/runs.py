@@ -6,15 +6,13 @@ again.
 
 from __future__ import annotations
 
-import contextlib
-import getpass
 import hashlib
 from typing import Any
 
 from tracelet.errors import CheckpointLostError, TransientError
 from tracelet.records import RunInfo
-from tracelet_mlflow.edge import error_code, translated
-from tracelet_mlflow.place import artifact_location, group_lock, locked
+from tracelet_mlflow.errors import error_code
+from tracelet_mlflow.place import artifact_location, locked, runs_root
 
 KEY = "tracelet.key"
 PARENT = "mlflow.parentRunId"
@@ -58,8 +56,7 @@ class Runs:
                 f"mlflow runs restore --run-id {found.info.run_id}"
             )
         if found.info.status != "RUNNING":
-            with translated():
-                self._client.update_run(found.info.run_id, status="RUNNING")
+            self._client.update_run(found.info.run_id, status="RUNNING")
         return found
 
     def parent(self, experiment_id: str, run: RunInfo) -> str | None:
@@ -67,7 +64,7 @@ class Runs:
         if run.group is None:
             return None
         key = _key(run.project, f"group\0{run.group}")
-        with locked(group_lock(run)):
+        with locked(runs_root(run) / "mlflow.lock"):  # all runs of this machine agree on one
             found = self._find(experiment_id, key)
             if found is None:
                 found = self._create_group(experiment_id, run, key)
@@ -78,10 +75,9 @@ class Runs:
         if run.link is None:
             return None
         try:
-            with translated():
-                return self._client.get_run(run.link.id)
-        except TransientError as error:
-            if error_code(error.__cause__ or error) != "RESOURCE_DOES_NOT_EXIST":
+            return self._client.get_run(run.link.id)
+        except Exception as error:
+            if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
                 raise
             if run.checkpoint is not None:
                 raise CheckpointLostError(f"MLflow has no run {run.link.id} any more") from error
@@ -89,16 +85,15 @@ class Runs:
 
     def _experiment_id(self, run: RunInfo) -> str:
         name = (self._experiment or run.project)[:_EXPERIMENT_LENGTH]
-        with translated():
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                location = artifact_location(self._location, self._uri, name, run)
-                try:
-                    return str(self._client.create_experiment(name, artifact_location=location))
-                except Exception as error:
-                    if error_code(error) != "RESOURCE_ALREADY_EXISTS":
-                        raise
-                found = self._client.get_experiment_by_name(name)  # another run was faster
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            location = artifact_location(self._location, self._uri, name, run)
+            try:
+                return str(self._client.create_experiment(name, artifact_location=location))
+            except Exception as error:
+                if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            found = self._client.get_experiment_by_name(name)  # another run was faster
         if found is None or found.lifecycle_stage != "active":
             raise TransientError(
                 f"the experiment {name!r} was deleted in MLflow, which keeps its name; restore it "
@@ -108,13 +103,12 @@ class Runs:
 
     def _find(self, experiment_id: str, key: str) -> Any:
         """Return the first run with a key, the same for whoever asks; None if there is none."""
-        with translated():
-            found = self._client.search_runs(
-                [experiment_id],
-                f"tags.`{KEY}` = '{key}'",
-                order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
-                max_results=1,
-            )
+        found = self._client.search_runs(
+            [experiment_id],
+            f"tags.`{KEY}` = '{key}'",
+            order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+            max_results=1,
+        )
         return next(iter(found), None)
 
     def _create(self, experiment_id: str, run: RunInfo) -> Any:
@@ -136,28 +130,26 @@ class Runs:
         tags = {KEY: key, "tracelet.is_group": "true", "tracelet.group": group}
         tags |= {tag: text for tag, text in _source_tags(run.facts).items() if tag == "mlflow.user"}
         made = self._new(experiment_id, group, tags, run.started)
-        with translated():  # it stands for its runs, and does nothing itself that could end
-            self._client.set_terminated(made.info.run_id, "FINISHED")
+        # It stands for its runs, and does nothing itself that could end.
+        self._client.set_terminated(made.info.run_id, "FINISHED")
         self._made_group = str(made.info.run_id)
         return self._find(experiment_id, key) or made
 
     def _leave_to_first(self, group: Any) -> None:
         """Delete the group's run that we made, if another machine made an earlier one meanwhile."""
         if self._made_group is not None and self._made_group != group.info.run_id:
-            with translated():
-                self._client.delete_run(self._made_group)
+            self._client.delete_run(self._made_group)
             self._made_group = None
 
     def _new(self, experiment_id: str, name: str, tags: dict[str, str], started: float) -> Any:
         if len(name) > _RUN_NAME_LENGTH:
             tags["tracelet.name"], name = name, name[:_RUN_NAME_LENGTH]
-        with translated():
-            return self._client.create_run(
-                experiment_id,
-                start_time=int(started * 1000),
-                tags={tag: value[:5000] for tag, value in tags.items()},
-                run_name=name,
-            )
+        return self._client.create_run(
+            experiment_id,
+            start_time=int(started * 1000),
+            tags={tag: value[:5000] for tag, value in tags.items()},
+            run_name=name,
+        )
 
 
 def _key(project: str, run_id: str) -> str:
@@ -169,7 +161,7 @@ def _source_tags(facts: dict[str, Any]) -> dict[str, str]:
     argv = facts.get("argv") or []
     git = facts.get("git") or {}
     given = {
-        "mlflow.user": facts.get("user") or _user(),
+        "mlflow.user": facts.get("user"),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": argv[0] if argv else None,
         "mlflow.source.git.commit": git.get("commit"),
@@ -180,9 +172,3 @@ def _source_tags(facts: dict[str, Any]) -> dict[str, str]:
         "tracelet.python": facts.get("python"),
     }
     return {tag: str(value) for tag, value in given.items() if value}
-
-
-def _user() -> str | None:
-    with contextlib.suppress(OSError, KeyError, ImportError):  # a user id without a name
-        return getpass.getuser()
-    return None

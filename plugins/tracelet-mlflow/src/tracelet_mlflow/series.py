@@ -9,17 +9,18 @@ carries: a batch that comes again gets the same times, and MLflow ignores it.
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tracelet.records import MetricPoint
-from tracelet_mlflow.names import name_tag, series_name, stored_name
-from tracelet_mlflow.values import storable
+from tracelet.backends.base import nearest_float
+from tracelet.records import DEFAULT_AXIS, MetricPoint
+from tracelet_mlflow.names import BY, name_tag, series_name, stored_name
 
 TAG = "tracelet.metric."
 """Before a key in the tag that says which metric and axis it is, unless it is plain."""
 
-DEFAULT_AXIS = "iteration"
 FAR_OFF = 1000
 """Milliseconds by which a point may be moved without counting as adjusted."""
 
@@ -71,7 +72,7 @@ class Series:
             if name.startswith(TAG):
                 said = json.loads(text)
                 self._keys[said["metric"], said["axis"]] = said["key"]
-                if ":by:" not in said["key"]:
+                if BY not in said["key"]:
                     self._owners[said["key"]] = said["axis"]
 
     def plan(self, batch: Sequence[MetricPoint]) -> Plan:
@@ -83,7 +84,7 @@ class Series:
             key = known.get(name) or keys.get(name) or self._new_key(*name, plan)
             value, reason = point.value, None
             if value.__class__ is not float or not -1e300 < value < 1e300 or value == 0.0:
-                value, reason = storable(value)
+                value, reason = _storable(value)
             own = round(point.time * 1000)
             clock = moved.get(key) or self.clocks.get(key)
             timestamp = _timestamp(own, point.iteration, clock)
@@ -124,12 +125,18 @@ def _timestamp(own: int, step: int, clock: Clock | None) -> int:
     return last if step > last_step else last + 1
 
 
-def adjusted_record(point: MetricPoint) -> dict[str, Any]:
-    """Return a point, exact, for the artifact that keeps what MLflow cannot hold."""
-    return {
-        "metric": point.name,
-        "value": point.value,
-        "iteration": point.iteration,
-        "axis": point.axis,
-        "time": point.time,
-    }
+def _storable(value: float) -> tuple[float, str | None]:
+    """Return the float64 that MLflow stores for a number, and the reason if they differ.
+
+    Infinities become the largest floats, as MLflow's own SQL store has it; -0.0 loses its sign.
+    """
+    if isinstance(value, int):
+        number = nearest_float(value)
+        if math.isinf(number):
+            return math.copysign(sys.float_info.max, number), "beyond the range of a float64"
+        return number, None if number == value else "an integer that no float64 can hold"
+    if math.isinf(value):
+        return math.copysign(sys.float_info.max, value), "SQL has no infinity"
+    if value == 0.0 and math.copysign(1.0, value) < 0:
+        return 0.0, "SQL has no negative zero"
+    return value, None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from tracelet.backends.base import (
     ArtifactFile,
@@ -20,15 +20,13 @@ from tracelet.backends.base import (
     Property,
     Support,
 )
-from tracelet.errors import SettingsError
 from tracelet.records import DEFAULT_AXIS, MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet_wandb import names, sdk
-from tracelet_wandb.config import Config
+from tracelet_wandb.config import Config, is_holdable
 from tracelet_wandb.files import Files
 from tracelet_wandb.rows import rounded, rows
-from tracelet_wandb.tree import is_holdable
+from tracelet_wandb.sdk import translate_errors
 
-MODES = ("online", "offline", "disabled")
 EXIT_CODES: dict[Status, int] = {"finished": 0, "failed": 1, "killed": 255}
 
 
@@ -66,7 +64,7 @@ class WandbBackend(Backend):
     def __init__(
         self,
         *,
-        mode: str | None = None,
+        mode: Literal["online", "offline", "disabled"] | None = None,
         entity: str | None = None,
         dir: str | os.PathLike[str] | None = None,  # noqa: A002 - the SDK's name
         group: str | None = None,
@@ -80,15 +78,7 @@ class WandbBackend(Backend):
         self._wandb: Any = None
         self._live: Any = None
 
-    @classmethod
-    def check(cls, options: Mapping[str, Any]) -> None:
-        super().check(options)
-        mode = options.get("mode")
-        if mode is not None and mode not in MODES:
-            raise SettingsError(
-                f"backends.wandb.mode={mode!r} is not a mode; there are {', '.join(MODES)}"
-            )
-
+    @translate_errors()
     def open(self, run: RunInfo) -> RunLink:
         self._run = run
         self._root = Path(self._dir or os.environ.get("WANDB_DIR") or run.dir).expanduser()
@@ -97,80 +87,76 @@ class WandbBackend(Backend):
         cache = self._scratch() / "cache"
         self._wandb, self._live = sdk.start(run, self._root, self._options, group, cache)
         live = self._live
-        with sdk.edge():
-            self._keys = names.Keys()
-            self._axes: set[str] = set()
-            self._placed: set[str] = set()
-            self._config = Config(live, run)
-            self._files = Files(self._wandb, live)
-            self._define_axis(DEFAULT_AXIS)
-            live.define_metric("*", step_metric=DEFAULT_AXIS, step_sync=False)
-            live.define_metric(names.TIMES, hidden=True, summary="none")
-            self._files.add_metadata(run)
+        self._keys = names.Keys()
+        self._axes: set[str] = set()
+        self._placed: set[str] = set()
+        self._config = Config(live, run)
+        self._files = Files(self._wandb, live)
+        self._define_axis(DEFAULT_AXIS)
+        live.define_metric("*", step_metric=DEFAULT_AXIS, step_sync=False)
+        live.define_metric(names.TIMES, hidden=True, summary="none")
+        self._files.add_metadata(run)
         return RunLink(live.id, sdk.address(live))
 
+    @translate_errors()
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
         for key, value in params.items():
             if not is_holdable(value):
                 self.adjusted_param(key, value, "W&B's config cannot hold it")
-        with sdk.edge():
-            self._config.set_params(params)
+        self._config.set_params(params)
 
+    @translate_errors()
     def remove_params(self, keys: Sequence[str]) -> None:
-        with sdk.edge():
-            self._config.remove_params(keys)
+        self._config.remove_params(keys)
 
+    @translate_errors()
     def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
         log = self._live.log
-        with sdk.edge():
-            self._place_metrics(batch)
-            for row in rows(batch, self._keys, self._run.started):
-                log(row)
+        self._place_metrics(batch)
+        for row in rows(batch, self._keys, self._run.started):
+            log(row)
         for point in rounded(batch):
             self.adjusted_point(point, "W&B rounds integers beyond 64 bits")
 
+    @translate_errors()
     def log_artifact(self, artifact: ArtifactFile) -> None:
-        with sdk.edge():
-            self._files.add(artifact)
+        self._files.add(artifact)
 
+    @translate_errors()
     def log_config(self, config: ConfigObject) -> None:
         super().log_config(config)
         if not is_holdable(config.value):
             what = {"config": config.name, "value": config.value}
             self.adjusted(what, "W&B's config cannot hold it")
-        with sdk.edge():
-            self._config.set_object(config)
+        self._config.set_object(config)
 
+    @translate_errors()
     def set_tags(self, tags: Mapping[str, str]) -> None:
         for name, value in tags.items():
             if len(f"{name}:{value}") > names.LONGEST_TAG:
-                what = {"tag": name, "value": value}
-                self.adjusted(what, f"W&B's tags have {names.LONGEST_TAG} characters at most")
-        with sdk.edge():
-            self._config.set_tags(tags)
+                reason = f"W&B's tags have {names.LONGEST_TAG} characters at most"
+                self.adjusted_tag(name, value, reason)
+        self._config.set_tags(tags)
 
+    @translate_errors()
     def set_properties(self, properties: Mapping[str, Property]) -> None:
         for name, found in properties.items():
             if not is_holdable(found.value):
-                what = {
-                    "property": name,
-                    "value": found.value,
-                    "description": found.description,
-                    "type": found.type,
-                }
-                self.adjusted(what, "W&B's summary and config cannot hold it")
-        with sdk.edge():
-            self._config.set_properties(properties)
+                self.adjusted_property(name, found, "W&B's summary and config cannot hold it")
+        self._config.set_properties(properties)
 
+    @translate_errors()
     def close(self, status: Status) -> None:
-        with sdk.edge():
-            self._files.log()
-            self._config.set_ending(status, self.ended)
+        self._files.log()
+        self._config.set_ending(status, self.ended)
         folder = Path(self._live.settings.sync_dir)
         sdk.finish(self._wandb, self._run, self._live, EXIT_CODES[status])
         self._live = None
         # A service that outlived its killed worker for a moment may have written once more.
         sdk.remove_earlier(self._run, self._root, keep=folder)
+
+    def is_transient(self, error: Exception) -> bool | None:
+        return True if type(error).__name__ in sdk.TRANSIENT else None
 
     @property
     def native(self) -> Any:

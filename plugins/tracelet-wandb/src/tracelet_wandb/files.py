@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tracelet.backends.base import ArtifactFile
+from tracelet.backends.files import place_file
 from tracelet.records import RunInfo
 from tracelet_wandb import names
 
 ASIDE = "artifacts/"
 """Where a file is whose own place is one that W&B writes to."""
 METADATA = "wandb-metadata.json"
-_OF_WANDB = (
+_OWN = {
     "config.yaml",
     "diff.patch",
     "output.log",
     "requirements.txt",
     "conda-environment.yaml",
-)
-_FOLDERS_OF_WANDB = ("artifacts", "code", "logs", "media")
+}
+_OWN_FOLDERS = ("artifacts", "code", "logs", "media")
 
 
 def place(path: str) -> str:
     """Return where a file is among the files of the run, given its destination."""
     top = path.split("/", 1)[0]
-    if path in _OF_WANDB or top in _FOLDERS_OF_WANDB or top.startswith("wandb-"):
+    if path in _OWN or top in _OWN_FOLDERS or top.startswith("wandb-"):
         return ASIDE + path
     return path
 
@@ -76,10 +75,7 @@ class Files:
 
     def _save(self, path: str, source: Path) -> Path:
         target = self._folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
+        place_file(source, target, link=False)
         self._publish(target)
         return target
 

@@ -1,4 +1,4 @@
-"""Names that W&B takes, made of any name, reversibly; a metric called ``_step`` is lost without.
+"""Names that W&B takes, made of any name; a metric called ``_step`` would be lost without.
 
 A key of the history is the metric's own name, an axis's own name, or, where that key is taken or
 reserved, ``metric:<name>`` or ``axis:<name>``. Whoever comes first has the plain key, so that a
@@ -7,19 +7,19 @@ metric ``epoch`` and an axis ``epoch`` can be in one run.
 
 from __future__ import annotations
 
-import hashlib
 import re
 
+from tracelet.backends.names import encode_name
 from tracelet.records import DEFAULT_AXIS
 
 TIMES = "_times"
 """The key of the times of those points of a row that are not from the row's ``_timestamp``."""
 METRIC, AXIS = "metric:", "axis:"
 _RESERVED = {"", "_step", "_runtime", "_timestamp", TIMES}
-_NO_ID = re.compile(r"[:;,#?/'\\\x00-\x1f\x7f]")
+_IN_ID = r"^:;,#?/'\\\x00-\x1f\x7f"
 _NO_PROJECT = re.compile(r"[\\/#?%:\x00-\x1f\x7f]")
-_NO_ARTIFACT = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_ID = 100
+"""In bytes."""
 _LONGEST_PROJECT = 128
 LONGEST_TAG = 64
 
@@ -51,18 +51,16 @@ class Keys:
         free = name not in _RESERVED and name not in self._taken
         # W&B reads a star in the name of a defined metric, as axes are, as a pattern.
         if not free or name.startswith((METRIC, AXIS, "_wandb")) or (not glob and "*" in name):
-            escaped = name if glob else name.replace("%", "%25").replace("*", "%2A")
-            return prefix + escaped
+            return prefix + (name if glob else encode_name(name, "^*"))
         self._taken.add(name)
         return name
 
 
 def run_id(text: str) -> str:
     """Return the id of a run in W&B; the run's own, wherever W&B takes that."""
-    made = _NO_ID.sub("-", text).strip()
-    if len(made.encode()) > _LONGEST_ID:
-        made = made.encode()[: _LONGEST_ID - 9].decode(errors="ignore")
-    return made if made == text else f"{made}-{digest(text)}"
+    spaces = "" if text == text.strip() else r"\s"
+    is_short = len(text.encode()) <= _LONGEST_ID
+    return encode_name(text, _IN_ID + spaces, _LONGEST_ID if is_short else _LONGEST_ID // 4)
 
 
 def project(text: str) -> str:
@@ -72,10 +70,4 @@ def project(text: str) -> str:
 
 def artifact(text: str) -> str:
     """Return the name of an artifact in W&B."""
-    made = _NO_ARTIFACT.sub("-", text)
-    return made[:_LONGEST_ID] if made == text else f"{made[: _LONGEST_ID - 9]}-{digest(text)}"
-
-
-def digest(text: str) -> str:
-    """Return eight characters that stand for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return encode_name(text, r"A-Za-z0-9._-", _LONGEST_ID)

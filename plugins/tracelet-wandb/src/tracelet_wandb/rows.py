@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tracelet.backends.base import nearest_float
 from tracelet.records import MetricPoint, MetricValue
 from tracelet_wandb.names import TIMES, Keys
 
@@ -27,18 +28,9 @@ def rounded(points: Sequence[MetricPoint]) -> list[MetricPoint]:
     return [
         point
         for point in points
-        if (point.value.__class__ is not float and not _is_exact(point.value))
-        or not _is_exact(point.iteration)
+        if (point.value.__class__ is not float and _number(point.value) != point.value)
+        or _number(point.iteration) != point.iteration
     ]
-
-
-def _is_exact(value: MetricValue) -> bool:
-    if isinstance(value, float) or -_INT64 <= value < _INT64:
-        return True
-    try:
-        return int(float(value)) == value
-    except OverflowError:
-        return False
 
 
 def rows(points: Sequence[MetricPoint], keys: Keys, began: float) -> list[dict[str, Any]]:
@@ -76,7 +68,4 @@ def rows(points: Sequence[MetricPoint], keys: Keys, began: float) -> list[dict[s
 def _number(value: MetricValue) -> MetricValue:
     if isinstance(value, float) or -_INT64 <= value < _INT64:
         return value
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
+    return nearest_float(value)

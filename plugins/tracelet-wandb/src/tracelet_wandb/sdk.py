@@ -2,16 +2,16 @@
 
 - Nothing that the SDK collects by itself is on: its console, code, command line and machine are
   those of the process that delivers, not of the training.
-- Its errors leave here as :class:`TransientError`, or, when its service process has died with what
-  it had taken, as :class:`CheckpointLostError`.
+- When its service process has died with what it had taken, that is a :class:`CheckpointLostError`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +27,26 @@ _open: dict[str, Any] = {}
 """The runs of this process that were started and not ended; the SDK's service knows each by id."""
 _NOT_OURS = ("WANDB_RESUME", "WANDB_RESUME_FROM", "WANDB_FORK_FROM")
 """Variables that would have the SDK go on with what the server has, which is made anew."""
-_TRANSIENT = ("AuthenticationError", "CommError", "ServerResponseError")
+TRANSIENT = ("AuthenticationError", "CommError", "ServerResponseError")
 _LOST = ("MailboxClosedError", "WandbCoreNotAvailableError", "WandbServiceConnectionError",
          "ServiceDiedError", "WandbServiceNotOwnedError")  # fmt: skip
 
 
 @contextlib.contextmanager
-def edge() -> Iterator[None]:
-    """Translate what the SDK raises while a run is open."""
+def translate_errors() -> Iterator[None]:
+    """Say of an error of an open run that means so that everything has to be written again."""
     try:
         yield
     except Exception as error:
-        if isinstance(error, ConnectionError) or type(error).__name__ in _LOST:
-            raise CheckpointLostError(f"the SDK's service has died: {_text(error)}") from error
+        if _is_of_service(error):
+            raise CheckpointLostError(f"the SDK's service has died: {error}") from error
         if isinstance(error, TimeoutError):
-            raise CheckpointLostError(f"not uploaded in time: {_text(error)}") from error
-        if type(error).__name__ in _TRANSIENT:
-            raise TransientError(_text(error)) from error
+            raise CheckpointLostError(f"not uploaded in time: {error}") from error
         raise
+
+
+def _is_of_service(error: Exception) -> bool:
+    return isinstance(error, ConnectionError) or type(error).__name__ in _LOST
 
 
 def _of_start(error: Exception) -> Exception:
@@ -52,12 +54,8 @@ def _of_start(error: Exception) -> Exception:
     if "API key" in str(error):
         return TransientError(f"W&B knows no account here; {LOGIN}")
     if type(error).__name__ == "AuthenticationError":
-        return TransientError(f"W&B does not take the account: {_text(error)}; {LOGIN}")
-    return TransientError(f"{type(error).__name__}: {_text(error)}")
-
-
-def _text(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        return TransientError(f"W&B does not take the account: {error}; {LOGIN}")
+    return TransientError(f"{type(error).__name__}: {error}")
 
 
 def start(
@@ -109,21 +107,20 @@ def _let_go(wandb: Any, run: RunInfo) -> None:
 
 
 def _init(wandb: Any, run: RunInfo, settings: Any, arguments: dict[str, Any]) -> Any:
-    for last in (False, True):
-        try:
-            return wandb.init(
-                id=names.run_id(run.run_id),
-                name=run.name,
-                project=names.project(run.project),
-                reinit="create_new",
-                settings=settings,
-                **arguments,
-            )
-        except Exception as error:
-            if last or not (isinstance(error, ConnectionError) or type(error).__name__ in _LOST):
-                raise
-            forget_service(wandb)  # of an earlier run of this process; the next try starts one
-    raise AssertionError
+    arguments |= {
+        "id": names.run_id(run.run_id),
+        "name": run.name,
+        "project": names.project(run.project),
+        "reinit": "create_new",
+        "settings": settings,
+    }
+    try:
+        return wandb.init(**arguments)
+    except Exception as error:
+        if not _is_of_service(error):
+            raise
+        forget_service(wandb)  # of an earlier run of this process; the next try starts one
+    return wandb.init(**arguments)
 
 
 def forget_service(wandb: Any) -> None:
@@ -135,15 +132,16 @@ def forget_service(wandb: Any) -> None:
 def finish(wandb: Any, run: RunInfo, live: Any, exit_code: int) -> None:
     """End the run; what was logged is in its file, or with the server, when this returns."""
     try:
-        with edge():
+        with translate_errors():
             live.finish(exit_code=exit_code)
     except CheckpointLostError:
         forget_service(wandb)  # it may still hold the run, which is begun anew
         raise
     finally:
         _open.pop(_mark(run), None)
-    if not live.disabled:
-        _sync_to_disk(Path(live.settings.sync_file))
+    if not live.disabled and (written := Path(live.settings.sync_file)).exists():
+        with written.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def address(live: Any) -> str | None:
@@ -173,7 +171,7 @@ def remove_earlier(run: RunInfo, root: Path, keep: Path | None = None) -> None:
 
 def _mark(run: RunInfo) -> str:
     """Name this run, and no other of the same id, in the names of directories."""
-    return names.digest(f"{run.project}\n{run.run_id}")
+    return hashlib.sha256(f"{run.project}\n{run.run_id}".encode()).hexdigest()[:8]
 
 
 def _own_root(wandb: Any, root: Path, run: RunInfo) -> Path:
@@ -216,31 +214,13 @@ def _settings(wandb: Any, run: RunInfo, root: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def _environment(cache: Path) -> Iterator[None]:
     """Keep the SDK from reporting errors to its maker, and from appending to an earlier run."""
-    wanted: dict[str, str | None] = {"WANDB_ERROR_REPORTING": "false", **dict.fromkeys(_NOT_OURS)}
-    if not os.environ.get("WANDB_CACHE_DIR"):
-        wanted["WANDB_CACHE_DIR"] = str(cache)
-    before = {name: os.environ.get(name) for name in wanted}
-    _set(wanted)
+    touched = ("WANDB_ERROR_REPORTING", "WANDB_CACHE_DIR", *_NOT_OURS)
+    before = {name: os.environ.pop(name) for name in touched if name in os.environ}
+    os.environ["WANDB_ERROR_REPORTING"] = "false"
+    os.environ["WANDB_CACHE_DIR"] = before.get("WANDB_CACHE_DIR") or str(cache)
     try:
         yield
     finally:
-        _set(before)
-
-
-def _set(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
+        for name in touched:
             os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-def _sync_to_disk(file: Path) -> None:
-    try:
-        descriptor = os.open(file, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.environ.update(before)

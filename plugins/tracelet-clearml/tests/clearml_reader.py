@@ -10,7 +10,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from tracelet.backends.base import Property
 from tracelet.records import DEFAULT_AXIS, MetricPoint, Status
@@ -43,7 +42,7 @@ class Session:
     def params(self) -> dict[str, Any]:
         """Return the parameters, flat and typed."""
         return {
-            _plain(name) if section == "General" else f"{section}/{_plain(name)}": _typed(item)
+            key_of(section, name): value_of(item["value"], item.get("type"))
             for section, items in self.task["hyperparams"].items()
             for name, item in items.items()
             if section != "properties"
@@ -52,7 +51,11 @@ class Session:
     def properties(self) -> dict[str, Property]:
         """Return the user properties."""
         return {
-            _plain(name): Property(_typed(item), item.get("description"), _type_of_user(item))
+            _plain(name): Property(
+                value_of(item["value"], item.get("type")),
+                item.get("description"),
+                _type_of_user(item),
+            )
             for name, item in self.task["hyperparams"].get("properties", {}).items()
         }
 
@@ -75,7 +78,7 @@ class Session:
         for name, item in self.configuration.items():
             if name == "tracelet":
                 continue
-            plain = name[:-1] if re.fullmatch("tracelet_+", name) else name
+            plain = config_of(name)
             if item["type"] == "dictionary":
                 found[plain] = json.loads(item["value"])
             elif item["type"] == "tracelet/file":
@@ -106,17 +109,34 @@ class Session:
 
 def point_of(event: dict[str, Any]) -> MetricPoint:
     """Return the point that an event was made of."""
-    title = _TITLE.fullmatch(event["metric"])
-    assert title is not None
-    plain, axis, mark = title[1].removesuffix(" ()"), title[2], title[3]
-    series = event["variant"]
-    return MetricPoint(
-        plain if series == plain else f"{plain}/{series.removeprefix('./')}",
-        float(mark) if mark else event["value"],
-        event["iter"],
-        DEFAULT_AXIS if axis is None else unquote(axis),
-        event["timestamp"] / 1000,
-    )
+    name, axis, mark = scalar_of(event["metric"], event["variant"])
+    value = float(mark) if mark else event["value"]
+    return MetricPoint(name, value, event["iter"], axis, event["timestamp"] / 1000)
+
+
+def scalar_of(title: str, series: str) -> tuple[str, str, str]:
+    """Return the metric and the axis of a series, and the non-finite number that it marks."""
+    found = _TITLE.fullmatch(title)
+    assert found is not None
+    plain = found[1].removesuffix(" ()")
+    name = plain if series == plain else f"{plain}/{series.removeprefix('./')}"
+    axis = DEFAULT_AXIS if found[2] is None else re.sub("_x([0-9a-f]*)_", _character, found[2])
+    return name, axis, found[3] or ""
+
+
+def _character(mark: re.Match[str]) -> str:
+    return chr(int(mark[1], 16)) if mark[1] else ""
+
+
+def key_of(section: str, name: str) -> str:
+    """Return the key of a parameter."""
+    plain = _plain(name)
+    return plain if section == "General" else f"{section}/{plain}"
+
+
+def config_of(stored: str) -> str:
+    """Return the name of a configuration object."""
+    return stored[:-1] if re.fullmatch("tracelet_+", stored) else stored
 
 
 def sessions(folder: Path, task_id: str = "*") -> list[Session]:
@@ -134,8 +154,8 @@ def _plain(name: str) -> str:
     return name[:-1] if re.fullmatch("self_+", name) else name
 
 
-def _typed(item: dict[str, Any]) -> Any:
-    text, kind = item["value"], item.get("type")
+def value_of(text: str, kind: str | None) -> Any:
+    """Return a value, given its text and its type as the SDK names it."""
     if kind is None and text == "":
         return None
     if kind == "bool":

@@ -1,4 +1,4 @@
-"""The bench on which a backend is checked: its folders, its processes, what became of runs."""
+"""Runs the jobs of the checks of one backend, and keeps what became of each run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import BackendReport
 from tracelet.journal.rundir import RunDir
 from tracelet.testing import values
+from tracelet.testing.harness import Harness
 from tracelet.testing.jobs import Job, Process, Result, call, leftovers, ticks
 from tracelet.testing.live import forget
 from tracelet.testing.readback import ReadBack
 from tracelet.testing.scripts import SCRIPTS
-from tracelet.testing.subject import Subject
 
 Courier = Literal["process", "thread"]
 
@@ -53,11 +53,11 @@ class Outcome(NamedTuple):
         return [msgspec.json.decode(line) for line in lines]
 
 
-class Bench:
-    """The place where one backend is checked: a folder for its tracker, and one for the runs.
+class Runner:
+    """Runs jobs for the checks of one backend; it has a folder for the tracker, one for the runs.
 
     Args:
-        subject: what is checked, and how to look at it.
+        harness: what is checked, and how to look at it.
         folder: an empty directory.
         points: how many points are many.
         size: how many bytes are a large artifact.
@@ -66,15 +66,15 @@ class Bench:
 
     def __init__(
         self,
-        subject: Subject,
+        harness: Harness,
         folder: Path,
         *,
         points: int = 100_000,
         size: int = 200_000_000,
         hang_bound: float = 5.0,
     ) -> None:
-        self.subject = subject
-        self.found: ResolvedBackend = resolve(subject.backend)
+        self.harness = harness
+        self.found: ResolvedBackend = resolve(harness.backend)
         self.folder = folder / "tracker"
         self.runs = folder / "runs"
         self.hang_bound = hang_bound
@@ -103,12 +103,12 @@ class Bench:
         if not self._prepared:
             self._prepared = True
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.subject.prepare(self.folder)
+            self.harness.prepare(self.folder)
         return Job(
             script=script,
-            backend=self.found.target or self.subject.backend,
+            backend=self.found.target or self.harness.backend,
             name=self.found.name,
-            options=self.subject.options(self.folder),
+            options=self.harness.options(self.folder),
             courier=courier,
             runs=self.runs,
             run_id=run_id,
@@ -120,7 +120,7 @@ class Bench:
 
     def process(self, job: Job, **variables: str) -> Process:
         """Start a job in a process of its own."""
-        environment = {**self.subject.environment(self.folder), **variables}
+        environment = {**self.harness.environment(self.folder), **variables}
         return Process(job, environment, [f"--api-key={values.SECRETS['argument']}"])
 
     # -- each run once ------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Bench:
 
     def look(self, job: Job, result: Result, process: Process | None = None) -> Outcome:
         """Read a run back, from its journal and from the tracker."""
-        read = self.subject.read_back(load_run(job.run_dir), self.folder)
+        read = self.harness.read_back(load_run(job.run_dir), self.folder)
         return self._seen(job, read, result, process)
 
     def settle(self, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""W&B as a subject of the contract: offline runs, read from their files."""
+"""The harness of W&B: offline runs, read from their files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import glob
 from pathlib import Path
 from typing import Any, ClassVar
 
+from wandb_reader import runs_below
+
 from tracelet import Run
-from tracelet.testing import ReadBack, Subject
+from tracelet.testing import Harness, ReadBack
 
 
-class WandbSubject(Subject):
+class WandbHarness(Harness):
     """The backend ``wandb``, offline."""
 
     backend: ClassVar[str] = "wandb"
@@ -23,7 +25,5 @@ class WandbSubject(Subject):
         return {"HOME": str(folder), "WANDB_BASE_URL": "http://127.0.0.1:9"}
 
     def read_back(self, run: Run, folder: Path) -> ReadBack:
-        from tracelet_wandb.reader import runs_below
-
         found = runs_below(folder, glob.escape(run.links[self.backend].id))
         return found[0].read_back(runs=len(found))

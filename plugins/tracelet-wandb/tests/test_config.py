@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tracelet_wandb.tree import ParamTree, config_key, holdable, is_holdable, top_key
+from tracelet_wandb.config import ParamTree, config_key, holdable, is_holdable, top_key
 
 
 def config(flat: dict[str, Any]) -> dict[str, Any]:

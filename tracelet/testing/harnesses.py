@@ -1,4 +1,4 @@
-"""The core's own backends, and those of plugins, as subjects of the contract."""
+"""The harnesses of the core's own backends, and how the harness of any backend is found."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import msgspec
 
 from tracelet.backends.base import Property
 from tracelet.backends.memory import MemoryBackend
-from tracelet.backends.registry import plugins, resolve
+from tracelet.backends.registry import installed, plugins, resolve
 from tracelet.core.run import Run
 from tracelet.errors import UnknownBackendError
 from tracelet.records import MetricPoint
+from tracelet.testing.harness import Harness
 from tracelet.testing.live import live_backend
 from tracelet.testing.readback import ReadBack, parse_adjusted, parse_log
-from tracelet.testing.subject import Subject
 
 
-class LocalSubject(Subject):
+class LocalHarness(Harness):
     """The backend ``local``, read with nothing but a JSON parser."""
 
     backend = "local"
@@ -57,7 +57,7 @@ class LocalSubject(Subject):
         )
 
 
-class MemorySubject(Subject):
+class MemoryHarness(Harness):
     """The backend ``memory``: its object has everything, as it was given."""
 
     backend = "memory"
@@ -85,46 +85,66 @@ class MemorySubject(Subject):
         )
 
 
-def find_subject(name: str) -> Subject:
-    """Find a subject.
+def find_harness(name: str) -> Harness:
+    """Find the harness of a backend.
+
+    A plugin can give it with the hook ``tracelet_register_harness``. In a checkout of the plugin's
+    source it is found without, as the subclass of :class:`Harness` in
+    ``tests/<name>_harness.py``: whoever only uses a plugin need not have the code that tests it.
 
     Args:
         name: a backend's name; or ``module:Class`` or ``file.py:Class`` of a subclass of
-            ``Subject`` or ``BackendContract``.
+            ``Harness`` or ``BackendContract``.
 
     Raises:
         UnknownBackendError: there is none; the message has the nearest names, or says how to make
             one.
     """
-    known: list[type[Subject]] = [LocalSubject, MemorySubject, *_of_plugins()]
-    for subject in known:
-        if subject.backend == name:
-            return subject()
+    known: list[type[Harness]] = [LocalHarness, MemoryHarness, *_of_plugins(), *_of_checkout(name)]
+    for harness in known:
+        if harness.backend == name:
+            return harness()
     module, colon, qualname = name.rpartition(":")
     if colon:
         found = getattr(_module(module), qualname, None)
-        if isinstance(found, type) and issubclass(found, Subject):
+        if isinstance(found, type) and issubclass(found, Harness):
             return found()
-        raise UnknownBackendError(name, f"{name!r} is no subclass of tracelet.testing.Subject")
+        raise UnknownBackendError(name, f"{name!r} is no subclass of tracelet.testing.Harness")
     # A name that no backend has is a typo, or is not installed; that is said with the known ones.
     resolve(name)
     raise UnknownBackendError(
         name,
-        f"nothing says how the tracker of {name!r} is read back: its plugin can, with the hook "
-        "tracelet_register_subject; or give the class that does as 'module:Class' or "
-        "'tests/test_contract.py:Class'",
+        f"nothing here says how the tracker of {name!r} is read back. The tests of its plugin do: "
+        "install the plugin from a checkout of its source (python -m pip install -e), or give the "
+        "class as 'module:Class' or 'tests/test_contract.py:Class'",
     )
 
 
-def _of_plugins() -> list[type[Subject]]:
-    found: list[type[Subject]] = plugins().hook.tracelet_register_subject()
+def _of_plugins() -> list[type[Harness]]:
+    found: list[type[Harness]] = plugins().hook.tracelet_register_harness()
     return found
+
+
+def _of_checkout(name: str) -> list[type[Harness]]:
+    """Return what the tests of a plugin have, if it is installed from a checkout of its source."""
+    point = installed().get(name)
+    spec = importlib.util.find_spec(point.module) if point is not None else None
+    for directory in Path(spec.origin).parents if spec is not None and spec.origin else ():
+        if (directory / "pyproject.toml").exists():
+            file = directory / "tests" / f"{name}_harness.py"
+            found = vars(_module(str(file))).values() if file.exists() else ()
+            classes = [one for one in found if isinstance(one, type) and issubclass(one, Harness)]
+            return [one for one in classes if one is not Harness]
+    return []
 
 
 def _module(name: str) -> ModuleType:
     if not name.endswith(".py"):
         return importlib.import_module(name)
     path = Path(name).absolute()
+    known = sys.modules.get(path.stem)
+    if known is not None and known.__file__ == str(path):
+        return known
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.exists():
         raise UnknownBackendError(name, f"there is no file {name}")

@@ -8,7 +8,7 @@ import random
 import pytest
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from tracelet_tensorboard.framing import frame, unframe
+from tracelet_tensorboard.event_file import frame, unframe
 
 SIZES = (0, 1, 3, 4, 5, 8, 49, 127, 128, 511, 512, 513, 3000)
 

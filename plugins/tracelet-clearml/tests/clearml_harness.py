@@ -1,15 +1,17 @@
-"""ClearML as a subject of the contract: session folders, read as files."""
+"""The harness of ClearML: session folders, read as files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, ClassVar
 
+from clearml_reader import sessions
+
 from tracelet import Run
-from tracelet.testing import ReadBack, Subject
+from tracelet.testing import Harness, ReadBack
 
 
-class ClearmlSubject(Subject):
+class ClearmlHarness(Harness):
     """The backend ``clearml``, offline."""
 
     backend: ClassVar[str] = "clearml"
@@ -22,7 +24,5 @@ class ClearmlSubject(Subject):
         return {"CLEARML_CACHE_DIR": str(folder), "CLEARML_API_HOST": "http://127.0.0.1:9"}
 
     def read_back(self, run: Run, folder: Path) -> ReadBack:
-        from tracelet_clearml.reader import sessions
-
         found = sessions(folder, run.links[self.backend].id)
         return found[0].read_back(runs=len(found))

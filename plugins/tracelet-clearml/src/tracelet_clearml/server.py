@@ -7,12 +7,11 @@ and the tokens, and answers or raises. The courier tries again what failed, so t
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracelet.errors import BackendError, CheckpointLostError, TraceletError, TransientError
+from tracelet.errors import BackendError, CheckpointLostError, TransientError
 
 API_VERSION = "2.13"
 """Of the requests: every server since 1.0 takes it."""
@@ -22,13 +21,6 @@ _PASSING = {401, 403, 408, 425, 429}
 _GONE = {(400, 101), (400, 130)}
 """The server's codes for a task that is not there; events for one are refused by words alone."""
 _NO_RETRIES = {"total": 0, "connect": 0, "read": 0, "redirect": 5, "backoff_factor": 0}
-
-
-def offline_models() -> Any:
-    """Return the SDK's data models of the API version that it uses offline."""
-    from clearml.backend_api.services.v2_9 import tasks
-
-    return tasks
 
 
 class _Settings:
@@ -49,19 +41,26 @@ class _Settings:
 class Server:
     """A session with ClearML's server.
 
+    Attributes:
+        files: the address of the server for files.
+
     Raises:
-        TransientError: nothing is configured, nobody answers, or the credentials are refused.
+        TransientError: nothing is configured, or the credentials are refused.
     """
 
     def __init__(self) -> None:
-        with translated():
+        try:
             self._session = _session()
-            self._files: str = self._session.get_files_server_host()
-
-    @property
-    def files(self) -> str:
-        """The address of the server for files."""
-        return self._files
+        except Exception as error:
+            name = type(error).__name__
+            if name == "MissingConfigError":
+                raise TransientError(
+                    f"no ClearML server is configured here; {LOGIN}  (or log with offline=true)"
+                ) from error
+            if name == "LoginError":
+                raise TransientError(f"ClearML: {error}; {LOGIN}") from error
+            raise
+        self.files: str = self._session.get_files_server_host()
 
     def page(self, project: str, task: str) -> str | None:
         """Return the address of a task's page, if one can be known."""
@@ -75,27 +74,21 @@ class Server:
         """Make a request, and return the ``data`` of its answer.
 
         Raises:
-            TransientError: no answer, or one that a later try may cure.
+            TransientError: an answer that a later try may cure.
             CheckpointLostError: the task is not there any more.
             BackendError: the server has refused what it was sent.
         """
-        with translated():
-            answer = self._session.send_request(
-                service, action, version=API_VERSION, method="post", json=content
-            )
-            return _data(f"{service}.{action}", answer)
+        answer = self._session.send_request(
+            service, action, version=API_VERSION, method="post", json=content
+        )
+        return _data(f"{service}.{action}", answer)
 
     def add_events(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Send events, all in one request.
-
-        Raises:
-            TransientError, CheckpointLostError, BackendError: as :meth:`call`.
-        """
-        with translated():
-            answers = self._session.send_request_batch(
-                "events", "add_batch", version=API_VERSION, method="post", json=list(events)
-            )
-            found = [_data("events.add_batch", answer) for answer in answers]
+        """Send events, all in one request; raises what :meth:`call` does."""
+        answers = self._session.send_request_batch(
+            "events", "add_batch", version=API_VERSION, method="post", json=list(events)
+        )
+        found = [_data("events.add_batch", answer) for answer in answers]
         if sum(one.get("added", 0) for one in found) < len(events):
             what = "; ".join(str(one.get("errors_info")) for one in found)
             raise BackendError(f"ClearML's server has not taken all events: {what}")
@@ -106,21 +99,17 @@ class Server:
         Raises:
             TransientError: the storage does not take it now.
         """
+        from clearml.storage.helper import StorageHelper
+
         try:
-            return str(_storage(uri).upload(str(file), uri, retries=1))
-        except (TraceletError, FileNotFoundError):
+            storage = StorageHelper.get(uri, retries=1)
+            if storage is not None:
+                return str(storage.upload(str(file), uri, retries=1))
+        except FileNotFoundError:
             raise
         except Exception as error:
-            raise TransientError(f"not uploaded to {uri}: {_text(error)}") from error
-
-
-def _storage(uri: str) -> Any:
-    from clearml.storage.helper import StorageHelper
-
-    found = StorageHelper.get(uri, retries=1)
-    if found is None:
+            raise TransientError(f"not uploaded to {uri}: {error}") from error
         raise TransientError(f"ClearML's SDK has no access to {uri}; courier.log has its reason")
-    return found
 
 
 def _session() -> Any:
@@ -140,24 +129,10 @@ def _session() -> Any:
     return made
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Raise what the SDK and its HTTP client raise as what the courier understands."""
-    try:
-        yield
-    except TraceletError:
-        raise
-    except Exception as error:
-        name = type(error).__name__
-        if name == "MissingConfigError":
-            raise TransientError(
-                f"no ClearML server is configured here; {LOGIN}  (or log with offline=true)"
-            ) from error
-        if name == "LoginError":
-            raise TransientError(f"ClearML: {_text(error)}; {LOGIN}") from error
-        if type(error).__module__.startswith(("requests.", "urllib3.")):
-            raise TransientError(f"ClearML's server does not answer: {_text(error)}") from error
-        raise
+def is_transient(error: Exception) -> bool | None:
+    """Tell whether a later try may cure an error of the SDK or of its HTTP client."""
+    is_http = type(error).__module__.startswith(("requests.", "urllib3."))
+    return True if is_http or type(error).__name__ == "LoginError" else None
 
 
 def _data(what: str, answer: Any) -> dict[str, Any]:
@@ -175,7 +150,3 @@ def _data(what: str, answer: Any) -> dict[str, Any]:
     if status >= 500 or status in _PASSING:
         raise TransientError(message)
     raise BackendError(message)
-
-
-def _text(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,20 +1,28 @@
-"""Frames event records as TensorBoard's readers expect them; a wrong checksum ends a file for them.
+"""The event file of a run, framed as TensorBoard's readers expect it.
 
-A record is its length, a checksum of the length, the bytes, and a checksum of the bytes. The
-``tensorboard`` package computes that checksum (CRC-32C) one byte after another in Python, which
-costs more than everything else about a point; here NumPy, on which the package depends, computes
-the checksums of a whole batch side by side.
+A record is its length, a checksum of the length, the bytes, and a checksum of the bytes; a wrong
+checksum ends the file for a reader. The ``tensorboard`` package computes that checksum (CRC-32C)
+one byte after another in Python, which costs more than everything else about a point; here NumPy,
+on which the package depends, computes the checksums of a whole batch side by side.
+
+The package's own ``EventFileWriter`` has a buffer and a thread, and a killed worker would lose what
+is in them. Here a call that returns has given its bytes to the operating system, and nothing that
+was read before is moved: a server that watches the run reads on.
 """
 
 from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tensorboard.summary.writer.record_writer import masked_crc32c
+
+from tracelet.backends.files import GrowingFile
+from tracelet.errors import CheckpointLostError
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
@@ -25,6 +33,69 @@ _LONG = 512
 """Longer records are not worth a column of all the others; in bytes."""
 _AT_ONCE = 4096
 """Records whose bytes are laid side by side; more do not fit into the processor's cache."""
+
+
+class EventFile(GrowingFile):
+    """The event file at ``path``, of which ``size`` bytes are valid.
+
+    Raises:
+        CheckpointLostError: the file is shorter, or not there.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        super().__init__(path, size)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def append_records(self, records: Sequence[bytes]) -> int:
+        """Write records behind the others; return the offset of the first.
+
+        Raises:
+            CheckpointLostError: the file was deleted or cut meanwhile.
+        """
+        return self.append(frame(records))
+
+    def read(self, offset: int) -> bytes:
+        """Return the record at ``offset``.
+
+        Raises:
+            CheckpointLostError: there is no whole record.
+        """
+        for _, record in unframe(self._content(offset)):
+            return record
+        raise CheckpointLostError(f"{self.path} has been damaged at byte {offset}")
+
+    def keep_rest(self, revise: Callable[[bytes], bytes | None]) -> bytes | None:
+        """Keep the first record behind the valid part if ``revise`` gives it another content.
+
+        Args:
+            revise: returns what the record is to be, as long as it was, or None to cut it off.
+
+        Returns:
+            The record that was kept, or None.
+        """
+        for _, record in unframe(self._content(self.size)):
+            revised = revise(record)
+            if revised is None:
+                return None
+            framed = frame([revised])
+            if len(revised) != len(record):
+                raise ValueError("a record that is revised must keep its length")
+            with self.path.open("r+b", buffering=0) as file:
+                file.seek(self.size)
+                file.write(framed)
+            self.size += len(framed)
+            return revised
+        return None
+
+    def _content(self, offset: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            header = file.read(HEADER_BYTES)
+            file.seek(offset)
+            length = int.from_bytes(header[:8], "little")
+            # The length of a torn record can be anything; what there is, is the most there can be.
+            return file.read(min(length, self.path.stat().st_size) + 2 * HEADER_BYTES)
 
 
 def frame(records: Sequence[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Reads runs back with TensorBoard's own readers, for the contract of all backends.
+"""The harness of TensorBoard: reads runs back with TensorBoard's own readers.
 
 Nothing here uses the code that writes, so that a mistake there is not made twice.
 """
@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.util import tensor_util
+
 from tracelet import Run
 from tracelet.backends.base import Property
 from tracelet.records import MetricPoint
-from tracelet.testing import ReadBack, Subject, parse_adjusted, parse_log
+from tracelet.testing import Harness, ReadBack, parse_adjusted, parse_log
 
 _EXACT = re.compile(r"_tracelet_/(?P<axis>[^/]+)/(?P<name>.*)", re.DOTALL)
 _CONFIGURATIONS = "tracelet/configurations/"
@@ -36,8 +39,6 @@ class RunReader:
 
     def points(self) -> list[MetricPoint]:
         """Return the points of all metrics as they were logged."""
-        from tensorboard.util import tensor_util
-
         found = []
         for event in self.events:
             for value in event.summary.value:
@@ -105,7 +106,7 @@ class RunReader:
         )
 
 
-class TensorboardSubject(Subject):
+class TensorboardHarness(Harness):
     """The backend ``tensorboard``, read with the loader of the ``tensorboard`` package."""
 
     backend: ClassVar[str] = "tensorboard"
@@ -127,8 +128,6 @@ def event_files(folder: Path) -> list[Path]:
 
 
 def _events(file: Path) -> Iterator[Any]:
-    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
-
     yield from LegacyEventFileLoader(str(file)).Load()
 
 

@@ -1,15 +1,18 @@
-"""MLflow as a subject of the contract: a SQLite database, read with MLflow's own client."""
+"""The harness of MLflow: a SQLite database, read with MLflow's own client."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mlflow import MlflowClient
+from mlflow_reader import read
+
 from tracelet import Run
-from tracelet.testing import ReadBack, Subject
+from tracelet.testing import Harness, ReadBack
 
 
-class MlflowSubject(Subject):
+class MlflowHarness(Harness):
     """The backend ``mlflow``, with a database in one file."""
 
     backend: ClassVar[str] = "mlflow"
@@ -23,11 +26,7 @@ class MlflowSubject(Subject):
 
     def prepare(self, folder: Path) -> None:
         """Make the database, which takes MLflow some seconds."""
-        from mlflow import MlflowClient
-
         MlflowClient(self.uri(folder))
 
     def read_back(self, run: Run, folder: Path) -> ReadBack:
-        from tracelet_mlflow.reader import read
-
         return read(self.uri(folder), run.links[self.backend].id)

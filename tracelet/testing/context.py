@@ -15,40 +15,40 @@ import msgspec
 
 from tracelet.backends.base import Backend, Capabilities, Support
 from tracelet.testing import faults
-from tracelet.testing.bench import Bench, Courier, Outcome
 from tracelet.testing.jobs import Process, call
+from tracelet.testing.runner import Courier, Outcome, Runner
 from tracelet.testing.scripts import SCRIPTS
 
 _ENDINGS = {"exception": "exception", "SIGINT": "wait", "SIGTERM": "wait", "SIGKILL": "wait"}
 _FAULTS = ("faults", "poison", "hang")
 
 
-class Case:
+class Context:
     """A backend, and how its runs are delivered.
 
     Args:
-        bench: where the runs are.
+        runner: where the runs are.
         courier: ``process`` or ``thread``.
     """
 
-    def __init__(self, bench: Bench, courier: Courier) -> None:
-        self.bench = bench
+    def __init__(self, runner: Runner, courier: Courier) -> None:
+        self.runner = runner
         self.courier = courier
 
     @property
     def backend(self) -> type[Backend]:
         """The backend's class."""
-        return self.bench.found.cls
+        return self.runner.found.cls
 
     @property
     def name(self) -> str:
         """The backend's name."""
-        return self.bench.found.name
+        return self.runner.found.name
 
     @property
     def folder(self) -> Path:
         """Where the tracker keeps its things."""
-        return self.bench.folder
+        return self.runner.folder
 
     @property
     def everything(self) -> Outcome:
@@ -72,85 +72,87 @@ class Case:
 
     def outcome(self, script: str) -> Outcome:
         """Return what became of the run of a script."""
-        job = self.bench.job(script, f"{script}-{self.courier}", self.courier)
-        return self.bench.once(job.run_id, lambda: self.bench.done(job))
+        job = self.runner.job(script, f"{script}-{self.courier}", self.courier)
+        return self.runner.once(job.run_id, lambda: self.runner.done(job))
 
     def resumed(self, run_id: str) -> Outcome:
         """Go on with a run that has ended; return what became of it."""
-        job = self.bench.job("resume", run_id, self.courier, resume=True)
-        return self.bench.once(f"{run_id} resumed", lambda: self.bench.done(job))
+        job = self.runner.job("resume", run_id, self.courier, resume=True)
+        return self.runner.once(f"{run_id} resumed", lambda: self.runner.done(job))
 
     def added(self, by: str) -> Outcome:
         """Set something on a run that has ended; return what became of the run."""
-        return self.bench.once(f"ended by {by}, added", lambda: self._add(f"ended-{by.lower()}"))
+        return self.runner.once(f"ended by {by}, added", lambda: self._add(f"ended-{by.lower()}"))
 
     def _add(self, run_id: str) -> Outcome:
-        process = self.bench.process(self.bench.job("add", run_id, self.courier))
+        process = self.runner.process(self.runner.job("add", run_id, self.courier))
         process.wait()
-        self.bench.settle(process.job)
-        return self.bench.ended(process)
+        self.runner.settle(process.job)
+        return self.runner.ended(process)
 
     def sandboxed(self) -> Outcome:
         """Return the run of everything, logged by a process of its own in any case."""
-        if not self.bench.capabilities.in_process:
+        if not self.runner.capabilities.in_process:
             return self.everything
-        job = self.bench.job("everything", "elsewhere", self.courier)
-        return self.bench.once("elsewhere", lambda: self.bench.done_elsewhere(job))
+        job = self.runner.job("everything", "elsewhere", self.courier)
+        return self.runner.once("elsewhere", lambda: self.runner.done_elsewhere(job))
 
     def ended(self, by: str) -> Outcome:
         """Return what became of a run that was ended by ``exception`` or by a signal's name."""
-        if not self.bench.knows(f"ended by {by}"):
+        if not self.runner.knows(f"ended by {by}"):
             # All at once: each of them waits most of the time.
             started = {
-                ending: self.bench.process(
-                    self.bench.job(script, f"ended-{ending.lower()}", "process")
+                ending: self.runner.process(
+                    self.runner.job(script, f"ended-{ending.lower()}", "process")
                 )
                 for ending, script in _ENDINGS.items()
             }
             try:
                 for ending, process in started.items():
-                    self.bench.keep(f"ended by {ending}", partial(self._end, ending, process))
+                    self.runner.keep(f"ended by {ending}", partial(self._end, ending, process))
             finally:
                 for process in started.values():
                     process.end()
-        return self.bench.once(f"ended by {by}")
+        return self.runner.once(f"ended by {by}")
 
     def _end(self, ending: str, process: Process) -> Outcome:
         if ending != "exception":
             process.until_ready()
             os.kill(process.process.pid, getattr(signal, ending))
         process.wait()
-        self.bench.settle(process.job)
-        return self.bench.look(process.job, process.result(), process)
+        self.runner.settle(process.job)
+        return self.runner.look(process.job, process.result(), process)
 
     def faulty(self, script: str) -> Outcome:
         """Return what became of a run whose backend fails as the script of faults wants it."""
-        job = self.bench.job(script, f"{script}-{self.courier}", self.courier)
-        if self.bench.capabilities.in_process:
+        job = self.runner.job(script, f"{script}-{self.courier}", self.courier)
+        if self.runner.capabilities.in_process:
             marks = faults.Faults(job.work / "marks", alone=False)
             here = msgspec.structs.replace(job, backend=faults.faulty(self.backend, marks))
-            return self.bench.once(
-                job.run_id, lambda: self.bench.look(job, call(SCRIPTS[script], here))
+            return self.runner.once(
+                job.run_id, lambda: self.runner.look(job, call(SCRIPTS[script], here))
             )
         self.start_faults()
-        return self.bench.once(job.run_id, lambda: self.bench.ended(self.bench.started[job.run_id]))
+        return self.runner.once(
+            job.run_id, lambda: self.runner.ended(self.runner.started[job.run_id])
+        )
 
     def start_faults(self) -> None:
         """Start the runs whose backend fails: they wait most of the time, so others can go on."""
-        for script in _FAULTS if not self.bench.capabilities.in_process else ():
+        for script in _FAULTS if not self.runner.capabilities.in_process else ():
             run_id = f"{script}-{self.courier}"
-            if run_id not in self.bench.started:
-                self.bench.started[run_id] = self._start_faulty(script)
+            if run_id not in self.runner.started:
+                self.runner.started[run_id] = self._start_faulty(script)
 
     def _start_faulty(self, script: str) -> Process:
-        job = self.bench.job(script, f"{script}-{self.courier}", self.courier)
+        job = self.runner.job(script, f"{script}-{self.courier}", self.courier)
         variables: dict[str, str] = {
             faults.BACKEND: job.backend,
             faults.MARKS: str(job.work / "marks"),
         }
         if script == "hang":
-            variables[faults.BOUND] = str(self.bench.hang_bound)
-        return self.bench.process(msgspec.structs.replace(job, backend=faults.TARGET), **variables)
+            variables[faults.BOUND] = str(self.runner.hang_bound)
+        return self.runner.process(msgspec.structs.replace(job, backend=faults.TARGET), **variables)
 
 
 def _meaning(field: str) -> str:

@@ -1,4 +1,4 @@
-"""What is checked, and how to look at it: all that a plugin's author has to say to the contract."""
+"""What is checked, and how it is read back: all that a plugin's author tells the contract."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tracelet.core.run import Run
 
 
-class Subject(ABC):
+class Harness(ABC):
     """A backend under test, with the reader of its tracker's own store.
 
     ``folder`` is the same for all calls: everything that the tracker stores goes below it.

@@ -10,17 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from wandb.proto import wandb_internal_pb2 as pb
+from wandb_frames import BadFileError, pieces
 
 from tracelet.backends.base import Property
 from tracelet.records import MetricPoint, Status
 from tracelet.testing import ReadBack, parse_adjusted, parse_log
-from tracelet_wandb.framing import BadFileError, pieces
 
 
 def records(file: Path) -> Iterator[Any]:
@@ -133,7 +133,7 @@ class OfflineRun:
                     key.removeprefix("metric:"),
                     value,
                     row[axis],
-                    unquote(axis[5:]) if axis.startswith("axis:") else axis,
+                    decoded(axis[5:]) if axis.startswith("axis:") else axis,
                     times.get(key, row["_timestamp"]),
                 )
                 for key, value in row.items()
@@ -147,7 +147,7 @@ class OfflineRun:
         found: dict[str, Any] = {}
         for key, value in self.config.items():
             if key not in others:
-                top = unquote(key[6:]) if key.startswith("param:") else key
+                top = decoded(key[6:]) if key.startswith("param:") else key
                 _flatten(top, value, found)
         return found
 
@@ -205,6 +205,11 @@ class OfflineRun:
             adjusted=parse_adjusted(contents.get("tracelet/adjusted.jsonl")),
             runs=runs,
         )
+
+
+def decoded(name: str) -> str:
+    """Undo what was done to a name that W&B does not take."""
+    return re.sub("_x([0-9a-f]*)_", lambda mark: chr(int(mark[1], 16)) if mark[1] else "", name)
 
 
 def _flatten(key: str, value: Any, found: dict[str, Any]) -> None:

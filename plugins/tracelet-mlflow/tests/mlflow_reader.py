@@ -35,7 +35,7 @@ def read(uri: str, run_id: str) -> ReadBack:
     client = MlflowClient(uri)
     run = client.get_run(run_id)
     tags = run.data.tags
-    files = {logged_path(path): content for path, content in artifacts(client, run).items()}
+    files = {logged(path): content for path, content in artifacts(client, run).items()}
     experiment = client.get_experiment(run.info.experiment_id)
     key = tags["tracelet.key"]
     same = client.search_runs([run.info.experiment_id], f"tags.`tracelet.key` = '{key}'")
@@ -49,7 +49,9 @@ def read(uri: str, run_id: str) -> ReadBack:
             if path.startswith("configs/")
         },
         texts=parse_log(files.get("log.txt")),
-        tags={logged_tag(tag): text for tag, text in tags.items() if is_of_user(tag)},
+        tags={
+            logged(tag).removeprefix("tag."): text for tag, text in tags.items() if is_of_user(tag)
+        },
         properties=msgspec.convert(
             from_wire(msgspec.json.decode(files.get("properties.json", b"{}"))),
             dict[str, Property],
@@ -93,15 +95,9 @@ def artifacts(client: MlflowClient, run: Run) -> dict[str, bytes]:
         }
 
 
-def logged_path(stored: str) -> str:
-    """Return the destination of an artifact that a server passed on."""
-    return re.sub(r"~([0-9a-f]{2})", lambda mark: chr(int(mark[1], 16)), stored)
-
-
-def logged_tag(stored: str) -> str:
-    """Return the name of a user's tag."""
-    name = re.sub(r":x([0-9a-f]+):", lambda mark: chr(int(mark[1], 16)), stored)
-    return name.removeprefix("tag.")
+def logged(stored: str) -> str:
+    """Return the name of a tag, or the destination of an artifact, as it was logged."""
+    return re.sub(r"_x([0-9a-f]+)_", lambda mark: chr(int(mark[1], 16)), stored)
 
 
 def is_of_user(tag: str) -> bool:

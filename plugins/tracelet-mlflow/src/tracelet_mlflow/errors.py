@@ -6,11 +6,8 @@ exception. A wrong guess here either loses records to ``rejected/`` or stops a r
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
-
-from tracelet.errors import BackendError, TraceletError, TransientError
 
 _PASSING_CODES = {
     "ABORTED",
@@ -32,35 +29,15 @@ _STATUS = re.compile(r"failed with error code (\d+)")
 _DATABASE = {"OperationalError", "InterfaceError", "TimeoutError", "DisconnectionError"}
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Raise what MLflow raises as what the courier understands; the unknown passes through.
-
-    Raises:
-        TransientError: no connection, a busy or failing server, a locked database, no access.
-        BackendError: the server has refused what it was sent.
-    """
-    try:
-        yield
-    except TraceletError:
-        raise
-    except Exception as error:
-        if may_pass(error):
-            raise TransientError(f"MLflow: {first_line(error)}") from error
-        if _is_http(error):  # an OSError, which would be taken for the disk's fault and retried
-            raise BackendError(f"MLflow: {first_line(error)}") from error
-        raise
-
-
-def may_pass(error: BaseException) -> bool:
-    """Return whether a later try may succeed."""
+def is_transient(error: BaseException) -> bool | None:
+    """Tell whether a later try may succeed; None for an error that is not of MLflow."""
     if any(_is_database(cause) for cause in _causes(error)):
         return True
-    if _is_http(error):
-        return _may_pass_status(getattr(getattr(error, "response", None), "status_code", None))
+    if any(base.__module__ == "requests.exceptions" for base in type(error).__mro__):
+        return _is_passing_status(getattr(getattr(error, "response", None), "status_code", None))
     code = error_code(error)
     if code is None:
-        return False
+        return None
     text = str(error)
     return (
         code in _PASSING_CODES
@@ -76,25 +53,16 @@ def error_code(error: BaseException) -> str | None:
     return getattr(error, "error_code", None) if module == "mlflow" else None
 
 
-def first_line(error: BaseException) -> str:
-    """Return what an error says, in one line."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def _is_connection(text: str) -> bool:
     """Tell an answer that never came, or came from something in between, from a refusal."""
     if not text.startswith("API request to"):
         return False
     status = _STATUS.search(text)
-    return status is None or _may_pass_status(int(status[1]))
+    return status is None or _is_passing_status(int(status[1]))
 
 
-def _may_pass_status(status: int | None) -> bool:
+def _is_passing_status(status: int | None) -> bool:
     return status is None or status >= 500 or status in _PASSING_STATUS
-
-
-def _is_http(error: BaseException) -> bool:
-    return any(base.__module__ == "requests.exceptions" for base in type(error).__mro__)
 
 
 def _is_database(error: BaseException) -> bool:

@@ -1,0 +1,90 @@
+"""The files that backends write, so that a worker which is killed leaves no half of anything.
+
+A file that is replaced is put at its place at once. A file that grows is as long as the checkpoint
+says: what stands behind that comes again, and is cut off before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tracelet.errors import CheckpointLostError
+
+
+class GrowingFile:
+    """A file to which records are appended, each once.
+
+    A call that returns has given its bytes to the operating system: there is no buffer. Nothing
+    stays open between calls.
+
+    Args:
+        path: the file; its folder must be there when something is appended.
+        size: how many bytes of it count. What is behind them was left by a worker that was killed,
+            or by a call that failed; the next call overwrites it.
+
+    Raises:
+        CheckpointLostError: the file is shorter, or not there.
+    """
+
+    def __init__(self, path: Path, size: int = 0) -> None:
+        self.path = path
+        self.size = size
+        if size and (not path.exists() or path.stat().st_size < size):
+            raise CheckpointLostError(f"{path} is shorter than what was written to it")
+
+    def append(self, content: bytes) -> int:
+        """Write behind what counts; return where it begins.
+
+        Raises:
+            CheckpointLostError: the file was deleted or cut meanwhile.
+        """
+        at, rest = self.size, memoryview(content)
+        try:
+            with self.path.open("r+b" if at else "wb", buffering=0) as file:
+                if file.seek(0, os.SEEK_END) < at:
+                    raise CheckpointLostError(f"{self.path} was cut by somebody else")
+                file.truncate(at)
+                file.seek(at)
+                while rest:
+                    rest = rest[file.write(rest) :]
+        except FileNotFoundError as error:
+            if not at:
+                raise
+            raise CheckpointLostError(f"{self.path} was deleted") from error
+        self.size += len(content)
+        return at
+
+    def cut(self) -> None:
+        """Cut off what is behind what counts."""
+        if self.path.exists() and self.path.stat().st_size > self.size:
+            os.truncate(self.path, self.size)
+
+
+def place_file(source: Path, target: Path, *, link: bool) -> None:
+    """Put a file at its place, all of it at once, also where another one is.
+
+    Args:
+        source: the file.
+        target: its place; folders are made.
+        link: whether a hard link will do, because the content never changes, as a blob's; where the
+            file system has none, and without this, it is copied.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{os.getpid()}.tmp")  # not longer than the name
+    temporary.unlink(missing_ok=True)
+    try:
+        if not (link and _linked(source, temporary)):
+            shutil.copyfile(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""Holds the options of a backend against the annotations of its ``__init__``; no backend does."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from tracelet.errors import SettingsError
+from tracelet.settings_layers import nearest
+
+_FLAGS = dict.fromkeys(("1", "true", "yes", "on"), True)
+_FLAGS |= dict.fromkeys(("0", "false", "no", "off"), False)
+
+
+def fit_options(cls: type, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a backend as its ``__init__`` takes them.
+
+    Args:
+        cls: the backend's class.
+        name: the backend's name.
+        options: what ``[backends.<name>]`` says. A ``str`` from an environment variable becomes the
+            number or the bool that the annotation asks for.
+
+    Raises:
+        SettingsError: ``__init__`` has no such option, or the value is of another type than its
+            annotation says. An annotation that cannot be resolved says nothing.
+    """
+    parameters = _parameters(cls)
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    fitted: dict[str, Any] = {}
+    for option, value in options.items():
+        if option in parameters:
+            fitted[option] = _fit(f"backends.{name}.{option}", value, parameters[option].annotation)
+        elif takes_any:
+            fitted[option] = value
+        else:
+            raise SettingsError(
+                f"backends.{name}.{option} is not an option of the backend {name!r}"
+                f"{nearest(option, parameters) if parameters else '; it has none'}"
+            )
+    return fitted
+
+
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(cls, eval_str=True).parameters
+    except Exception:  # noqa: BLE001 - somebody's annotation, such as a name for type checkers only
+        return inspect.signature(cls).parameters
+
+
+def _fit(place: str, value: Any, annotation: Any) -> Any:
+    kinds = _kinds(annotation)
+    if any(_is(value, kind) for kind in kinds):
+        return value
+    if isinstance(value, str):
+        if bool in kinds and value.strip().lower() in _FLAGS:
+            return _FLAGS[value.strip().lower()]
+        for kind in (int, float):
+            if kind in kinds:
+                try:
+                    return kind(value)
+                except ValueError:
+                    continue
+    wanted = " or ".join(_describe(kind) for kind in kinds if kind is not types.NoneType)
+    raise SettingsError(f"{place} is {wanted}, not {value!r}")
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Return the alternatives of an annotation."""
+    if get_origin(annotation) in (types.UnionType, typing.Union):
+        return [kind for part in get_args(annotation) for kind in _kinds(part)]
+    return [types.NoneType if annotation is None else annotation]
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    kind = get_origin(kind) or kind  # what is in a list is the backend's business
+    if kind is inspect.Parameter.empty or kind is Any or not isinstance(kind, type):
+        return True
+    if isinstance(value, bool) and kind is int:
+        return False
+    try:
+        return isinstance(value, (int, float) if kind is float else kind)
+    except TypeError:  # a protocol, or a TypedDict
+        return True
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    words = {bool: "true or false", str: "a str", int: "an int", float: "a number"}
+    words |= {os.PathLike: "a path"}
+    kind = get_origin(kind) or kind
+    return words.get(kind) or f"a {getattr(kind, '__name__', kind)}"
