@@ -26,9 +26,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from tracelet.backends.capabilities import Capabilities, Support
-from tracelet.errors import MissingPluginError, SettingsError
+from tracelet.errors import MissingPluginError, SettingsError, nearest
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
-from tracelet.settings_layers import nearest
 from tracelet.wire import to_wire
 
 __all__ = [

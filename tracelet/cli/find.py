@@ -12,9 +12,8 @@ from tracelet.core import placing
 from tracelet.core.loading import root
 from tracelet.core.run import Run
 from tracelet.courier.view import RunView
-from tracelet.errors import RunNotFoundError
+from tracelet.errors import RunNotFoundError, nearest
 from tracelet.journal.rundir import RunDir
-from tracelet.settings_layers import nearest
 
 
 def views(directory: Path | None, project: str | None = None) -> list[tuple[RunDir, RunView]]:

@@ -19,12 +19,12 @@ from tracelet.errors import (
     ConfigurationNotFoundError,
     InvalidValueError,
     ValueTypeError,
+    nearest,
 )
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.rundir import RunDir
 from tracelet.records import AnyRecord, Config
 from tracelet.redaction import Redactor
-from tracelet.settings_layers import nearest
 from tracelet.wire import clean_text, float_token
 
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from tracelet.errors import ValueTypeError
-from tracelet.settings_layers import nearest
+from tracelet.errors import ValueTypeError, nearest
 
 _AXIS = "the position on the x-axis is called iteration here: iteration={}"
 _OURS = {

@@ -22,14 +22,13 @@ from tracelet.courier.ending import forget_ending, keep_ending, reserve_ending
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
-from tracelet.errors import UnknownBackendError, warn
+from tracelet.errors import UnknownBackendError, nearest, warn
 from tracelet.journal.lifecycle import Launch, Lifecycle
 from tracelet.journal.process import this_process
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import compact
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
-from tracelet.settings_layers import nearest
 
 log = logging.getLogger(__name__)
 
