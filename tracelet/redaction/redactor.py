@@ -3,9 +3,8 @@
 - Under a key that names a secret (see :mod:`tracelet.redaction.names`) every text is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
   empty text and unresolved references (``${oc.env:TOKEN}``) never are.
-- In every other text, keys included, what is a secret by its shape (see
-  :mod:`tracelet.redaction.shapes`) or by the name before it (:mod:`tracelet.redaction.texts`) is
-  hidden, and the rest of the text kept.
+- In every other text, keys included, what is a secret by its shape or by the name before it (see
+  :mod:`tracelet.redaction.texts`) is hidden, and the rest of the text kept.
 """
 
 from __future__ import annotations
@@ -16,8 +15,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tracelet.redaction.names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
-from tracelet.redaction.shapes import NAMES, hide_long, hide_tokens, is_suspect, is_suspect_key
-from tracelet.redaction.texts import NamedSecrets
+from tracelet.redaction.texts import (
+    hide_long,
+    hide_named,
+    hide_tokens,
+    is_suspect,
+    is_suspect_key,
+)
 from tracelet.wire import REDACTED
 
 _HARMLESS = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
@@ -26,7 +30,6 @@ _NUMBERS = frozenset({int, float, bool, type(None)})
 _REFERENCE = re.compile(r"\$\{[\w.:${}]+\}")
 _SPECIAL = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _NAME = re.compile(r"[-+~]*[\w./-]+")
-_DIFF = re.compile(r"^(?=diff --git )", re.MULTILINE)
 _LONG_NUMBER = 8
 """So many digits in a text are no quantity."""
 _BYTE_ORDER_MARKS = (
@@ -55,7 +58,6 @@ class Redactor:
         self._shown = _globs(glob[1:] for glob in extra if glob.startswith("!"))
         self._hidden = _globs(glob for glob in extra if not glob.startswith("!"))
         self._secrecy = self._with_globs if extra else secrecy
-        self._names = () if self._hidden is not None else NAMES  # what any name of a secret has
 
     @classmethod
     def of(cls, setting: bool | Sequence[str]) -> Redactor:
@@ -83,10 +85,10 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without what is a secret by its shape, or by the name before it."""
-        if not self._enabled or (self._names and not is_suspect(text)):
+        if not self._enabled or (self._hidden is None and not is_suspect(text)):
             return text
         text = hide_long(text, self._hide)
-        text = NamedSecrets(text, self._names, self._secrecy, self._hidden_word).hidden()
+        text = hide_named(text, self._secrecy, self._hidden_word)
         return hide_tokens(text, self._hide)
 
     def content(self, content: bytes) -> bytes:
@@ -103,19 +105,8 @@ class Redactor:
             text = content[:end].decode(encoding, errors)
         except UnicodeDecodeError:
             return content
-        parts = _DIFF.split(text) if text.startswith("diff --git ") else ()
-        shown = "".join(map(self._diff, parts)) if parts else self.text(text)
+        shown = self.text(text)
         return content if shown == text else shown.encode(encoding, errors) + content[end:]
-
-    def _diff(self, part: str) -> str:
-        """Return the diff of a file without secrets, looked at without the mark of each line."""
-        counted = self.count
-        lines = part.split("\n")
-        shown = self.text("\n".join(line[1:] for line in lines)).split("\n")
-        if len(shown) == len(lines):
-            return "\n".join(line[:1] + rest for line, rest in zip(lines, shown, strict=True))
-        self.count = counted
-        return self.text(part)  # a secret of several lines
 
     def whole(self, values: Mapping[str, Any], unseen: Collection[str] = ()) -> set[str]:
         """Return the values, as texts, of which nothing is shown; in lists too. Counts none.
