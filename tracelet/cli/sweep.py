@@ -19,11 +19,11 @@ from tracelet.cli.words import clean, duration, many, number, value_text
 from tracelet.core.loading import root
 from tracelet.errors import InvalidValueError, SweepNotFoundError
 from tracelet.journal.process import ProcessId, is_alive
-from tracelet.sweep.algebra import Sweep
+from tracelet.sweep.files import restored
 from tracelet.sweep.ledger import About, Entry, SweepDir
 from tracelet.sweep.results import Results
-from tracelet.sweep.saving import restored
 from tracelet.sweep.script import Script
+from tracelet.sweep.sweep import Sweep
 from tracelet.wire import from_wire
 
 STYLES = {"done": "green", "failed": "red", "running": "cyan", "pending": "dim"}

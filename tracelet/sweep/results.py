@@ -21,7 +21,7 @@ from tracelet.errors import (
 )
 from tracelet.records import MetricValue
 from tracelet.sweep.configuration import Configuration
-from tracelet.sweep.encoding import decoded
+from tracelet.sweep.files import decoded
 from tracelet.sweep.ledger import Entry, Failure, State, SweepDir
 from tracelet.sweep.work import NOT_HERE
 from tracelet.wire import from_wire

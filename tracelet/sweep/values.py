@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -139,3 +140,13 @@ def is_only_numpys(value: Any) -> bool:
 def is_once_only(value: Any) -> bool:
     """Tell an iterator, which a second configuration would find empty."""
     return isinstance(value, Iterator)
+
+
+def whole_number(what: str, number: Any) -> int:
+    """Return an integer from 1."""
+    if isinstance(number, bool) or not hasattr(type(number), "__index__"):
+        raise ValueTypeError(f"{what}, an integer from 1, not {number!r:.60}")
+    count = operator.index(number)
+    if count < 1:
+        raise InvalidValueError(f"{what}, an integer from 1, not {count}")
+    return count

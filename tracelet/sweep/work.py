@@ -12,6 +12,7 @@ import math
 import os
 import pickle
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from tracelet.journal.rundir import RunDir, new_run_id
 from tracelet.records import Metric
 from tracelet.redaction import Redactor
 from tracelet.sweep.calling import call
-from tracelet.sweep.encoding import encoded
+from tracelet.sweep.files import encoded
 from tracelet.sweep.ledger import Entry, Failure, State, SweepDir
 from tracelet.wire import clean_text, to_wire
 
@@ -243,3 +244,46 @@ def summary(directory: Path) -> dict[str, list[Any]]:
     finally:
         reader.close()
     return {name: to_wire(values) for name, values in found.items()}
+
+
+# -- to another process -------------------------------------------------------------------------
+
+
+def carried(what: Any) -> bytes:
+    """Pickle something for a process that is started anew.
+
+    Raises:
+        AttributeError, TypeError, pickle.PicklingError: it cannot be pickled.
+    """
+    if _has_file(sys.modules.get("__main__")):
+        try:
+            return pickle.dumps(what)
+        except (AttributeError, TypeError, pickle.PicklingError):
+            if (content := _by_value(what)) is None:
+                raise
+            return content
+    if (content := _by_value(what)) is not None:
+        return content
+    if getattr(what, "__module__", None) == "__main__":
+        raise pickle.PicklingError("it is defined in a console or a notebook")
+    return pickle.dumps(what)
+
+
+def _has_file(main: Any) -> bool:
+    """Whether a worker can import the main module again, as a script or as a package."""
+    return (
+        getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None
+    )
+
+
+def _by_value(what: Any) -> bytes | None:
+    try:
+        import cloudpickle
+    except ImportError:
+        return None
+    return bytes(cloudpickle.dumps(what))
+
+
+def run_carried(task: bytes) -> Outcome:
+    """Run a task in the process to which it was carried."""
+    return work(pickle.loads(task))

@@ -1,0 +1,1 @@
+"""Values: plain Python ones from whatever a program logs; pure functions without state."""
