@@ -23,7 +23,7 @@ def views(directory: Path | None, project: str | None = None) -> list[tuple[RunD
 
 
 def one(run: str | None, directory: Path | None, project: str | None = None) -> Run:
-    """Return the run that was asked for.
+    """Return the run of a name.
 
     Args:
         run: a run id, a directory, or a run's name, of which the latest counts; None: the latest.
@@ -71,8 +71,8 @@ def is_settled(view: RunView) -> bool:
 def nothing(directory: Path | None, project: str | None) -> str:
     """Say that there is no run."""
     of_project = f" of the project {project!r}" if project is not None else ""
-    told = f"no runs{of_project} in {root(directory)}"
+    message = f"no runs{of_project} in {root(directory)}"
     known = {view.project for _, view in views(directory)}
     if project is not None and known:
-        return told + nearest(project, known)
-    return f"{told} yet; tracelet.start_logging() begins one"
+        return message + nearest(project, known)
+    return f"{message} yet; tracelet.start_logging() begins one"

@@ -55,7 +55,7 @@ class Redactor:
     def __init__(self, extra: Sequence[str] = (), *, enabled: bool = True) -> None:
         self.count = 0
         self._enabled = enabled
-        self._shown = _globs(glob[1:] for glob in extra if glob.startswith("!"))
+        self._exempt = _globs(glob[1:] for glob in extra if glob.startswith("!"))
         self._hidden = _globs(glob for glob in extra if not glob.startswith("!"))
         self._secrecy = self._with_globs if extra else secrecy
 
@@ -84,7 +84,7 @@ class Redactor:
         return self._without_secrets(value, EVERYTHING, "") if self._enabled else value
 
     def text(self, text: str) -> str:
-        """Return a text without what is a secret by its shape, or by the name before it."""
+        """Return a str without what is a secret by its shape, or by the name before it."""
         if not self._enabled or (self._hidden is None and not is_suspect(text)):
             return text
         text = hide_long(text, self._hide)
@@ -109,7 +109,7 @@ class Redactor:
         return content if shown == text else shown.encode(encoding, errors) + content[end:]
 
     def whole(self, values: Mapping[str, Any], unseen: Collection[str] = ()) -> set[str]:
-        """Return the values, as texts, of which nothing is shown; in lists too. Counts none.
+        """Return, as strings, the values that are hidden whole, in lists too. Counts none.
 
         Args:
             values: name to value.
@@ -146,14 +146,14 @@ class Redactor:
     # -- inside -------------------------------------------------------------------------------
 
     def _argument(self, name: str, given: str) -> int:
-        """Return what is secret in ``name=given``, if that is one argument and not a text."""
+        """Return what is secret in ``name=given``, if that is one argument and not a sentence."""
         is_one = _NAME.fullmatch(name) and (name[0] == "-" or not any(map(str.isspace, given)))
         return self._secrecy(name.lstrip("-+~")) if is_one else NONE
 
     def _with_globs(self, key: str) -> int:
-        """Return what is secret under a key, where the user has said more of keys."""
+        """Return what is secret under a key, with the globs of the user."""
         names = (key.lower(), re.split(r"[./]", key.lower())[-1])
-        if self._shown is not None and any(map(self._shown.match, names)):
+        if self._exempt is not None and any(map(self._exempt.match, names)):
             return NONE
         if self._hidden is not None and any(map(self._hidden.match, names)):
             return EVERYTHING
@@ -198,7 +198,7 @@ class Redactor:
         return self._without_secrets(value, own, path)
 
     def _hidden_text(self, text: str, level: int) -> str:
-        """Hide a text under a secret's name, unless it says nothing."""
+        """Hide a str under a secret's name, unless it is empty or a reference."""
         if level < EVERYTHING and (not text or _REFERENCE.fullmatch(text)):
             return text
         if level == TEXTS and _SPECIAL.fullmatch(text):
@@ -207,7 +207,7 @@ class Redactor:
         return text if is_hidden else self._hide()
 
     def _hidden_word(self, text: str, level: int) -> str:
-        """Hide the like where there are only texts: a number or ``true`` says nothing there."""
+        """Hide the value of a name in a str, but no number and no ``true``."""
         harmless = text.lower() in _HARMLESS or (level == TEXTS and _is_quantity(text))
         return text if harmless and level < EVERYTHING else self._hidden_text(text, level)
 

@@ -54,7 +54,7 @@ _TOKENS = (
 Hide = Callable[[re.Match[str]], str]
 """What stands for a secret: the match has groups ``before`` and ``after``, which are none."""
 Levels = Callable[[str], int]
-"""Tells what is secret under a key; 0: nothing."""
+"""Returns what is secret under a key; 0: nothing."""
 HideValue = Callable[[str, int], str]
 """Hides the value of a key of that level, or returns it as it is, if it says nothing."""
 
@@ -71,7 +71,7 @@ def is_suspect(text: str) -> bool:
 
 
 is_suspect_key = functools.lru_cache(maxsize=4096)(is_suspect)
-"""The same of a key, which is asked often."""
+"""The same of a key, which are few and come often."""
 
 
 def hide_long(text: str, hide: Hide) -> str:
@@ -210,7 +210,7 @@ def hide_named(text: str, levels: Levels, hide: HideValue) -> str:
 
     Args:
         text: the ``str``.
-        levels: tells which names are those of secrets.
+        levels: returns what is secret under a name.
         hide: hides a value.
     """
     return _NamedSecrets(text, levels, hide).hidden()
@@ -222,7 +222,7 @@ class _NamedSecrets:
         self._levels = levels
         self._hide = hide
         self._patterns = _named()
-        self._shown: list[str] = []
+        self._parts: list[str] = []
         self._done = 0
         self._owners: list[_Owner] = []
         self._line_end = -1
@@ -239,7 +239,7 @@ class _NamedSecrets:
                 self._owners.append(_Owner(site["key"].lstrip("-"), level, at))
             elif level:
                 at = max(at, self._hide_after(site, key, level))
-        return "".join([*self._shown, self._text[self._done :]])
+        return "".join([*self._parts, self._text[self._done :]])
 
     def _pass_braces(self, gap: str, at: int) -> None:
         for brace in re.findall(r"[{}]", gap):
@@ -345,7 +345,7 @@ class _NamedSecrets:
         return quoted[0] if shown == inner else f"{quote}{shown}{quote}"
 
     def _put(self, start: int, end: int, shown: str) -> int:
-        self._shown += [self._text[self._done : start], shown]
+        self._parts += [self._text[self._done : start], shown]
         self._done = end
         return end
 

@@ -2,8 +2,8 @@
 
 A factor is a list of partial configurations, most of them never written out. Names are *varying*
 in a factor if its entries differ in them, *fixed* otherwise. A configuration with choices inside is
-a template: choices are told apart like the digits of a number, the first one found being the
-slowest, so that the n-th is found without making those before it.
+a template: its choices count like the digits of a number, the first being the slowest.
+So the n-th is found without making those before it.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class Factor(ABC):
     Attributes:
         size: how many.
         varying, fixed: the names they have.
-        repeats: how many repetitions of one configuration are told apart.
+        repeats: how many repetitions of one configuration it has.
         shares: whether parts may hold something that can be changed in place.
     """
 

@@ -88,7 +88,7 @@ def encoded(value: Any, path: str) -> Any:
         path: the names that lead to it, for the message.
 
     Raises:
-        ValueTypeError: it is of a type that no file can hold, such as a function or a model.
+        ValueTypeError: it is of a type that no file can hold, e.g. a function or a model.
     """
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": float_token(value)}
@@ -272,7 +272,7 @@ def _dump_yaml(factors: list[Any]) -> str:
 
 @functools.cache
 def _yaml() -> tuple[Any, Any, Any]:
-    """Return PyYAML with a safe loader and dumper that agree about which texts are floats.
+    """Return PyYAML with a safe loader and dumper that agree about what is a float.
 
     Raises:
         MissingPackageError: it is not installed.
@@ -369,7 +369,7 @@ def _restored(factor: Any, place: str) -> Factor:
 def _factor(factor: Mapping[str, Any], place: str) -> Factor:
     word, content = next(iter(factor.items()))
     if set(factor) != ({"pick", "of"} if word in ("pick", "of") else {word}):
-        raise ValueError(factor)  # which of its words comes first would not be said
+        raise ValueError(factor)  # it has two words, and none of them is the first
     if word in ("product", "zip"):
         columns = {name: axis(name, decoded(values)) for name, values in content.items()}
         sizes = {size_of(values) for values in columns.values()}
@@ -414,14 +414,14 @@ def read_product(path: Path) -> Product:
 
 
 def checked_entry(entry: Mapping[Any, Any], place: str) -> dict[str, Any]:
-    """Return a configuration whose names are texts.
+    """Return a configuration whose names are strings.
 
     Raises:
         InvalidValueError: one is not, or is empty.
     """
     for name in entry:
         if not isinstance(name, str) or not name:
-            raise InvalidValueError(f"{place}: a name is a text that is not empty, not {name!r}")
+            raise InvalidValueError(f"{place}: a name is a string that is not empty, not {name!r}")
     return dict(entry)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from tracelet.errors import WorkerDiedError
 
+_LOOK_SECONDS = 1.0
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -90,8 +91,10 @@ class _Worker:
         answer: tuple[bool, Any] | None = None
         with contextlib.suppress(EOFError, OSError):  # it died
             connection.send((fn, args, kwargs))
-            ready = wait([connection, process.sentinel])
-            # If it died, its own children may have the connection open still.
+            ends = [connection, process.sentinel]
+            # If it dies, its own children may have both open still: so it is looked at as well.
+            while not (ready := wait(ends, _LOOK_SECONDS)) and process.is_alive():
+                pass
             if connection in ready or connection.poll():
                 answer = connection.recv()
         if answer is None:
@@ -105,7 +108,8 @@ class _Worker:
 
     def _started(self) -> tuple[multiprocessing.context.SpawnProcess, Connection[Any, Any]]:
         process, connection = self._process, self._connection
-        if process is None or connection is None or connection.closed or not process.is_alive():
+        is_usable = process is not None and not wait([process.sentinel], 0) and process.is_alive()
+        if process is None or connection is None or connection.closed or not is_usable:
             self.close()
             connection, others = _SPAWN.Pipe()
             process = _SPAWN.Process(target=_serve, args=(others,))

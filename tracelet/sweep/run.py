@@ -208,12 +208,12 @@ class Plan:
 
 def pending(config: Configuration, key: str, attempt: int) -> Entry:
     """Return the line that a configuration begins with in the ledger."""
-    shown: dict[str, Any] = Redactor().value("config", _shown(config))
-    return Entry(key, "pending", attempt, now(), config.index, shown)
+    values: dict[str, Any] = Redactor().value("config", _json_safe(config))
+    return Entry(key, "pending", attempt, now(), config.index, values)
 
 
 def as_config(settings: Settings, group: str) -> dict[str, Any]:
-    """Return settings as they are given to a worker, so that it decides none anew."""
+    """Return settings as they are given to a worker, so that it decides none itself."""
     given = {
         name: getattr(settings, name)
         for name in settings.__struct_fields__
@@ -229,26 +229,26 @@ def _name_of(train: Any) -> str:
     return str(getattr(train, "__name__", None) or getattr(train, "name", None) or "sweep")
 
 
-def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
+def _json_safe(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration as the ledger shows it; what no file can hold as its ``repr``."""
-    shown = {}
+    safe = {}
     for name, value in config.items():
         try:
-            shown[name] = encoded(value, name)
+            safe[name] = encoded(value, name)
         except ValueTypeError:
-            shown[name] = f"{value!r:.200}"
-    return shown
+            safe[name] = f"{value!r:.200}"
+    return safe
 
 
 # -- which jobs have ended ----------------------------------------------------------------------
 
 
 _POLL_SECONDS = (0.05, 1.0)
-"""Shortest and longest pause between two looks at jobs that do not tell when they are done."""
+"""Shortest and longest pause between two looks at jobs that have to be polled."""
 
 
 class Jobs:
-    """Jobs of an executor: futures, which tell, or others with ``done()``, such as submitit's.
+    """Jobs of an executor: futures, or others with ``done()`` that are polled, e.g. submitit's.
 
     Args:
         submit: gives a place's job to the executor.
@@ -256,9 +256,9 @@ class Jobs:
 
     def __init__(self, submit: Callable[[int], Any]) -> None:
         self._submit = submit
-        self._told: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.jobs: dict[int, Any] = {}
-        self._asked: dict[int, Any] = {}
+        self._polled: dict[int, Any] = {}
         self._left = 0
 
     def submit(self, place: int) -> None:
@@ -266,21 +266,21 @@ class Jobs:
         job = self.jobs[place] = self._submit(place)
         self._left += 1
         if isinstance(job, Future):
-            job.add_done_callback(functools.partial(self._tell, place))
+            job.add_done_callback(functools.partial(self._note_done, place))
         else:
-            self._asked[place] = job
+            self._polled[place] = job
 
     def ended(self) -> Iterator[tuple[int, Any]]:
         """Yield each job when it has ended, until there is none left."""
         pause = _POLL_SECONDS[0]
         while self._left:
-            done = [place for place, job in self._asked.items() if job.done()]
+            done = [place for place, job in self._polled.items() if job.done()]
             for place in done:
-                del self._asked[place]
-                self._told.put(place)
+                del self._polled[place]
+                self._done.put(place)
             pause = _POLL_SECONDS[0] if done else min(pause * 1.5, _POLL_SECONDS[1])
             try:
-                place = self._told.get(timeout=pause if self._asked else 1.0)
+                place = self._done.get(timeout=pause if self._polled else 1.0)
             except queue.Empty:
                 continue
             self._left -= 1
@@ -291,8 +291,8 @@ class Jobs:
         for job in self.jobs.values():
             job.cancel()
 
-    def _tell(self, place: int, _: Future[Any]) -> None:
-        self._told.put(place)
+    def _note_done(self, place: int, _: Future[Any]) -> None:
+        self._done.put(place)
 
 
 # -- how far it is ------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ def progress(name: str, count: int, done: int) -> Iterator[Callable[[int, int], 
         done: how many are done before.
 
     Yields:
-        A function to be told how many have ended, and how many of those have failed.
+        A function to call with how many have ended, and how many of those have failed.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield lambda *_: None
@@ -331,15 +331,15 @@ def progress(name: str, count: int, done: int) -> Iterator[Callable[[int, int], 
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=count, completed=done)
 
-        def tell(ended: int, failed: int) -> None:
-            told = f"{name}, {failed} failed" if failed else name
-            bar.update(task, completed=done + ended, description=told)
+        def report(ended: int, failed: int) -> None:
+            description = f"{name}, {failed} failed" if failed else name
+            bar.update(task, completed=done + ended, description=description)
 
-        yield tell
+        yield report
 
 
-def say_what_is_kept(name: str, count: int, kept: int, failed: int) -> None:
-    """Say on stderr what is not run again, or results of another day would look like new ones.
+def print_kept(name: str, count: int, kept: int, failed: int) -> None:
+    """Write on stderr what is not run again: those results are of an earlier run.
 
     Args:
         name: the sweep's.
@@ -428,7 +428,7 @@ class _Execution:
         keys = self._plan.keys
         kept = [self._entries[keys[place]] for place in set(range(len(keys))) - set(self._todo)]
         failed = sum(entry.state == "failed" for entry in kept)
-        say_what_is_kept(self._plan.name, len(keys), len(kept), failed)
+        print_kept(self._plan.name, len(keys), len(kept), failed)
         workers = self._max_workers or processors()
         workers = max(1, min(workers, len(self._todo)))
         self._dir.write_about(self._plan.about(workers if self._executor is None else None))
@@ -487,14 +487,14 @@ class _Execution:
 
     def _collect(self, jobs: Jobs) -> None:
         count, ended, failed = len(self._plan.keys), 0, 0
-        with progress(self._plan.name, count, count - len(self._todo)) as tell:
+        with progress(self._plan.name, count, count - len(self._todo)) as report:
             for place, job in jobs.ended():
                 entry = self._ended(place, job, jobs)
                 if entry is None:
                     continue
                 ended += 1
                 failed += entry.state == "failed"
-                tell(ended, failed)
+                report(ended, failed)
                 if entry.state == "failed" and self._on_error == "raise":
                     error = Result(self._plan.configurations[place], entry, self._dir).error
                     assert error is not None

@@ -106,7 +106,7 @@ def _choices(name: str, choices: Any) -> Any:
     wrong = [one for one in choices if not isinstance(one, str | int | float | bool | None)]
     if wrong:
         raise ValueTypeError(
-            f"{name!r}: Optuna remembers choices that are texts, numbers, bools or None, "
+            f"{name!r}: Optuna remembers choices that are strings, numbers, bools or None, "
             f"not {wrong[0]!r:.60}: give it names, and look them up in the training"
         )
     return CategoricalDistribution(choices)
@@ -168,7 +168,7 @@ class Pruning:
 
 
 PRUNED = "tracelet.pruned"
-"""Set on a trial that was told to stop."""
+"""An attribute of each trial that was stopped early."""
 
 
 def opened(storage: Any) -> Any:
@@ -346,10 +346,10 @@ class _Search:
         for _ in range(workers):
             jobs.submit(self._next())
         begun, failed = workers, 0
-        with progress(self._plan.name, self._count, self._count - left) as tell:
+        with progress(self._plan.name, self._count, self._count - left) as report:
             for ended, (number, job) in enumerate(jobs.ended(), 1):
                 failed += self._tell(number, job)
-                tell(ended, failed)
+                report(ended, failed)
                 if begun < left and not self._is_over:
                     jobs.submit(self._next())
                     begun += 1

@@ -100,7 +100,7 @@ class Sweep:
 
         Args:
             axes: the values of each name: a list, tuple, range, set (sorted), array, generator or
-                another iterable; a text, number, mapping or None is a single value.
+                another iterable; a str, number, mapping or None is a single value.
 
         Raises:
             InvalidValueError: an axis is empty, or a name varies already.
@@ -122,8 +122,8 @@ class Sweep:
         singles = {name: columns.pop(name) for name, one in axes.items() if many(one) is None}
         lengths = {name: size_of(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
-            raise InvalidValueError(f"zip() pairs values, and {told}")
+            lengths_found = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+            raise InvalidValueError(f"zip() pairs values, and {lengths_found}")
         return self._with(*(axis_factor(one) for one in (columns, singles) if one))
 
     def chain(self, /, *configs: Any) -> Sweep:
@@ -183,7 +183,7 @@ class Sweep:
 
         Raises:
             InvalidValueError: for another suffix.
-            ValueTypeError: a value is of a type that no file can hold, such as a function.
+            ValueTypeError: a value is of a type that no file can hold, e.g. a function.
         """
         write_factors(Path(path), saved(self._product))
 
@@ -234,13 +234,13 @@ class Sweep:
             project: of the runs.
             backend: of the runs, as for ``start_logging``.
             executor: any ``concurrent.futures.Executor``, or one of submitit's; it is not shut
-                down. None: processes of this machine, started anew.
+                down. None: new processes of this machine.
             max_workers: how many of these at once; None: as many as there are processors.
             on_error: ``collect`` keeps a failure with its result; ``raise`` stops at the first
                 and raises it, when those that run have ended.
             retry_failed: run those again that have failed before.
             config: settings of the runs, as for ``start_logging``.
-            settings: any other setting of the runs, such as ``dir`` or ``tags``.
+            settings: any other setting of the runs, e.g. ``dir`` or ``tags``.
 
         Returns:
             The results, in the order of the configurations.

@@ -217,7 +217,7 @@ def _annotation(function: Any, parameter: inspect.Parameter) -> Any:
 
 
 _USERS_OWN = ("value_error", "assertion_error", "missing", "extra_forbidden")
-"""Complaints that depend on more than the value itself."""
+"""Kinds of pydantic's errors that depend on more than the value itself."""
 
 
 def check_values(target: Target, parts: Iterable[Mapping[str, Any]]) -> None:
@@ -274,11 +274,11 @@ def _report(
     reasons = "; ".join(f"{one.field}: {one.reason}" if one.field else one.reason for one in found)
     which = "the values" if index is None else f"configuration {index}"
     raise InvalidValueError(
-        f"{which} {_shown(values)} cannot be a {target.label}: {reasons}"
+        f"{which} {_shorten(values)} cannot be a {target.label}: {reasons}"
     ) from cause
 
 
-def _shown(values: Mapping[str, Any]) -> str:
+def _shorten(values: Mapping[str, Any]) -> str:
     text = repr(dict(values))
     return text if len(text) <= 200 else f"{text[:197]}…"
 

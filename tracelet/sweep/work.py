@@ -92,7 +92,7 @@ class Outcome:
 
 
 NOT_HERE: Any = object()
-"""Stands for a value that is in the ledger, and not in this process."""
+"""The ``value`` of an outcome whose value is in the ledger only, and not in this process."""
 
 
 def _received(entry: Entry, file: bytes | None, is_written: bool) -> Outcome:
@@ -204,10 +204,10 @@ def _stored(value: Any, task: Task) -> tuple[Any, bytes | None]:
 
 def _failure(error: BaseException) -> Failure:
     hide = Redactor().text
-    told = message_of(error)[:10_000]
+    whole = message_of(error)[:10_000]
     trace = clean_text("".join(traceback.format_exception(error))[-20_000:])
-    message = hide(told)
-    pickled = _pickled(error) if message == told else None  # else the secret would be in there
+    message = hide(whole)
+    pickled = _pickled(error) if message == whole else None  # else the secret would be in there
     return Failure(type(error).__name__, message, hide(trace), pickled)
 
 
@@ -250,7 +250,7 @@ def summary(directory: Path) -> dict[str, list[Any]]:
 
 
 def carried(what: Any) -> bytes:
-    """Pickle something for a process that is started anew.
+    """Pickle something for a new process.
 
     Raises:
         AttributeError, TypeError, pickle.PicklingError: it cannot be pickled.
