@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sybil
 from sybil.evaluators.python import PythonEvaluator
@@ -25,7 +26,7 @@ import tracelet
 from tracelet import hookspecs
 from tracelet.cli.app import app
 from tracelet.settings import ExperimentConfig, Settings
-from tracelet.settings_layers import KINDS
+from tracelet.settings_fields import KINDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -143,7 +144,7 @@ def default_of(setting: str) -> str:
     apart = {"dir": "`.tracelet`", "backend": "`local`", "name": "the script's name"}
     if setting in apart:
         return apart[setting]
-    fields = {field.name: field for field in tracelet.settings.msgspec.structs.fields(Settings)}
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
     value: Any = fields[setting].default if setting in fields else None
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

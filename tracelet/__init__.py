@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tracelet.core.run import Run, load_run, runs
     from tracelet.courier.report import BackendReport, DeliveryReport
     from tracelet.hookspecs import hookimpl
-    from tracelet.sweep.algebra import Sweep
-    from tracelet.sweep.binding import bind
+    from tracelet.sweep.calling import bind
+    from tracelet.sweep.sweep import Sweep
     from tracelet.sweep.values import DynamicValue
 
     __version__: str
@@ -34,8 +34,8 @@ _LATER = {
     "DynamicValue": "tracelet.sweep.values",
     "Run": "tracelet.core.run",
     "Support": "tracelet.backends.base",
-    "Sweep": "tracelet.sweep.algebra",
-    "bind": "tracelet.sweep.binding",
+    "Sweep": "tracelet.sweep.sweep",
+    "bind": "tracelet.sweep.calling",
     "hookimpl": "tracelet.hookspecs",
     "load_run": "tracelet.core.run",
     "runs": "tracelet.core.run",

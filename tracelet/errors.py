@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable, Iterable
 
 
 class TraceletError(Exception):
@@ -183,3 +184,20 @@ def warn(message: str) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "tracelet":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, TraceletWarning, stacklevel=level)
+
+
+def nearest(name: str, known: Iterable[str], spell: Callable[[str], str] = repr) -> str:
+    """Return the hint at the end of a message: the known name that is meant, or all of them.
+
+    Args:
+        name: what was written.
+        known: the names that would do.
+        spell: writes one of them.
+    """
+    from difflib import get_close_matches  # start-up time: only a mistake needs it
+
+    known = sorted(known)
+    found = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.5)
+    if found:
+        return f"; did you mean {spell(found[0])}?"
+    return f"; known are {', '.join(known)}"

@@ -85,6 +85,36 @@ def test_commit_branch_and_remote_are_facts_and_the_diff_is_a_patch(
                    for path in found.dir.rglob("*") if path.is_file())  # fmt: skip
 
 
+def test_files_that_hold_secrets_by_their_name_are_left_out_of_the_diff_with_a_note(
+    repository: Repository, tmp_path: Path
+) -> None:
+    names = (".env", "sub/.env.local", "sub/My Credentials.json", "client_SECRETS.yaml", "é.secret")
+    repository.commit(model="depth = 1\n")
+    for name in (*names, "environment.txt", "secrets/model.txt"):
+        file = repository.path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("before\n")
+    repository("add", "--force", ".")
+    repository("commit", "--quiet", "-m", "files")
+    for name in (*names, "environment.txt", "secrets/model.txt"):
+        (repository.path / name).write_text("hunter2hunter2\n" if name in names else "after\n")
+    (repository.path / "model.py").write_text("depth = 2\n")
+
+    diff = run(tmp_path).dir / DIFF
+
+    content = diff.read_text()
+    assert "hunter2" not in content
+    notes = [line for line in content.splitlines() if line.startswith("# not recorded")]
+    assert len(notes) == len(names)
+    assert "# not recorded, because of its name: a/.env b/.env" in notes
+    repository("checkout", "--quiet", ".")
+    repository("apply", str(diff))
+    assert (repository.path / "model.py").read_text() == "depth = 2\n"
+    for name in ("environment.txt", "secrets/model.txt"):
+        assert (repository.path / name).read_text() == "after\n"
+    assert all((repository.path / name).read_text() == "before\n" for name in names)
+
+
 def test_the_whole_repository_is_compared_also_from_a_folder_of_it(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,10 +19,10 @@ FILES = {
         '{\r\n\t"api_key": "[redacted]",\r\n\t"openai": {"key" : "[redacted]"}, "lr": 1e-3\r\n}',
     ),
     "a.yaml": (
-        f"db:\n  password: {S} # é\n  keys: &k [a]\ntokens:\n  pad: <pad>\nsecrets:\n- {S}\n",
+        f"db:\n  password: {S} # é\n  keys: &k [a]\ntokens:\n  pad: <pad>\nsecrets: [{S}]\n",
         (
             "db:\n  password: [redacted] # é\n  keys: &k [a]\ntokens:\n  pad: <pad>\n"
-            "secrets:\n- [redacted]\n"
+            "secrets: [[redacted]]\n"
         ),
     ),
     "a.toml": (
@@ -61,17 +61,17 @@ DIFF = """diff --git a/a.yaml b/a.yaml
 @@ -1,3 +1,4 @@
  lr: 1
 -password: {0}
-+credentials:
-+  é: {0}
++credentials: [{0}]
++é: 1
    b:
--  - {0}
+-  - token: {0}
 diff --git a/é b/é
 --- a/é
 +++ b/é
 @@ -1 +1,2 @@
 -PASSWORD={0}
 +[credentials]
-+x = {0}
++api_key = {0}
 """
 
 

@@ -276,7 +276,7 @@ def test_names_are_texts(key: Any) -> None:
         lambda: Sweep() % {key: 1},
         lambda: Sweep().chain({key: 1}),
     ):
-        with pytest.raises(ValueError, match="a name is a text"):
+        with pytest.raises(ValueError, match="a name is a string"):
             make()
 
 

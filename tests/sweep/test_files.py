@@ -110,7 +110,7 @@ def test_a_missing_file_is_named() -> None:
         ("a.json", "[1]", "a saved sweep, or a list"),
         ("a.json", "[]", "no configuration"),
         ("a.yaml", "", "a saved sweep, or a list"),
-        ("a.yaml", "- {1: 2}", "a name is a text"),
+        ("a.yaml", "- {1: 2}", "a name is a string"),
         ("a.json", '{"tracelet_sweep": 2, "factors": []}', "another version"),
         ("a.json", '{"tracelet_sweep": 1, "factors": 5}', "factors of a sweep are a list"),
         ("a.json", '{"tracelet_sweep": 1, "factors": [5]}', "no factor"),

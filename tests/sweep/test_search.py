@@ -166,7 +166,7 @@ def test_a_run_that_is_no_trial_is_never_stopped() -> None:
         ({"x": [[1], [2]]}, {}, TypeError, "'x'.*names"),
         ({"x": (0.0, math.inf)}, {}, ValueError, "'x' is between two finite"),
         ({"x": (0, math.nan)}, {}, ValueError, "'x' is between two finite"),
-        ({1: (0, 1)}, {}, ValueError, "a name is a text"),
+        ({1: (0, 1)}, {}, ValueError, "a name is a string"),
         ({"y": (0, 1)}, {}, ValueError, "cannot be called with.*'y'"),
         ({"x": (0, 1)}, {"n_trials": 0}, ValueError, "from 1"),
         ({"x": (0, 1)}, {"mode": "least"}, ValueError, "'min' or 'max'"),

@@ -9,8 +9,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from tracelet.errors import SettingsError
-from tracelet.settings_layers import nearest
+from tracelet.errors import SettingsError, nearest
 
 _FLAGS = dict.fromkeys(("1", "true", "yes", "on"), True)
 _FLAGS |= dict.fromkeys(("0", "false", "no", "off"), False)

@@ -6,6 +6,7 @@ Promises:
   it is, and a second at most if its disk or git hangs.
 - What is not committed is compared from the start on, by git, in a process of its own; the end of
   the run waits some seconds for that, then it is left out with a warning.
+- Files that hold secrets by their name are left out of it; a line at its beginning names them.
 - Without git or a repository there are no such facts, and no warning.
 """
 
@@ -41,6 +42,13 @@ _DIFF = (
     *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"),
     *("--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", "HEAD"),
 )
+
+
+_FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
+_OF_SECRETS = re.compile(
+    rb"[ /](?:\.env(?:\.[^/\n]*)?|[^/\n]*(?:credential|secret)[^/\n]*)\"?$", re.IGNORECASE
+)
+"""The end of the first line of a file's part of a diff, which has the name of the file."""
 
 
 class Repository:
@@ -117,8 +125,23 @@ class Git(CaptureSource):
             elif diff.wait() != 0:
                 self._problem = "git could not compare what is not committed"
             elif content:
-                recorder.file(FILE, content)
+                recorder.file(FILE, without_files_of_secrets(content))
         diff.wait()
+
+
+def without_files_of_secrets(diff: bytes) -> bytes:
+    """Return a diff without the files that are called ``.env``, ``*credential*`` or ``*secret*``.
+
+    Each has a line at the beginning instead, where ``git apply`` passes it by.
+    """
+    notes, kept = [], []
+    for part in _FILE.split(diff):
+        heading = part.partition(b"\n")[0]
+        if _OF_SECRETS.search(heading):
+            notes.append(b"# not recorded, because of its name: " + heading[len("diff --git ") :])
+        else:
+            kept.append(part)
+    return b"".join([*(note + b"\n" for note in notes), *kept])
 
 
 def code_directories() -> list[Path]:

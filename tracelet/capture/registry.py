@@ -163,8 +163,7 @@ def _of_plugins() -> dict[str, type[CaptureSource]]:
 
 
 def _unknown(name: str, settings: Settings) -> Exception:
-    from tracelet.errors import SettingsError
-    from tracelet.settings_layers import nearest
+    from tracelet.errors import SettingsError, nearest
 
     known = [*CORE, *_of_plugins()]
     origin = settings.origins.get("capture", "argument")

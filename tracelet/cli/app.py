@@ -1,4 +1,4 @@
-"""The command ``tracelet``: its commands, and what an error looks like. Never a traceback."""
+"""The command ``tracelet``: its commands, and errors as one line without a traceback."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import typer
 from rich.text import Text
 
 from tracelet.cli import backends, check, compare, config, courier, replay, runs, show, sweep, sync
+from tracelet.cli.formatting import clean
 from tracelet.cli.output import messages
-from tracelet.cli.words import clean
 from tracelet.errors import TraceletError
 
 ERROR = 2

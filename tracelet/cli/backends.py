@@ -14,9 +14,9 @@ from rich.text import Text
 
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import CORE, OFFICIAL, entry_points, resolve
+from tracelet.cli.formatting import clean
 from tracelet.cli.options import Json
 from tracelet.cli.output import add_row, columns, heading, print_json, results
-from tracelet.cli.words import clean
 from tracelet.errors import BrokenPluginError, TraceletError
 
 State = Literal["ready", "not installed", "SDK missing", "broken"]

@@ -1,4 +1,4 @@
-"""Who delivers a run right now, and what to do if that takes longer than one wants to wait."""
+"""Which process delivers a run now, and how to end it."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from tracelet.cli.formatting import clean, many
 from tracelet.cli.options import Json
 from tracelet.cli.output import add_row, columns, heading, messages, print_json, results, say
-from tracelet.cli.words import clean, many
 from tracelet.errors import InvalidValueError
 
 if TYPE_CHECKING:

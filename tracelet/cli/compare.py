@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +14,14 @@ from rich.text import Text
 
 import tracelet
 from tracelet.cli import find
+from tracelet.cli.formatting import clean, many, number, value_text
 from tracelet.cli.metrics import MetricSummary, summaries
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import add_row, columns, print_json, results, say, status_text
-from tracelet.cli.words import clean, many, number, value_text
 from tracelet.core.run import Run, runs_root
 from tracelet.errors import InvalidValueError, RunNotFoundError
 from tracelet.records import DEFAULT_AXIS
+from tracelet.values.equality import same_value
 
 _ABSENT: Any = object()
 _WIDEST = 24
@@ -85,7 +85,7 @@ def compare(
 def _chosen(
     names: list[str], group: str | None, project: str | None, directory: Path | None
 ) -> list[Run]:
-    """Return the runs that were asked for, each once.
+    """Return the runs to compare, each once.
 
     Those of a group are in the order of the sweep's configurations, or else the oldest first.
     """
@@ -136,13 +136,7 @@ def _by_name(run: Run) -> dict[str, MetricSummary]:
 
 def _differs(name: str, params: list[dict[str, Any]]) -> bool:
     values = [one.get(name, _ABSENT) for one in params]
-    return any(_other(value, values[0]) for value in values)
-
-
-def _other(value: Any, first: Any) -> bool:
-    if isinstance(value, float) and isinstance(first, float) and math.isnan(value):
-        return not math.isnan(first)
-    return type(value) is not type(first) or bool(value != first)
+    return not all(same_value(value, values[0]) for value in values)
 
 
 def _print(compared: Compared) -> None:
@@ -153,16 +147,16 @@ def _print(compared: Compared) -> None:
         names = [run.run_id for run in compared.runs]
     names = [clean(name) for name in names]
     place = console.width - max(map(cell_len, ["run", *names])) - 4
-    for number_of_table, shown in enumerate(_in_tables(_columns(compared), place)):
+    for number_of_table, fitting in enumerate(_in_tables(_columns(compared), place)):
         if number_of_table:
             console.print()
-        titles = [column.title for column in shown]
-        right = [column.title for column in shown if column.is_number]
+        titles = [column.title for column in fitting]
+        right = [column.title for column in fitting if column.is_number]
         table = columns("run", *titles, right=right)
         table.columns[1].no_wrap = True
-        for column, drawn in zip(shown, table.columns[2:], strict=True):
+        for column, drawn in zip(fitting, table.columns[2:], strict=True):
             drawn.width = column.width
-        for name, *cells in zip(names, *(column.cells for column in shown), strict=True):
+        for name, *cells in zip(names, *(column.cells for column in fitting), strict=True):
             add_row(table, "", name, *cells)
         console.print(table)
     if len(compared.runs) > 1:
@@ -201,11 +195,11 @@ def _columns(compared: Compared) -> list[_Column]:
     return found
 
 
-def _in_tables(shown: list[_Column], place: int) -> list[list[_Column]]:
+def _in_tables(all_columns: list[_Column], place: int) -> list[list[_Column]]:
     """Share columns out among tables that are no wider than a place."""
     tables: list[list[_Column]] = [[]]
     left = place
-    for column in shown:
+    for column in all_columns:
         if tables[-1] and column.width + 2 > left:
             tables.append([])
             left = place

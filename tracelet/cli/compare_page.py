@@ -9,7 +9,7 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracelet.cli.words import as_float, clean, value_text
+from tracelet.cli.formatting import as_float, clean, value_text
 from tracelet.errors import MissingPackageError
 from tracelet.journal.files import replace_file
 from tracelet.records import DEFAULT_AXIS, MetricPoint
@@ -73,7 +73,7 @@ def _thinned(points: list[MetricPoint]) -> list[MetricPoint]:
 
 
 def _dimensions(compared: Compared) -> list[dict[str, Any]]:
-    """Return the axes of the parallel coordinates: a text is a place on its axis."""
+    """Return the axes of the parallel coordinates: a str is a place on its axis."""
     found = []
     for name in compared.differing:
         values: list[Any] = [run.params.flat().get(name) for run in compared.runs]

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
+from tracelet.cli.formatting import clean, value_text
 from tracelet.cli.options import Json
 from tracelet.cli.output import add_row, columns, print_json, results
-from tracelet.cli.words import clean, value_text
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings, resolve
 
@@ -36,7 +36,7 @@ def config(as_json: Json = False) -> None:
     table.columns[0].no_wrap = True
     for one in found:
         style = "dim" if one.origin == "default" else ""
-        value = "-" if one.value is None else _shown(one.value)
+        value = "-" if one.value is None else _describe(one.value)
         add_row(table, Text(one.key, style=style), Text(value, style=style), _origin(one.origin))
     results().print(table)
 
@@ -62,7 +62,7 @@ def _settings(settings: Settings) -> Iterator[Setting]:
             yield Setting(name, redactor.value(name, value), settings.origins[name])
 
 
-def _shown(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
@@ -75,9 +75,9 @@ def _shown(value: Any) -> str:
 def _origin(origin: str) -> Text:
     """Return an origin, with a file's path from here if it is below, and short if it is long."""
     path, _, table = origin.partition(" [")
-    shown = _near(Path(path)) if Path(path).is_absolute() else path
+    place = _near(Path(path)) if Path(path).is_absolute() else path
     return Text(
-        clean(f"{shown} [{table}" if table else shown), "dim" if origin == "default" else ""
+        clean(f"{place} [{table}" if table else place), "dim" if origin == "default" else ""
     )
 
 

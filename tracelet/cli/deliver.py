@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import tracelet
+from tracelet.cli.formatting import clean
 from tracelet.cli.output import messages
-from tracelet.cli.words import clean
 from tracelet.core.post_run import reachable
 from tracelet.core.run import Run
 from tracelet.courier.client import ProcessCourier
@@ -57,7 +57,7 @@ def deliver(
         settings: for the options of its backends that the run itself does not have.
         only: the backend to deliver to; None: all of the run.
         timeout: seconds to go on for at most.
-        say: told, in a line, what stands in the way.
+        say: called with one line about what prevents the delivery.
     """
     run_dir = RunDir(run.dir)
     start = RunState(run_dir).update().start

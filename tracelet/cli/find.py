@@ -11,9 +11,8 @@ from tracelet.cli.output import say
 from tracelet.core import run_directories
 from tracelet.core.run import Run, runs_root
 from tracelet.courier.view import RunView
-from tracelet.errors import RunNotFoundError
+from tracelet.errors import RunNotFoundError, nearest
 from tracelet.journal.rundir import RunDir
-from tracelet.settings_layers import nearest
 
 
 def views(directory: Path | None, project: str | None = None) -> list[tuple[RunDir, RunView]]:
@@ -23,7 +22,7 @@ def views(directory: Path | None, project: str | None = None) -> list[tuple[RunD
 
 
 def one(run: str | None, directory: Path | None, project: str | None = None) -> Run:
-    """Return the run that was asked for.
+    """Return the run of a name.
 
     Args:
         run: a run id, a directory, or a run's name, of which the latest counts; None: the latest.
@@ -71,8 +70,8 @@ def is_settled(view: RunView) -> bool:
 def nothing(directory: Path | None, project: str | None) -> str:
     """Say that there is no run."""
     of_project = f" of the project {project!r}" if project is not None else ""
-    told = f"no runs{of_project} in {runs_root(directory)}"
+    message = f"no runs{of_project} in {runs_root(directory)}"
     known = {view.project for _, view in views(directory)}
     if project is not None and known:
-        return told + nearest(project, known)
-    return f"{told} yet; tracelet.start_logging() begins one"
+        return message + nearest(project, known)
+    return f"{message} yet; tracelet.start_logging() begins one"

@@ -8,9 +8,9 @@ import msgspec
 from rich.cells import cell_len
 from rich.table import Table
 
+from tracelet.cli.formatting import as_float, clean, number
 from tracelet.cli.output import add_row, columns
 from tracelet.cli.sparkline import ASCII, BLOCKS, sparkline
-from tracelet.cli.words import as_float, clean, number
 from tracelet.records import DEFAULT_AXIS, MetricPoint, MetricValue
 
 _WIDTH = 16

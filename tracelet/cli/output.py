@@ -1,4 +1,4 @@
-"""Where the command line writes, and as what; with a pipe, NO_COLOR or 80 columns as well."""
+"""What the command line writes: results to stdout, messages to stderr, tables and JSON."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ STATUS_STYLES = {"running": "cyan", "finished": "green", "failed": "red", "kille
 
 
 def results() -> Console:
-    """Return the console of stdout: for what was asked for, and nothing else."""
+    """Return the console of stdout: for what the command returns, and nothing else."""
     return Console(highlight=False, markup=False, emoji=False)
 
 
 def messages() -> Console:
-    """Return the console of stderr: for what is said besides."""
+    """Return the console of stderr: for messages."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
@@ -79,7 +79,7 @@ def columns(*titles: str, right: Iterable[str] = (), indent: int = 2) -> Table:
 
 
 def add_row(table: Table, *cells: RenderableType) -> None:
-    """Add a row; a text is shown, and measured, as it is: in a bare one rich looks for markup."""
+    """Add a row; a str is shown as it is: rich would look for markup in it."""
     table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 

@@ -13,11 +13,11 @@ from tracelet.backends import registry
 from tracelet.cli import find
 from tracelet.cli.busy import who_delivers
 from tracelet.cli.deliver import deliver
+from tracelet.cli.formatting import clean
 from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, results, say
 from tracelet.cli.report import print_report
 from tracelet.cli.sync import as_builtins, is_pending
-from tracelet.cli.words import clean
 from tracelet.core.run import Run
 from tracelet.courier.view import refresh_view
 from tracelet.errors import InvalidValueError, RunBusyError

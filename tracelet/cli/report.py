@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from tracelet.cli.words import clean, many
+from tracelet.cli.formatting import clean, many
 from tracelet.courier.report import DeliveryReport
 
 _STYLES = {"adjusted": "cyan", "rejected": "red", "pending": "yellow"}

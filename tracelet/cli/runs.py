@@ -15,9 +15,9 @@ from rich.text import Text
 
 import tracelet
 from tracelet.cli import find
+from tracelet.cli.formatting import clean, duration, many, when_short
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import heading, print_json, results, say, status_text
-from tracelet.cli.words import clean, duration, many, when_short
 from tracelet.core.run_directories import skip_unreadable
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView
@@ -36,22 +36,22 @@ def runs(
 ) -> None:
     """List the runs there are, newest first."""
     found = find.views(directory, project)
-    shown: list[_Row] = []
+    listed: list[_Row] = []
     for run_dir, view in found[:limit]:
         with skip_unreadable(run_dir):
-            shown.append((run_dir.path, *_up_to_date(run_dir, view)))
+            listed.append((run_dir.path, *_up_to_date(run_dir, view)))
     if as_json:
-        print_json([_as_json(path, view, report) for path, view, report in shown])
+        print_json([_as_json(path, view, report) for path, view, report in listed])
         return
     if not found:
         say(find.nothing(directory, project))
         return
     console, now = results(), time.time()
     newest: dict[str, int] = {}
-    for index, (_, view, _) in enumerate(shown):
+    for index, (_, view, _) in enumerate(listed):
         newest.setdefault(view.project, index)
     # One table a project, the one with the newest run first; sorting keeps the order of the runs.
-    ordered = sorted(shown, key=lambda row: newest[row[1].project])
+    ordered = sorted(listed, key=lambda row: newest[row[1].project])
     for name, rows in groupby(ordered, key=lambda row: row[1].project):
         console.print(heading(clean(name)))
         _print_runs(console, list(rows), now)
@@ -79,18 +79,18 @@ def _print_runs(console: Console, rows: list[_Row], now: float) -> None:
     if console.is_terminal:
         widths[0] = min(widths[0], max(3, console.width - sum(widths[1:]) - 10))
     for line, style in zip(lines, ("dim", *[""] * len(rows)), strict=True):
-        shown = Text("  ", style)
+        printed = Text("  ", style)
         for column, (cell, width) in enumerate(zip(line, widths, strict=True)):
             pad = " " * (width - cell_len(cell.plain))
             if column == 0 and cell_len(cell.plain) > width:
-                shown.append(cell).append("\n  ").append(" " * width)
+                printed.append(cell).append("\n  ").append(" " * width)
             elif column == 3:
-                shown.append(pad).append(cell)
+                printed.append(pad).append(cell)
             else:
-                shown.append(cell).append(pad)
-            shown.append("  ")
-        shown.rstrip()
-        console.print(shown, soft_wrap=True)
+                printed.append(cell).append(pad)
+            printed.append("  ")
+        printed.rstrip()
+        console.print(printed, soft_wrap=True)
 
 
 def _up_to_date(run_dir: RunDir, view: RunView) -> tuple[RunView, DeliveryReport]:
@@ -98,7 +98,7 @@ def _up_to_date(run_dir: RunDir, view: RunView) -> tuple[RunView, DeliveryReport
     if view.report is not None and find.is_settled(view):
         return view, view.report
     run = tracelet.load_run(run_dir.path)
-    # On a disk that nobody can write to, run.json has not been told.
+    # On a disk that nobody can write to, run.json is not up to date.
     known = {"status": run.status, "reason": run.reason, "ended": run.ended}
     return msgspec.structs.replace(view, tags=dict(run.tags), **known), run.report
 

@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tracelet.cli import find
+from tracelet.cli.formatting import clean, cut, duration, size, value_text, when
 from tracelet.cli.metrics import metrics_table, summaries
 from tracelet.cli.options import Directory, Json, OptionalRun, Project
 from tracelet.cli.output import add_row, columns, heading, pairs, print_json, results, status_text
 from tracelet.cli.report import print_report
-from tracelet.cli.words import clean, cut, duration, size, value_text, when
 from tracelet.core.run import Run
 
 LONGEST = 200
@@ -108,8 +108,8 @@ def _params(run: Run, longest: int) -> Table:
 
 def _named(values: Any, longest: int) -> Iterator[tuple[str, Text]]:
     for name, value in values.items():
-        shown = str(value) if isinstance(value, Path) else value_text(value)
-        yield cut(clean(name), longest), Text(cut(shown, longest))
+        text = str(value) if isinstance(value, Path) else value_text(value)
+        yield cut(clean(name), longest), Text(cut(text, longest))
 
 
 def _artifacts(run: Run) -> Table:

@@ -1,4 +1,4 @@
-"""The course of a metric in one line of blocks."""
+"""A metric as a sparkline: its values as one line of blocks."""
 
 from __future__ import annotations
 

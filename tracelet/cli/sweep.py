@@ -13,17 +13,17 @@ import msgspec
 import typer
 from rich.text import Text
 
+from tracelet.cli.formatting import clean, duration, many, number, value_text
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import columns, pairs, print_json, results, say
-from tracelet.cli.words import clean, duration, many, number, value_text
 from tracelet.core.run import runs_root
 from tracelet.errors import InvalidValueError, SweepNotFoundError
 from tracelet.journal.process import ProcessId, is_alive
-from tracelet.sweep.algebra import Sweep
+from tracelet.sweep.files import restored
 from tracelet.sweep.ledger import About, Entry, SweepDir
 from tracelet.sweep.results import Results
-from tracelet.sweep.saving import restored
 from tracelet.sweep.script import Script
+from tracelet.sweep.sweep import Sweep
 from tracelet.wire import from_wire
 
 STYLES = {"done": "green", "failed": "red", "running": "cyan", "pending": "dim"}
@@ -88,7 +88,8 @@ def show(
     directory: Directory = None,
     *,
     metric: Annotated[
-        str | None, typer.Option("--metric", "-m", metavar="M", help="What is best is told by it.")
+        str | None,
+        typer.Option("--metric", "-m", metavar="M", help="What decides which is best."),
     ] = None,
     mode: Annotated[str, typer.Option("--mode", help="min or max.")] = "min",
     limit: Annotated[
@@ -196,8 +197,8 @@ def _finish(found: Results) -> None:
     """Say what a sweep has come to; exit code 1 if not everything is done."""
     console = results()
     counts = Counter(one.state for one in found)
-    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    console.print(f"{clean(found.name)}: {many(len(found), 'configuration')}, {told}")
+    listed = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    console.print(f"{clean(found.name)}: {many(len(found), 'configuration')}, {listed}")
     for one in found.failed:
         console.print(Text(f"  {one.index}: {one.error}", style="red"), soft_wrap=True)
     console.print(f"look at it:  tracelet sweep show {shlex.quote(found.name)}", soft_wrap=True)

@@ -11,10 +11,10 @@ import tracelet
 from tracelet.cli import find
 from tracelet.cli.busy import who_delivers
 from tracelet.cli.deliver import Delivered, deliver, lacking
+from tracelet.cli.formatting import clean, many
 from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, results, say
 from tracelet.cli.report import print_report
-from tracelet.cli.words import clean, many
 from tracelet.core.run import Run
 from tracelet.errors import InvalidValueError, RunNotFoundError
 from tracelet.journal.rundir import RunDir

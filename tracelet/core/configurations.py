@@ -17,11 +17,11 @@ from tracelet.errors import (
     ConfigurationNotFoundError,
     InvalidValueError,
     ValueTypeError,
+    nearest,
 )
 from tracelet.journal.blobs import BlobStore
 from tracelet.records import AnyRecord, Config
 from tracelet.redaction import Redactor
-from tracelet.settings_layers import nearest
 from tracelet.values.flatten import Foreign, flatten
 from tracelet.values.plain import describe
 from tracelet.wire import clean_text, float_token

@@ -30,7 +30,7 @@ from tracelet.core.run_name import run_name
 from tracelet.core.session import Session
 from tracelet.core.tags import as_str, given_tags, tag_values
 from tracelet.core.track import Track
-from tracelet.errors import InvalidValueError, NotRunningError, ValueTypeError
+from tracelet.errors import InvalidValueError, NotRunningError, ValueTypeError, nearest
 from tracelet.plugin_hooks import foreign_params, tell_plugins
 from tracelet.records import (
     DEFAULT_AXIS,
@@ -46,7 +46,6 @@ from tracelet.records import (
 )
 from tracelet.redaction import Redactor
 from tracelet.settings import ExperimentConfig, Settings, resolve
-from tracelet.settings_layers import nearest
 from tracelet.values.plain import copied, describe
 from tracelet.values.scalars import (
     iteration_value,

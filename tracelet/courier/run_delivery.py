@@ -21,13 +21,12 @@ from tracelet.courier.exit_status import remove_exit_file, reserve_exit_file, sa
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
-from tracelet.errors import UnknownBackendError, warn
+from tracelet.errors import UnknownBackendError, nearest, warn
 from tracelet.journal.process import this_process
 from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
-from tracelet.settings_layers import nearest
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,8 @@
 - Under a key that names a secret (see :mod:`tracelet.redaction.names`) every text is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
   empty text and unresolved references (``${oc.env:TOKEN}``) never are.
-- In every other text, keys included, what is a secret by its shape (see
-  :mod:`tracelet.redaction.shapes`) or by the name before it (:mod:`tracelet.redaction.texts`) is
-  hidden, and the rest of the text kept.
+- In every other text, keys included, what is a secret by its shape or by the name before it (see
+  :mod:`tracelet.redaction.texts`) is hidden, and the rest of the text kept.
 """
 
 from __future__ import annotations
@@ -16,8 +15,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tracelet.redaction.names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
-from tracelet.redaction.shapes import NAMES, hide_long, hide_tokens, is_suspect, is_suspect_key
-from tracelet.redaction.texts import NamedSecrets
+from tracelet.redaction.texts import (
+    hide_long,
+    hide_named,
+    hide_tokens,
+    is_suspect,
+    is_suspect_key,
+)
 from tracelet.wire import REDACTED
 
 _HARMLESS = frozenset({"true", "false", "none", "null", "yes", "no", "on", "off"})
@@ -26,7 +30,6 @@ _NUMBERS = frozenset({int, float, bool, type(None)})
 _REFERENCE = re.compile(r"\$\{[\w.:${}]+\}")
 _SPECIAL = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _NAME = re.compile(r"[-+~]*[\w./-]+")
-_DIFF = re.compile(r"^(?=diff --git )", re.MULTILINE)
 _LONG_NUMBER = 8
 """So many digits in a text are no quantity."""
 _BYTE_ORDER_MARKS = (
@@ -52,10 +55,9 @@ class Redactor:
     def __init__(self, extra: Sequence[str] = (), *, enabled: bool = True) -> None:
         self.count = 0
         self._enabled = enabled
-        self._shown = _globs(glob[1:] for glob in extra if glob.startswith("!"))
+        self._exempt = _globs(glob[1:] for glob in extra if glob.startswith("!"))
         self._hidden = _globs(glob for glob in extra if not glob.startswith("!"))
         self._secrecy = self._with_globs if extra else secrecy
-        self._names = () if self._hidden is not None else NAMES  # what any name of a secret has
 
     @classmethod
     def of(cls, setting: bool | Sequence[str]) -> Redactor:
@@ -82,11 +84,11 @@ class Redactor:
         return self._without_secrets(value, EVERYTHING, "") if self._enabled else value
 
     def text(self, text: str) -> str:
-        """Return a text without what is a secret by its shape, or by the name before it."""
-        if not self._enabled or (self._names and not is_suspect(text)):
+        """Return a str without what is a secret by its shape, or by the name before it."""
+        if not self._enabled or (self._hidden is None and not is_suspect(text)):
             return text
         text = hide_long(text, self._hide)
-        text = NamedSecrets(text, self._names, self._secrecy, self._hidden_word).hidden()
+        text = hide_named(text, self._secrecy, self._hidden_word)
         return hide_tokens(text, self._hide)
 
     def content(self, content: bytes) -> bytes:
@@ -103,22 +105,11 @@ class Redactor:
             text = content[:end].decode(encoding, errors)
         except UnicodeDecodeError:
             return content
-        parts = _DIFF.split(text) if text.startswith("diff --git ") else ()
-        shown = "".join(map(self._diff, parts)) if parts else self.text(text)
+        shown = self.text(text)
         return content if shown == text else shown.encode(encoding, errors) + content[end:]
 
-    def _diff(self, part: str) -> str:
-        """Return the diff of a file without secrets, looked at without the mark of each line."""
-        counted = self.count
-        lines = part.split("\n")
-        shown = self.text("\n".join(line[1:] for line in lines)).split("\n")
-        if len(shown) == len(lines):
-            return "\n".join(line[:1] + rest for line, rest in zip(lines, shown, strict=True))
-        self.count = counted
-        return self.text(part)  # a secret of several lines
-
     def whole(self, values: Mapping[str, Any], unseen: Collection[str] = ()) -> set[str]:
-        """Return the values, as texts, of which nothing is shown; in lists too. Counts none.
+        """Return, as strings, the values that are hidden whole, in lists too. Counts none.
 
         Args:
             values: name to value.
@@ -155,14 +146,14 @@ class Redactor:
     # -- inside -------------------------------------------------------------------------------
 
     def _argument(self, name: str, given: str) -> int:
-        """Return what is secret in ``name=given``, if that is one argument and not a text."""
+        """Return what is secret in ``name=given``, if that is one argument and not a sentence."""
         is_one = _NAME.fullmatch(name) and (name[0] == "-" or not any(map(str.isspace, given)))
         return self._secrecy(name.lstrip("-+~")) if is_one else NONE
 
     def _with_globs(self, key: str) -> int:
-        """Return what is secret under a key, where the user has said more of keys."""
+        """Return what is secret under a key, with the globs of the user."""
         names = (key.lower(), re.split(r"[./]", key.lower())[-1])
-        if self._shown is not None and any(map(self._shown.match, names)):
+        if self._exempt is not None and any(map(self._exempt.match, names)):
             return NONE
         if self._hidden is not None and any(map(self._hidden.match, names)):
             return EVERYTHING
@@ -207,7 +198,7 @@ class Redactor:
         return self._without_secrets(value, own, path)
 
     def _hidden_text(self, text: str, level: int) -> str:
-        """Hide a text under a secret's name, unless it says nothing."""
+        """Hide a str under a secret's name, unless it is empty or a reference."""
         if level < EVERYTHING and (not text or _REFERENCE.fullmatch(text)):
             return text
         if level == TEXTS and _SPECIAL.fullmatch(text):
@@ -216,7 +207,7 @@ class Redactor:
         return text if is_hidden else self._hide()
 
     def _hidden_word(self, text: str, level: int) -> str:
-        """Hide the like where there are only texts: a number or ``true`` says nothing there."""
+        """Hide the value of a name in a str, but no number and no ``true``."""
         harmless = text.lower() in _HARMLESS or (level == TEXTS and _is_quantity(text))
         return text if harmless and level < EVERYTHING else self._hidden_text(text, level)
 

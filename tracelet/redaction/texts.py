@@ -1,192 +1,322 @@
-"""Secrets in a text, told by the names before them, in the forms that people and programs write.
+"""Secrets within a ``str``: by the name before them, and by their shape under any name.
 
-``name=X``, ``"name": "X"``, ``--name X``, ``[["name", "X"]]``, ``{"name": "name", "value": "X"}``,
-blocks of YAML, sections of INI and TOML files. Promises:
+By name: ``NAME=VALUE``, ``"NAME": "VALUE"``, ``--NAME VALUE`` and the like, on one line. What a
+name has in the lines below it is not looked for. By shape: private keys, passwords of addresses,
+tokens of well-known services.
 
-- What was read as a value is not read again, and every look back or ahead is bounded: a text takes
-  time in proportion to its length.
-- A list, a mapping or a block under the name of a secret keeps its form, without what is in it.
-- A value without quotes ends where another can begin; that of a name at the beginning of a line
-  ends with the line.
+No pattern may take quadratic time, whatever the ``str`` is: a repetition is possessive, or bounded,
+or ends at a place from which no other begins.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
-from tracelet.redaction.forms import forms
-from tracelet.redaction.names import EVERYTHING, TEXTS, is_folder
+from tracelet.redaction.names import EVERYTHING, is_folder
 from tracelet.wire import REDACTED
 
+NAMES: Final = (
+    *("pass", "pwd", "pin", "secret", "token", "key", "auth", "cred", "bearer", "jwt", "cookie"),
+)
+"""One of these, in small letters, is in every name of a secret."""
+
+_MARKS = (
+    *("akia", "asia", "gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat", "glpat-", "sk-"),
+    *("k_live", "k_test", "hf_", "xox", "eyj", "aiza", "ya29", "npm_", "pypi-"),
+    *("gsk_", "r8_", "lsv2_", "nvapi-", "hooks.slack"),
+)
+"""One of these, in small letters, is in every token of a well-known service."""
+
+_SHORTEST_TOKEN = 20
+_TOKENS = (
+    r"A(?:KIA|SIA)[0-9A-Z]{16}",
+    r"gh[opsur]_[A-Za-z0-9]{16,}",
+    r"github_pat_\w{16,}",
+    r"glpat-[\w-]{16,}",
+    r"sk-(?:(?:ant|proj|svcacct|or-v1)-[\w-]{16,}|(?:[a-z]{1,9}-)?[A-Za-z0-9]{16}[\w-]*)",
+    r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
+    r"hf_[A-Za-z0-9]{16,}",
+    r"xox[a-z]-[A-Za-z0-9-]{10,}",
+    r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?",
+    r"AIza[\w-]{30,}",
+    r"ya29\.[\w-]{16,}",
+    r"npm_[A-Za-z0-9]{30,}",
+    r"pypi-[\w-]{30,}",
+    r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
+    r"lsv2_[ps]t_\w{30,}",
+    r"nvapi-[\w-]{30,}",
+    r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{20,}",
+)
+
+Hide = Callable[[re.Match[str]], str]
+"""What stands for a secret: the match has groups ``before`` and ``after``, which are none."""
 Levels = Callable[[str], int]
-"""Tells what is secret under a key; 0: nothing."""
-Hide = Callable[[str, int], str]
-"""Hides a text under a key of that level, or returns it as it is, if it says nothing."""
+"""Returns what is secret under a key; 0: nothing."""
+HideValue = Callable[[str, int], str]
+"""Hides the value of a key of that level, or returns it as it is, if it says nothing."""
+
+
+# -- by shape ----------------------------------------------------------------------------------
+
+
+def is_suspect(text: str) -> bool:
+    """Tell, quickly, a ``str`` that can hold a secret; most cannot."""
+    if len(text) < _SHORTEST_TOKEN and text.isalnum():
+        return False
+    small = text.lower()
+    return _has(small, NAMES) or _has(small, _MARKS) or ("@" in text and "://" in text)
+
+
+is_suspect_key = functools.lru_cache(maxsize=4096)(is_suspect)
+"""The same of a key, which are few and come often."""
+
+
+def hide_long(text: str, hide: Hide) -> str:
+    """Hide what would be torn apart if names were looked for first: private keys, addresses."""
+    shapes = _shapes()
+    return shapes.user_info.sub(hide, shapes.private_key.sub(hide, text))
+
+
+def hide_tokens(text: str, hide: Hide) -> str:
+    """Hide tokens, those of well-known services and those that a ``Bearer`` shows."""
+    small = text.lower()
+    if "bearer" in small:
+        text = _shapes().bearer.sub(hide, text)
+    return _shapes().token.sub(hide, text) if _has(small, _MARKS) else text
+
+
+def _has(small: str, marks: tuple[str, ...]) -> bool:
+    for mark in marks:  # noqa: SIM110 - faster than any() and far faster than a pattern
+        if mark in small:
+            return True
+    return False
+
+
+class _Shapes(NamedTuple):
+    private_key: re.Pattern[str]
+    user_info: re.Pattern[str]
+    bearer: re.Pattern[str]
+    token: re.Pattern[str]
+
+
+@functools.cache
+def _shapes() -> _Shapes:
+    """Return the patterns, compiled when they are first asked for: start-up time."""
+    return _Shapes(
+        private_key=re.compile(
+            r"(?P<before>)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+            r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)(?P<after>)",
+            re.DOTALL,
+        ),
+        user_info=re.compile(
+            # A port is no password, but a password can have a slash.
+            r"(?P<before>://[^\s/:@]*+:)(?!\[redacted\]@)"
+            r"(?:[^\s/]+|(?!\d{1,5}[/?#])[^\s@\"'<>]{1,99})(?P<after>@)"
+        ),
+        bearer=re.compile(r"(?P<before>\b[Bb]earer\s+)[\w.~+/=-]{8,}(?P<after>)"),
+        token=re.compile(rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_TOKENS)})(?P<after>)"),
+    )
+
+
+# -- by name -----------------------------------------------------------------------------------
 
 _LONGEST_NAME = 200
-_ABOVE = 400
-_LINES_ABOVE = 12
-"""How far above a name such as ``key`` is looked for what it is the key of."""
-_AROUND_NAMES = "\"'\\ \t\n:="
-_SIGNS = frozenset({"-", "=", ":", "|", ">", "|-", ">-"})
+_OWNED = 400
+"""How far behind a brace the name before it counts."""
 _FREE_HEADERS = ("authorization", "cookie")
 
+_STRING = r"\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"|'[^'\\]*+(?:\\.[^'\\]*+)*+'"
+_QUOTED = (
+    r"(?P<open>\\++[\"']|\"\"\"|''')(?P<inner>.*?)(?<!\\)(?P=open)"
+    rf"|(?P<plain>{_STRING})(?P<glued>(?:{_STRING}|[^\s,;&)}}\]:\"'<>|\\])*+)"
+)
+_ASSIGNED = r"[\w.*-]{1,99}\\{0,9}[\"']?\s{0,9}(?:=|:(?=[\s\"'{\[]))"
+_BARE = (
+    r"(?:(?:bearer|basic|token|digest)[ \t]++(?=\w))?"
+    rf"(?:[bruf]{{1,2}}(?:{_STRING})"
+    r"|(?:\$\{[^{}\n]*+\}|\([^()\n]*+\)|\[[^\[\]\n]*+\]|\\(?![\"'])"
+    rf"|[,;&](?=[^\s\"'\])}},;&])(?!{_ASSIGNED})"
+    r"|[\"'](?=[^\s\"',;&)}\]:])|[^\s\"',;&)}\]\\])*+)"
+)
 
-class NamedSecrets:
-    """What follows the names of secrets in a text.
 
-    Args:
-        text: the text.
-        names: one of these, in small letters, is in every name of a secret; of none: any can be.
-        levels: tells which names are those of secrets.
-        hide: hides a value.
+class _Named(NamedTuple):
+    """The pattern of ``NAME[=:]VALUE``, in its parts.
+
+    Attributes:
+        site: a name, and what joins it to a value.
+        first: what is before a name that is the first of its line.
+        quoted: a value in quotes.
+        listed: a list of values.
+        item: an item of a list.
+        bare: a value without quotes.
+        flow: such a value between braces: it may have spaces.
+        argument: a value behind a flag.
+        stop: what ends a value without quotes that would else take the rest of its line.
     """
 
-    def __init__(self, text: str, names: Sequence[str], levels: Levels, hide: Hide) -> None:
+    site: re.Pattern[str]
+    first: re.Pattern[str]
+    quoted: re.Pattern[str]
+    listed: re.Pattern[str]
+    item: re.Pattern[str]
+    bare: re.Pattern[str]
+    flow: re.Pattern[str]
+    argument: re.Pattern[str]
+    stop: re.Pattern[str]
+
+
+class _Owner(NamedTuple):
+    """The name before a brace that is not closed yet, what is secret under it, and where it is."""
+
+    name: str
+    level: int
+    at: int
+
+
+@functools.cache
+def _named() -> _Named:
+    """Return the patterns, compiled when they are first asked for: start-up time."""
+    return _Named(
+        site=re.compile(
+            r"(?<![\w.-])(?P<key>[\w.-]++)(?P<quote>\\*+[\"'])?"
+            r"(?:\]?[ \t]*+(?P<sign>=>|:=|={1,3}|:(?!:|//))"
+            r"(?:[ \t]*\w[\w.\[\]|, ]{0,60} =(?=[ \t]*[\"']))?[ \t]*+"  # its type
+            r"|(?:,\s*+|\s++)\\*+[\"']?value\\*+[\"']?[ \t]*+[:=][ \t]*+"  # name: KEY, value: …
+            r"|(?P<next>,?\s++)(?!\\*+[\"']?--))",
+            re.IGNORECASE,
+        ),
+        first=re.compile(
+            r"[\ufeff\s>#+*;-]*(?:(?:export|setx?|setenv|env|arg)[ \t]+)?\\*[\"']?", re.IGNORECASE
+        ),
+        quoted=re.compile(_QUOTED, re.DOTALL),
+        listed=re.compile(
+            rf"(?!\[[A-Z][A-Z0-9_]{{0,15}}\])"  # a token of a text, such as [MASK]
+            rf"[\[(](?:(?<![\w\\])(?:{_STRING})|\[redacted\]|[^\[\](){{}}])*+[\])]"
+        ),
+        item=re.compile(rf"\[redacted\]|{_QUOTED}|[^\s,;\[\]()\"'\\][^,;\[\]()\n]*+", re.DOTALL),
+        bare=re.compile(_BARE, re.IGNORECASE),
+        flow=re.compile(r"(?:\$\{[^{}\n]*+\}|[^,}\]\n])*+"),
+        argument=re.compile(r"[^\s\"']*+"),
+        stop=re.compile(rf"[\s,;&|]\s{{0,9}}[\"']?{_ASSIGNED}|\s(?:#|--\w)"),
+    )
+
+
+def hide_named(text: str, levels: Levels, hide: HideValue) -> str:
+    """Return a ``str`` without what stands behind the names of secrets.
+
+    Args:
+        text: the ``str``.
+        levels: returns what is secret under a name.
+        hide: hides a value.
+    """
+    return _NamedSecrets(text, levels, hide).hidden()
+
+
+class _NamedSecrets:
+    def __init__(self, text: str, levels: Levels, hide: HideValue) -> None:
         self._text = text
-        self._names = names
         self._levels = levels
         self._hide = hide
-        self._forms = forms()
-        self._shown: list[str] = []
+        self._patterns = _named()
+        self._parts: list[str] = []
         self._done = 0
+        self._owners: list[_Owner] = []
         self._line_end = -1
-        self._looks = 2 * len(text)  # how many characters may be read for brackets in vain
 
     def hidden(self) -> str:
-        """Return the text without them."""
         at = 0
-        for place in self._places():
-            if place < at:
-                continue
-            before = self._text[max(at, place - _LONGEST_NAME) : place]
-            site = self._forms.site.match(self._text, place - _end(self._forms.tail, before[::-1]))
-            assert site is not None  # there is a name
+        while site := self._patterns.site.search(self._text, at):
+            if "{" in (gap := self._text[at : site.start()]) or "}" in gap:
+                self._pass_braces(gap, site.start())
             at = site.end("key")
-            key = self._key(site)
-            if key and (level := self._levels(key)):
+            key, level = self._key(site)
+            if self._text.startswith("{", site.end()):
+                at = site.end() + 1
+                self._owners.append(_Owner(site["key"].lstrip("-"), level, at))
+            elif level:
                 at = max(at, self._hide_after(site, key, level))
-        return "".join([*self._shown, self._text[self._done :]])
+        return "".join([*self._parts, self._text[self._done :]])
 
-    # -- names --------------------------------------------------------------------------------
+    def _pass_braces(self, gap: str, at: int) -> None:
+        for brace in re.findall(r"[{}]", gap):
+            if brace == "{":
+                self._owners.append(_Owner("", 0, at))
+            elif self._owners:
+                self._owners.pop()
 
-    def _places(self) -> list[int]:
-        """Return where there is something that is in the names of secrets, in order."""
-        if not self._names:
-            return [name.start() for name in self._forms.name.finditer(self._text)]
-        small = self._text.replace("\u0130", "i").lower()  # the one letter that would become two
-        found = []
-        for name in self._names:  # faster than a pattern
-            at = small.find(name)
-            while at >= 0:
-                found.append(at)
-                at = small.find(name, at + len(name))
-        return sorted(found)
-
-    def _key(self, site: re.Match[str]) -> str:
-        """Return the key that a name stands for, with what is above it; none if no value can be."""
+    def _key(self, site: re.Match[str]) -> tuple[str, int]:
+        """Return the key that a name stands for, with what is above it, and what is secret."""
         key, start = site["key"][-_LONGEST_NAME:], site.start("key")
-        if site["joint"] is None:
-            return ""
         if site["next"] is not None and not key.startswith("--"):
-            before = self._text[max(0, start - 9) : start]
-            return key if site["quote"] and self._forms.pair.search(before) else ""
-        if site["heading"] is not None:
-            return key if self._forms.opens.fullmatch(self._before(start)) else ""
+            return key, 0
         if site["sign"] == ":":
             # A dot is part of a name before "=" only: the host of "auth.example.com:443" is none.
             key = key.rpartition(".")[2]
         key = key.lstrip("-")
-        return f"{self._owner(start)}.{key}" if key.lower() in ("key", "keys", "tokens") else key
-
-    def _before(self, start: int) -> str:
-        """Return what is before a place in its line; if that is much, something of no meaning."""
-        begin = self._text.rfind("\n", max(0, start - _LONGEST_NAME), start) + 1
-        return self._text[begin:start] if begin or start < _LONGEST_NAME else "…"
-
-    def _owner(self, start: int) -> str:
-        """Return the name that another one, such as ``key``, is below, or comes after."""
-        above = self._text[max(0, start - _ABOVE) : start]
-        if inline := self._forms.owner.match(above[::-1]):
-            return (inline[1] or inline[2])[::-1]
-        *lines, line = above.split("\n")[-_LINES_ABOVE:]
-        if line.strip(" \t-\"'"):
-            return ""
-        indent = len(line) - len(line.lstrip())
-        for upper in reversed(lines):
-            content = upper.lstrip()
-            if content and (len(upper) - len(content) < indent or content[0] == "["):
-                name = self._forms.begins.match(content)
-                return name[1] if name else ""
-        return ""
-
-    def _opened(self, site: re.Match[str]) -> str:
-        """Return the quote of a text that begins with a name, not that of the name itself."""
-        before = self._text[max(0, site.start("key") - 1) : site.start("key")]
-        return before if before in ("'", '"') and not site["quote"] else ""
-
-    # -- values -------------------------------------------------------------------------------
+        owners = [one for one in self._owners[-2:] if start - one.at < _OWNED]
+        if any(one.level == EVERYTHING for one in owners):
+            return key, EVERYTHING
+        above = [one.name for one in owners if one.name]
+        if key.lower() in ("key", "keys", "tokens"):
+            before = self._text[max(0, start - _LONGEST_NAME) : start][::-1]
+            above += [word[0].strip()[::-1] for word in [re.match(r" \w+", before)] if word]
+        key = ".".join([*above, key])
+        return key, self._levels(key)
 
     def _hide_after(self, site: re.Match[str], key: str, level: int) -> int:
         """Hide the value after a name; return where it ends."""
-        text, at = self._text, site.end()
+        text, at, patterns = self._text, site.end(), self._patterns
+        opened = self._opened(site)
         if level < EVERYTHING and is_folder(key, text[at : at + 1]):
             return at
-        if site["heading"] is not None:
-            return self._hide_section(at, key, level)
-        before = self._before(site.start("key"))
-        first = self._forms.first.fullmatch(before) is not None
-        if site["sign"] is None:
-            first = "\n" in site["joint"]  # it is ``value`` that is the first name of its line
-        elif first and (below := self._forms.below.match(text, at)):
-            column = len(before.rstrip("\"'\\"))
-            return self._hide_block(below, column, key, level, site["quote"] or "")
-        end = self._hide_one(site, at, key, level, first=first)
-        if site["sign"] == ":" and (default := self._forms.default.match(text, end)):
-            return self._hide_one(site, default.end(), key, level, first=first)
-        return end
-
-    def _hide_one(self, site: re.Match[str], at: int, key: str, level: int, *, first: bool) -> int:
-        text, opened, quote = self._text, self._opened(site), site["quote"] or ""
-        if opened and text.startswith(opened, at):
+        if text.startswith(REDACTED, at) or (opened and text.startswith(opened, at)):
             return at
-        if text.startswith(REDACTED, at):
-            return at + len(REDACTED)
-        is_special = level == TEXTS and self._forms.special.match(text, at)
-        if text.startswith(("[", "{", "("), at) and not is_special:
-            end = self._closed(at)
-            return self._put(
-                at, end, self._leaves(self._forms.leaf, text[at:end], key, level, quote)
-            )
-        if quoted := self._forms.quoted.match(text, at):
-            end = quoted.end()
-            is_pair = site["next"] is not None and not key.startswith("--")
-            if is_pair and not self._forms.closes.match(text, end):
-                return at
-            shown = self._without(quoted, level)
-            glued = end if shown == quoted[0] else _end(self._forms.glued, text, end)
-            return self._put(at, glued, shown)
-        value = text[at : self._bare_end(site, at, first=first)].rstrip("\\ \t\r,;")
+        if listed := patterns.listed.match(text, at):
+            return self._put(at, listed.end(), self._items(listed[0], level))
+        if quoted := patterns.quoted.match(text, at):
+            return self._put(at, quoted.end(), self._unquoted(quoted, level))
+        value = text[at : self._bare_end(site, at, opened)].rstrip("\\ \t\r,;")
+        if not value.strip("|>-+"):  # it is in the lines below
+            return at
+        quote = (site["quote"] or "") if site["sign"] == ":" else ""
         shown = self._hide(value, level)
         return self._put(at, at + len(value), value if shown == value else f"{quote}{shown}{quote}")
 
-    def _bare_end(self, site: re.Match[str], at: int, *, first: bool) -> int:
+    def _opened(self, site: re.Match[str]) -> str:
+        """Return the quote of a string that begins with a name, not that of the name itself."""
+        before = self._text[max(0, site.start("key") - 1) : site.start("key")]
+        return before if before in ("'", '"') and not site["quote"] else ""
+
+    def _bare_end(self, site: re.Match[str], at: int, opened: str) -> int:
         """Return where a value without quotes ends."""
-        text, key, opened = self._text, site["key"].lower(), self._opened(site)
+        text, key = self._text, site["key"].lower()
         if key.startswith("--"):
-            return _end(self._forms.argument, text, at)
+            return _end(self._patterns.argument, text, at)
         end = self._end_of_line(at)
         close = text.find(opened, at, end) if opened else -1
-        if close < 0 and (not first or site["quote"]):
-            before = text[max(0, at - _LONGEST_NAME) : at]
-            is_flow = site["sign"] in (":", None) and self._forms.flows.search(before)
-            return _end(self._forms.flow if is_flow else self._forms.word, text, at)
+        if close < 0 and not self._is_first(site):
+            is_inside = bool(self._owners) and at - self._owners[-1].at < _OWNED
+            is_flow = is_inside and site["sign"] in (":", None)
+            return _end(self._patterns.flow if is_flow else self._patterns.bare, text, at)
         end = end if close < 0 else close
         if site["sign"] == ":" and any(header in key for header in _FREE_HEADERS):
             return end
-        stop = self._forms.stop.search(text, at, end)
+        stop = self._patterns.stop.search(text, at, end)
         return stop.start() if stop else end
+
+    def _is_first(self, site: re.Match[str]) -> bool:
+        """Tell whether a name, or the word ``value`` behind it, is the first thing of its line."""
+        if site["sign"] is None:
+            return "\n" in site[0]
+        start = site.start("key")
+        begin = self._text.rfind("\n", max(0, start - _LONGEST_NAME), start) + 1
+        if site["quote"] or not (begin or start < _LONGEST_NAME):
+            return False
+        return self._patterns.first.fullmatch(self._text, begin, start) is not None
 
     def _end_of_line(self, at: int) -> int:
         if at > self._line_end:
@@ -194,75 +324,32 @@ class NamedSecrets:
             self._line_end = len(self._text) if end < 0 else end
         return self._line_end
 
-    def _closed(self, at: int) -> int:
-        """Return where a bracket is closed; where it never is, the end of its line."""
-        depth = 0
-        for token in self._forms.bracket.finditer(self._text, at) if self._looks > 0 else ():
-            depth += (token[0] in ("[", "{", "(")) - (token[0] in ("]", "}", ")"))
-            if depth == 0:
-                return token.end()
-        self._looks -= len(self._text) - at
-        return self._end_of_line(at)
+    def _items(self, listed: str, level: int) -> str:
+        """Return a list without its items."""
 
-    def _hide_section(self, at: int, key: str, level: int) -> int:
-        """Hide the settings of a section; return where it ends."""
-        following = self._forms.next_heading.search(self._text, at)
-        end = following.start() if following else len(self._text)
-        shown = self._forms.setting.sub(
-            lambda line: (
-                line[1] + self._leaves(self._forms.block, line[3], f"{key}.{line[2]}", level, "")
-            ),
-            self._text[at:end],
-        )
-        others = NamedSecrets(shown, self._names, self._levels, self._hide)
-        return self._put(at, end, others.hidden())
-
-    def _hide_block(
-        self, below: re.Match[str], column: int, key: str, level: int, quote: str
-    ) -> int:
-        """Hide the lines below a name, which are deeper than it is; return where they end."""
-        text = self._text
-        begin = at = end = below.end()
-        while at < len(text) and (line := self._forms.line.match(text, at)):
-            if line[3] and len(line[1]) <= column and not (line[2] and len(line[1]) == column):
-                break
-            at = line.end()
-            end = at if line[3] else end
-        block = text[begin:end]
-        if below["scalar"] is None:
-            return self._put(begin, end, self._leaves(self._forms.block, block, key, level, quote))
-        shown = self._forms.content.sub(lambda line: self._hide(line[0], level), block)
-        return self._put(begin, end, shown)
-
-    def _leaves(self, pattern: re.Pattern[str], text: str, key: str, level: int, quote: str) -> str:
-        """Return a list, a mapping or a block without its values; names stay."""
-        now = level
-
-        def leaf(match: re.Match[str]) -> str:
-            nonlocal now
-            if match["name"] is not None and level < EVERYTHING:
-                now = self._levels(f"{key}.{match['name'].strip(_AROUND_NAMES)}")
-            if match["name"] is not None or match["shown"] is not None or not now:
+        def item(match: re.Match[str]) -> str:
+            if match["plain"] or match["open"]:
+                return self._unquoted(match, level)
+            found = match[0].rstrip("\\ ")
+            if found == REDACTED:
                 return match[0]
-            if match["bare"] is None:
-                return self._without(match, now)
-            shown = match[0] if match[0] in _SIGNS else self._hide(match[0], now)
-            return shown if shown == match[0] else f"{quote}{shown}{quote}"
+            return self._hide(found, level) + match[0][len(found) :]
 
-        return pattern.sub(leaf, text)
+        return self._patterns.item.sub(item, listed)
 
-    def _without(self, quoted: re.Match[str], level: int) -> str:
+    def _unquoted(self, quoted: re.Match[str], level: int) -> str:
         """Return a value in quotes without what is in them."""
-        quote = quoted["open"] or quoted[0][0]
-        inner = quoted["inner"] if quoted["plain"] is None else quoted[0][1:-1]
-        return f"{quote}{self._hide(inner, level)}{quote}"
+        plain = quoted["plain"]
+        quote, inner = (plain[0], plain[1:-1]) if plain else (quoted["open"], quoted["inner"])
+        shown = self._hide(inner, level)
+        return quoted[0] if shown == inner else f"{quote}{shown}{quote}"
 
     def _put(self, start: int, end: int, shown: str) -> int:
-        self._shown += [self._text[self._done : start], shown]
+        self._parts += [self._text[self._done : start], shown]
         self._done = end
         return end
 
 
-def _end(pattern: re.Pattern[str], text: str, at: int = 0) -> int:
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
     found = pattern.match(text, at)
     return found.end() if found else at

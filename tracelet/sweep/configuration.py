@@ -1,7 +1,7 @@
 """One configuration of a sweep: a dict, and beside it what identifies it.
 
-The identity of a configuration is that of its values, whatever the order of its keys and the
-process that asks; without it an interrupted sweep could not tell what is done.
+The identity of a configuration is that of its values. It does not depend on the order of the keys
+or on the process: by it an interrupted sweep knows what is done.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The ledger of a sweep: what became of each configuration, on the disk before anybody is told.
+"""The ledger of a sweep: what became of each configuration, written before it is returned.
 
-Without it a sweep that was killed would begin anew. Promises:
+A sweep that was killed goes on from here. Promises:
 
 - A line is one append, and is never changed: what a killed process has written stays true.
 - Each process has a file of its own, since appends of several hosts to one file are not atomic.

@@ -1,28 +1,28 @@
 """Worker processes for a sweep: one that dies takes its own configuration with it, and no other.
 
-The standard library's pool ends all of its processes when one dies; so here each has a pool.
+The pools of others do not do this without a further package to install: those of the standard
+library and of loky end all of their processes when one dies. So a thread stands for each process
+here: it starts it, gives it a call, and waits for the answer or for its end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import logging
 import multiprocessing
-import multiprocessing.context
 import os
+import pickle
+import queue
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from tracelet.errors import WorkerDiedError
 
-log = logging.getLogger(__name__)
-
-_Call = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+_LOOK_SECONDS = 1.0
+_SPAWN = multiprocessing.get_context("spawn")
 
 
 def processors() -> int:
@@ -32,121 +32,154 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-class WorkerPool(Executor):
-    """An executor of processes that are started anew (spawned), and again if one dies.
+class WorkerPool(ThreadPoolExecutor):
+    """An executor of processes that are started from nothing (spawned), and again if one dies.
 
     Args:
         workers: how many.
     """
 
     def __init__(self, workers: int) -> None:
-        self._lock = threading.RLock()
-        self._idle = [_Worker() for _ in range(workers)]
-        self._all = list(self._idle)
-        self._waiting: deque[_Call] = deque()
-        self._closed = False
+        super().__init__(workers, thread_name_prefix="tracelet-sweep")
+        self._processes = [_Worker() for _ in range(workers)]
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        for worker in self._processes:
+            self._idle.put(worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            self._waiting.append((future, fn, args, kwargs))
-            self._next()
-        return future
+        """Call a function in one of the processes.
+
+        Its future raises what the function does, or a ``WorkerDiedError``.
+        """
+        return super().submit(self._call, fn, args, kwargs)
+
+    def _call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        worker = self._idle.get_nowait()  # there are as many as threads
+        try:
+            return worker.call(fn, args, kwargs)
+        finally:
+            self._idle.put(worker)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        with self._lock:
-            self._closed = True
-            if cancel_futures:
-                for future, *_ in self._waiting:
-                    future.cancel()
-                self._waiting.clear()
-        for worker in self._all:
-            worker.close(wait=wait)
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            for worker in self._processes:
+                worker.close()
 
     def kill(self) -> None:
         """End the processes at once."""
         self.shutdown(wait=False, cancel_futures=True)
-        for worker in self._all:
+        for worker in self._processes:
             worker.kill()
-
-    def _next(self) -> None:
-        """Give waiting calls to idle workers."""
-        with self._lock:
-            while self._idle and self._waiting:
-                future, fn, args, kwargs = self._waiting.popleft()
-                if not future.set_running_or_notify_cancel():
-                    continue
-                worker = self._idle.pop()
-                inner = worker.submit(fn, args, kwargs)
-                inner.add_done_callback(functools.partial(self._done, worker, future))
-
-    def _done(self, worker: _Worker, future: Future[Any], inner: Future[Any]) -> None:
-        error = inner.exception()
-        if isinstance(error, BrokenExecutor):
-            error = WorkerDiedError(f"the worker process died: {worker.ending()}")
-            worker.renew()
-        with self._lock:
-            self._idle.append(worker)
-            self._next()
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(inner.result())
 
 
 class _Worker:
-    """A pool of one process."""
+    """A process, started with the first call and after one that it died in."""
 
     def __init__(self) -> None:
-        self.renew()
+        self._process: multiprocessing.context.SpawnProcess | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._is_killed = False
 
-    def renew(self) -> None:
-        """Begin a pool, whose process starts with its first call."""
-        self._context = _Context()
-        # mypy: the context of the standard library is typed by its methods, and this has them.
-        self._pool = ProcessPoolExecutor(1, self._context, initializer=_end_with_parent)
+    def call(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call a function in the process; return or raise what it does.
 
-    def submit(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Future[Any]:
-        try:
-            return self._pool.submit(fn, *args, **kwargs)
-        except BrokenExecutor:  # it died while it had nothing to do
-            self.renew()
-            return self._pool.submit(fn, *args, **kwargs)
-
-    def ending(self) -> str:
-        """Say how the process ended."""
-        process = self._context.latest
-        if process is not None:
+        Raises:
+            WorkerDiedError: the process died meanwhile.
+        """
+        process, connection = self._started()
+        answer: tuple[bool, Any] | None = None
+        with contextlib.suppress(EOFError, OSError):  # it died
+            connection.send((fn, args, kwargs))
+            ends: list[Connection[Any, Any] | int] = [connection, process.sentinel]
+            # If it dies, its own children may have both open still: so it is looked at as well.
+            while not (ready := wait(ends, _LOOK_SECONDS)) and process.is_alive():
+                pass
+            if connection in ready or connection.poll():
+                answer = connection.recv()
+        if answer is None:
+            connection.close()
             process.join(1)
-        code = process.exitcode if process is not None else None
-        if code is None:
-            return "its connection was lost"
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}" + (
-                " (perhaps out of memory)" if code == -signal.SIGKILL else ""
-            )
-        return f"exit code {code}"
+            raise WorkerDiedError(f"the worker process died: {_ending(process)}")
+        succeeded, value = answer
+        if succeeded:
+            return value
+        raise value
 
-    def close(self, *, wait: bool) -> None:
-        self._pool.shutdown(wait=wait, cancel_futures=True)
+    def _started(self) -> tuple[multiprocessing.context.SpawnProcess, Connection[Any, Any]]:
+        process, connection = self._process, self._connection
+        is_usable = process is not None and not wait([process.sentinel], 0) and process.is_alive()
+        if process is None or connection is None or connection.closed or not is_usable:
+            self.close()
+            connection, others = _SPAWN.Pipe()
+            process = _SPAWN.Process(target=_serve, args=(others,))
+            process.start()
+            others.close()
+            self._process, self._connection = process, connection
+            if self._is_killed:  # while it started
+                process.terminate()
+        return process, connection
+
+    def close(self) -> None:
+        """Let the process end, and wait for it."""
+        if self._connection is not None and not self._connection.closed:
+            with contextlib.suppress(OSError):  # it is dead
+                self._connection.send(None)
+            self._connection.close()
+        if self._process is not None:
+            self._process.join()
 
     def kill(self) -> None:
-        if self._context.latest is not None:
-            self._context.latest.terminate()
+        """End the process at once."""
+        self._is_killed = True
+        if self._process is not None:
+            self._process.terminate()
 
 
-class _Context(multiprocessing.context.SpawnContext):
-    """Starts processes, and remembers the latest: only it knows its exit code."""
+def _ending(process: multiprocessing.context.SpawnProcess) -> str:
+    """Say how a process ended."""
+    code = process.exitcode
+    if code is None:
+        return "its connection was lost"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}" + (
+            " (perhaps out of memory)" if code == -signal.SIGKILL else ""
+        )
+    return f"exit code {code}"
 
-    latest: multiprocessing.context.SpawnProcess | None = None
 
-    def Process(self, *args: Any, **kwargs: Any) -> multiprocessing.context.SpawnProcess:  # type: ignore[override]  # noqa: N802
-        self.latest = super().Process(*args, **kwargs)
-        return self.latest
+def _serve(connection: Connection[Any, Any]) -> None:
+    """Answer calls until the connection is closed; this is what the process does."""
+    _end_with_parent()
+    with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+        while True:
+            content = connection.recv_bytes()
+            answer = _answer(content)
+            if answer is None:
+                return
+            _send(connection, answer)
+
+
+def _answer(content: bytes) -> tuple[bool, Any] | None:
+    """Return whether a call succeeds, and what it returns or raises; None: there are no more."""
+    try:
+        call = pickle.loads(content)
+        if call is None:
+            return None
+        fn, args, kwargs = call
+        return True, fn(*args, **kwargs)
+    except BaseException as error:  # noqa: BLE001 - of the user's code
+        return False, error
+
+
+def _send(connection: Connection[Any, Any], answer: tuple[bool, Any]) -> None:
+    try:
+        content = pickle.dumps(answer)
+        if not answer[0]:
+            pickle.loads(content)  # many an exception can be pickled and not be read back
+    except Exception as error:  # noqa: BLE001 - pickling is foreign code
+        content = pickle.dumps((False, RuntimeError(f"{answer[1]!r:.500}: {error!r:.500}")))
+    connection.send_bytes(content)
 
 
 def _end_with_parent() -> None:
@@ -157,7 +190,7 @@ def _end_with_parent() -> None:
 
 
 def _wait_and_end(parent: Any) -> None:
-    import psutil
+    import psutil  # start-up time
 
     parent.join()
     for child in psutil.Process().children(recursive=True):

@@ -20,7 +20,7 @@ from tracelet.errors import (
 )
 from tracelet.records import MetricValue
 from tracelet.sweep.configuration import Configuration
-from tracelet.sweep.encoding import decoded
+from tracelet.sweep.files import decoded
 from tracelet.sweep.ledger import Entry, Failure, State, SweepDir
 from tracelet.sweep.work import NOT_HERE
 from tracelet.wire import from_wire
@@ -97,7 +97,7 @@ class Result:
 
     @property
     def traceback(self) -> str | None:
-        """Where it failed, as text; None if it did not."""
+        """The traceback of its failure as a str; None if it did not."""
         return self._failure.traceback if self._failure is not None else None
 
     @property
@@ -163,8 +163,8 @@ class Results(Sequence[Result]):
 
     def __repr__(self) -> str:
         counts = {state: sum(one.state == state for one in self) for state in ("done", "failed")}
-        told = ", ".join(f"{count} {state}" for state, count in counts.items())
-        return f"<Results of {self.name!r}: {len(self)} configurations, {told}>"
+        listed = ", ".join(f"{count} {state}" for state, count in counts.items())
+        return f"<Results of {self.name!r}: {len(self)} configurations, {listed}>"
 
     @property
     def main(self) -> Result:

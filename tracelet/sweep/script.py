@@ -53,7 +53,7 @@ class Script:
 
     def command(self, config: dict[str, Any]) -> list[str]:
         """Return the command line of a configuration."""
-        options = [word for name, value in config.items() for word in self._words(name, value)]
+        options = [word for name, value in config.items() for word in self._options(name, value)]
         return [sys.executable, self.path, *self.arguments, *options]
 
     def __call__(self, config: dict[str, Any]) -> None:
@@ -71,20 +71,20 @@ class Script:
         ) as process:
             assert process.stderr is not None
             try:
-                said = b""
+                output = b""
                 while part := process.stderr.read1(_LAST_BYTES):  # type: ignore[attr-defined]
-                    said = (said + part)[-_LAST_BYTES:]
+                    output = (output + part)[-_LAST_BYTES:]
                 code = process.wait()
             except BaseException:
                 process.kill()
                 raise
         if code:
             ending = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-            told = said.decode(errors="replace").strip()
-            raise ConfigurationFailedError(f"{Path(self.path).name}: {ending}\n{told}".strip())
+            last = output.decode(errors="replace").strip()
+            raise ConfigurationFailedError(f"{Path(self.path).name}: {ending}\n{last}".strip())
 
-    def _words(self, name: str, value: Any) -> Iterator[str]:
-        """Yield a name and its value as words of the command line; None is left out."""
+    def _options(self, name: str, value: Any) -> Iterator[str]:
+        """Yield a name and its value as options of the command line; None is left out."""
         option = self._option(name)
         if value is True and f"--no-{option[2:]}" not in self.options and not self._takes(option):
             yield option
@@ -117,7 +117,7 @@ class Script:
 def _options_of(path: Path, directory: Path) -> frozenset[str]:
     """Return the options that the help of a script names, with ``VALUE`` if one follows."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [sys.executable, str(path), "--help"],
             cwd=directory,
             stdin=subprocess.DEVNULL,
@@ -128,7 +128,7 @@ def _options_of(path: Path, directory: Path) -> frozenset[str]:
     except (OSError, subprocess.TimeoutExpired):
         return frozenset()
     found: set[str] = set()
-    words = said.replace("[", " ").replace("]", " ").replace(",", " ").replace("/", " ").split()
+    words = output.replace("[", " ").replace("]", " ").replace(",", " ").replace("/", " ").split()
     for word, following in zip(words, [*words[1:], ""], strict=True):
         option, equals, _ = word.partition("=")
         if option.startswith("--"):

@@ -6,10 +6,12 @@ storage: a search that was interrupted goes on there.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from tracelet.core.experiment import Experiment
 from tracelet.errors import (
     InvalidValueError,
     MissingPackageError,
@@ -17,24 +19,170 @@ from tracelet.errors import (
     ValueTypeError,
     warn,
 )
+from tracelet.journal.reader import Position
+from tracelet.journal.rundir import RunDir
+from tracelet.records import Metric
 from tracelet.sweep.calling import check_call
-from tracelet.sweep.carrying import carried, run_carried
-from tracelet.sweep.completion import Jobs
 from tracelet.sweep.configuration import Configuration
-from tracelet.sweep.given import whole_number
+from tracelet.sweep.factors import fresh
+from tracelet.sweep.files import checked_entry
 from tracelet.sweep.ledger import Entry, Failure, now
-from tracelet.sweep.plan import Plan, pending
 from tracelet.sweep.pool import WorkerPool, processors
-from tracelet.sweep.progress import progress
-from tracelet.sweep.pruning import PRUNED, Pruning, opened
 from tracelet.sweep.results import Result, Results
-from tracelet.sweep.space import distributions_of
+from tracelet.sweep.run import Jobs, Plan, pending, progress
 from tracelet.sweep.targets import Target
-from tracelet.sweep.template import fresh
-from tracelet.sweep.work import work
+from tracelet.sweep.values import many, whole_number
+from tracelet.sweep.work import carried, run_carried, work
 
 if TYPE_CHECKING:
     import optuna
+
+# -- the space ----------------------------------------------------------------------------------
+
+
+def distributions_of(space: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the distributions of the names that vary, and the values of the others.
+
+    Raises:
+        InvalidValueError: none varies, or what is given for one cannot be meant.
+    """
+    from optuna.distributions import BaseDistribution
+
+    if not isinstance(space, Mapping):
+        raise ValueTypeError(f"the space is a mapping of names, not a {type(space).__name__}")
+    varying: dict[str, Any] = {}
+    fixed: dict[str, Any] = {}
+    for name, given in checked_entry(space, "the space").items():
+        if isinstance(given, BaseDistribution):
+            varying[name] = given
+        elif _is_interval(given):
+            varying[name] = _interval(name, *given)
+        elif isinstance(given, range):
+            varying[name] = _interval_of_range(name, given)
+        elif (choices := many(given)) is not None:
+            varying[name] = _choices(name, choices)
+        else:
+            fixed[name] = given
+    if not varying:
+        raise InvalidValueError("there is nothing to search: no name of the space varies")
+    return varying, fixed
+
+
+def _is_interval(given: Any) -> bool:
+    return (
+        isinstance(given, tuple)
+        and (len(given) == 2 or (len(given) == 3 and given[2] == "log"))
+        and all(isinstance(one, int | float) and not isinstance(one, bool) for one in given[:2])
+    )
+
+
+def _interval(name: str, low: float, high: float, scale: str = "linear") -> Any:
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InvalidValueError(f"{name!r} is between two finite numbers, not {low} and {high}")
+    try:
+        if isinstance(low, int) and isinstance(high, int):
+            return IntDistribution(low, high, log=scale == "log")
+        return FloatDistribution(low, high, log=scale == "log")
+    except ValueError as error:
+        raise InvalidValueError(f"{name!r}: {error}") from error
+
+
+def _interval_of_range(name: str, given: range) -> Any:
+    from optuna.distributions import IntDistribution
+
+    if not given:
+        raise InvalidValueError(f"{name!r} has no values; give it at least one, or leave it out")
+    low, high = sorted((given[0], given[-1]))
+    return IntDistribution(low, high, step=abs(given.step))
+
+
+def _choices(name: str, choices: Any) -> Any:
+    from optuna.distributions import CategoricalDistribution
+
+    if not choices:
+        raise InvalidValueError(f"{name!r} has no values; give it at least one, or leave it out")
+    wrong = [one for one in choices if not isinstance(one, str | int | float | bool | None)]
+    if wrong:
+        raise ValueTypeError(
+            f"{name!r}: Optuna remembers choices that are strings, numbers, bools or None, "
+            f"not {wrong[0]!r:.60}: give it names, and look them up in the training"
+        )
+    return CategoricalDistribution(choices)
+
+
+# -- pruning ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruning:
+    """What a worker needs to ask.
+
+    Attributes:
+        storage: where the study is: a URL, an object of Optuna's, or the path of a journal file.
+        study: its name.
+        trial: the number of the trial.
+        metric: the metric that counts.
+        pruner: Optuna's, which the storage does not have.
+    """
+
+    storage: Any
+    study: str
+    trial: int
+    metric: str
+    pruner: Any
+
+    def __call__(self, exp: Experiment) -> Callable[[], bool]:
+        """Return what ``exp.should_stop()`` asks."""
+        import optuna
+
+        study = optuna.load_study(
+            study_name=self.study, storage=opened(self.storage), pruner=self.pruner
+        )
+        frozen = study.get_trials(deepcopy=False)[self.trial]
+        trial = optuna.Trial(study, frozen._trial_id)  # noqa: SLF001 - as Optuna's own workers do
+        assert exp.dir is not None
+        reader, reported = RunDir(exp.dir).reader(), set[int]()
+        position: Position = {}
+
+        def should_stop() -> bool:
+            nonlocal position
+            while (chunk := reader.read(position)) is not None:
+                position = chunk.advance(position, len(chunk.records))
+                for record in chunk.records:
+                    if type(record) is not Metric or record.name != self.metric:
+                        continue
+                    value, iteration = float(record.value), record.iteration
+                    # Optuna takes one value a step, from 0 on.
+                    if iteration >= 0 and iteration not in reported and not math.isnan(value):
+                        reported.add(iteration)
+                        trial.report(value, iteration)
+            reader.close()
+            if not reported or not trial.should_prune():
+                return False
+            trial.set_user_attr(PRUNED, True)
+            return True
+
+        return should_stop
+
+
+PRUNED = "tracelet.pruned"
+"""An attribute of each trial that was stopped early."""
+
+
+def opened(storage: Any) -> Any:
+    """Return a storage of Optuna's; the path of a file is a journal in it."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if isinstance(storage, str) and "://" not in storage:
+        return JournalStorage(JournalFileBackend(storage))
+    return optuna.storages.get_storage(storage)
+
+
+# -- the search ---------------------------------------------------------------------------------
 
 
 class SearchResults(Results):
@@ -198,10 +346,10 @@ class _Search:
         for _ in range(workers):
             jobs.submit(self._next())
         begun, failed = workers, 0
-        with progress(self._plan.name, self._count, self._count - left) as tell:
+        with progress(self._plan.name, self._count, self._count - left) as report:
             for ended, (number, job) in enumerate(jobs.ended(), 1):
                 failed += self._tell(number, job)
-                tell(ended, failed)
+                report(ended, failed)
                 if begun < left and not self._is_over:
                     jobs.submit(self._next())
                     begun += 1

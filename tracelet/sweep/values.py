@@ -1,8 +1,9 @@
-"""What the values of a name are: many, or a single one. Everything else counts on the answer."""
+"""Whether what is given for a name is many values, or a single one."""
 
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ class DynamicValue:
         values: the values; a range stays one.
 
     Raises:
-        ValueTypeError: for a text, a number, a mapping or anything else that is a single value.
+        ValueTypeError: for a str, a number, a mapping or another single value.
     """
 
     __slots__ = ("values",)
@@ -40,14 +41,14 @@ class DynamicValue:
         found = many(values)
         if found is None:
             raise ValueTypeError(
-                f"DynamicValue takes the values to choose from, such as a list or a range, "
+                f"DynamicValue takes the values to choose from, e.g. a list or a range, "
                 f"not a single {type(values).__name__}: DynamicValue([{values!r:.60}])"
             )
         self.values: Sequence[Any] = found
 
     def __repr__(self) -> str:
-        shown = self.values if isinstance(self.values, range) else list(self.values)
-        return f"DynamicValue({shown!r})"
+        values = self.values if isinstance(self.values, range) else list(self.values)
+        return f"DynamicValue({values!r})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DynamicValue):
@@ -139,3 +140,13 @@ def is_only_numpys(value: Any) -> bool:
 def is_once_only(value: Any) -> bool:
     """Tell an iterator, which a second configuration would find empty."""
     return isinstance(value, Iterator)
+
+
+def whole_number(what: str, number: Any) -> int:
+    """Return an integer from 1."""
+    if isinstance(number, bool) or not hasattr(type(number), "__index__"):
+        raise ValueTypeError(f"{what}, an integer from 1, not {number!r:.60}")
+    count = operator.index(number)
+    if count < 1:
+        raise InvalidValueError(f"{what}, an integer from 1, not {count}")
+    return count

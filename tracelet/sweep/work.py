@@ -12,6 +12,7 @@ import math
 import os
 import pickle
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from tracelet.journal.rundir import RunDir, new_run_id
 from tracelet.records import Metric
 from tracelet.redaction import Redactor
 from tracelet.sweep.calling import call
-from tracelet.sweep.encoding import encoded
+from tracelet.sweep.files import encoded
 from tracelet.sweep.ledger import Entry, Failure, State, SweepDir
 from tracelet.wire import clean_text, to_wire
 
@@ -90,7 +91,7 @@ class Outcome:
 
 
 NOT_HERE: Any = object()
-"""Stands for a value that is in the ledger, and not in this process."""
+"""The ``value`` of an outcome whose value is in the ledger only, and not in this process."""
 
 
 def _received(entry: Entry, file: bytes | None, is_written: bool) -> Outcome:
@@ -202,10 +203,10 @@ def _stored(value: Any, task: Task) -> tuple[Any, bytes | None]:
 
 def _failure(error: BaseException) -> Failure:
     hide = Redactor().text
-    told = message_of(error)[:10_000]
+    whole = message_of(error)[:10_000]
     trace = clean_text("".join(traceback.format_exception(error))[-20_000:])
-    message = hide(told)
-    pickled = _pickled(error) if message == told else None  # else the secret would be in there
+    message = hide(whole)
+    pickled = _pickled(error) if message == whole else None  # else the secret would be in there
     return Failure(type(error).__name__, message, hide(trace), pickled)
 
 
@@ -242,3 +243,46 @@ def summary(directory: Path) -> dict[str, list[Any]]:
     finally:
         reader.close()
     return {name: to_wire(values) for name, values in found.items()}
+
+
+# -- to another process -------------------------------------------------------------------------
+
+
+def carried(what: Any) -> bytes:
+    """Pickle something for a new process.
+
+    Raises:
+        AttributeError, TypeError, pickle.PicklingError: it cannot be pickled.
+    """
+    if _has_file(sys.modules.get("__main__")):
+        try:
+            return pickle.dumps(what)
+        except (AttributeError, TypeError, pickle.PicklingError):
+            if (content := _by_value(what)) is None:
+                raise
+            return content
+    if (content := _by_value(what)) is not None:
+        return content
+    if getattr(what, "__module__", None) == "__main__":
+        raise pickle.PicklingError("it is defined in a console or a notebook")
+    return pickle.dumps(what)
+
+
+def _has_file(main: Any) -> bool:
+    """Whether a worker can import the main module again, as a script or as a package."""
+    return (
+        getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None
+    )
+
+
+def _by_value(what: Any) -> bytes | None:
+    try:
+        import cloudpickle
+    except ImportError:
+        return None
+    return bytes(cloudpickle.dumps(what))
+
+
+def run_carried(task: bytes) -> Outcome:
+    """Run a task in the process to which it was carried."""
+    return work(pickle.loads(task))

@@ -12,13 +12,13 @@ from __future__ import annotations
 import operator
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracelet.errors import InvalidValueError, ValueTypeError, warn
 from tracelet.sweep.configuration import Configuration
-from tracelet.sweep.drawing import draw
 from tracelet.sweep.factors import (
     Concat,
     Entries,
@@ -27,24 +27,31 @@ from tracelet.sweep.factors import (
     Product,
     Repeats,
     axis_factor,
+    concatenated,
+    fresh,
 )
-from tracelet.sweep.files import write_factors
-from tracelet.sweep.given import concatenated, entry_of, read_entry, whole_number
-from tracelet.sweep.run_calls import RunCalls
-from tracelet.sweep.saving import checked_entry, read_product, saved
-from tracelet.sweep.targets import Target
-from tracelet.sweep.template import fresh
-from tracelet.sweep.validation import check_configuration, check_values
-from tracelet.sweep.values import axis, many, size_of
+from tracelet.sweep.files import (
+    checked_entry,
+    entry_of,
+    read_entry,
+    read_product,
+    saved,
+    write_factors,
+)
+from tracelet.sweep.targets import Target, check_configuration, check_values
+from tracelet.sweep.values import axis, many, size_of, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tracelet.sweep.results import Results
+
 
 _CHECKED_AT_ONCE = 10_000
 """A factor with more entries is checked against its target when it runs, not when it is made."""
 
 
-class Sweep(RunCalls):
+class Sweep:
     """An ordered list of factors; their Cartesian product, the first the slowest.
 
     ``for config in sweep: train(**config)`` runs through it; :meth:`run` does that in parallel,
@@ -75,7 +82,7 @@ class Sweep(RunCalls):
                 raise ValueTypeError(
                     f"configs= is a list of configurations, not a {type(configs).__name__}"
                 )
-            entries = [read_entry(_without_sweep(one)) for one in given]
+            entries = [read_entry(self._without_sweep(one)) for one in given]
             self._product = self._extended(concatenated("configs", entries))
 
     @property
@@ -93,7 +100,7 @@ class Sweep(RunCalls):
 
         Args:
             axes: the values of each name: a list, tuple, range, set (sorted), array, generator or
-                another iterable; a text, number, mapping or None is a single value.
+                another iterable; a str, number, mapping or None is a single value.
 
         Raises:
             InvalidValueError: an axis is empty, or a name varies already.
@@ -115,8 +122,8 @@ class Sweep(RunCalls):
         singles = {name: columns.pop(name) for name, one in axes.items() if many(one) is None}
         lengths = {name: size_of(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
-            raise InvalidValueError(f"zip() pairs values, and {told}")
+            lengths_found = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+            raise InvalidValueError(f"zip() pairs values, and {lengths_found}")
         return self._with(*(axis_factor(one) for one in (columns, singles) if one))
 
     def chain(self, /, *configs: Any) -> Sweep:
@@ -130,7 +137,7 @@ class Sweep(RunCalls):
             InvalidValueError: there are none, or a name varies already.
         """
         return self._with(
-            concatenated("chain()", [entry_of(_without_sweep(one)) for one in configs])
+            concatenated("chain()", [entry_of(self._without_sweep(one)) for one in configs])
         )
 
     def set(self, /, **values: Any) -> Sweep:
@@ -152,7 +159,7 @@ class Sweep(RunCalls):
             raise InvalidValueError(
                 f"sample({count}) of a sweep that has {self.size} configurations"
             )
-        return self._replaced(Picked(self._product, draw(self.size, count, random.Random(seed))))
+        return self._replaced(Picked(self._product, _draw(self.size, count, random.Random(seed))))
 
     def validate(self) -> Sweep:
         """Check every configuration against a target that is a dataclass or a pydantic model.
@@ -176,7 +183,7 @@ class Sweep(RunCalls):
 
         Raises:
             InvalidValueError: for another suffix.
-            ValueTypeError: a value is of a type that no file can hold, such as a function.
+            ValueTypeError: a value is of a type that no file can hold, e.g. a function.
         """
         write_factors(Path(path), saved(self._product))
 
@@ -197,6 +204,89 @@ class Sweep(RunCalls):
             InvalidValueError: it holds something else.
         """
         return cls(target, strict=strict) * cls._of(Target(None), read_product(Path(path)))
+
+    def run(
+        self,
+        train: Callable[..., Any] | None = None,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        backend: Any = None,
+        executor: Any = None,
+        max_workers: int | None = None,
+        on_error: Literal["collect", "raise"] = "collect",
+        retry_failed: bool = False,
+        config: Any = None,
+        **settings: Any,
+    ) -> Results:
+        """Call a training with every configuration, each as a run of its own, in parallel.
+
+        The runs share a group, and inside each ``tracelet.get_active_experiment()`` is its run,
+        which has the configuration as its parameters. What becomes of each configuration is kept
+        in the sweep's directory: the same call runs only what is not done yet, however the last
+        one ended.
+
+        Args:
+            train: called as ``train(**configuration)``; or with the configuration as its one
+                argument, if that is typed as a dict, a dataclass or a pydantic model. None: the
+                target. With a class as the target, its attributes are bound meanwhile.
+            name: of the sweep and the group of its runs; None: the training's name.
+            project: of the runs.
+            backend: of the runs, as for ``start_logging``.
+            executor: any ``concurrent.futures.Executor``, or one of submitit's; it is not shut
+                down. None: new processes of this machine.
+            max_workers: how many of these at once; None: as many as there are processors.
+            on_error: ``collect`` keeps a failure with its result; ``raise`` stops at the first
+                and raises it, when those that run have ended.
+            retry_failed: run those again that have failed before.
+            config: settings of the runs, as for ``start_logging``.
+            settings: any other setting of the runs, e.g. ``dir`` or ``tags``.
+
+        Returns:
+            The results, in the order of the configurations.
+
+        Raises:
+            InvalidValueError: a configuration does not fit, or there are too many.
+            ValueTypeError: the training cannot be sent to another process.
+            SweepBusyError: another process runs a sweep of this name.
+            SettingsError: a setting is unknown or has the wrong type.
+            UnknownBackendError: a backend is not known, or not installed.
+        """
+        from tracelet.sweep.run import MOST, Plan, execute
+
+        chosen = self._target.value if train is None else train
+        if not callable(chosen) or (train is None and isinstance(chosen, type)):
+            raise ValueTypeError(f"run() needs a training to call, not {chosen!r:.80}")
+        if on_error not in ("collect", "raise"):
+            raise InvalidValueError(f"on_error is 'collect' or 'raise', not {on_error!r}")
+        if max_workers is not None:
+            max_workers = whole_number("max_workers is the number of processes", max_workers)
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            raise ValueTypeError(f"executor= takes an object with submit(), not {executor!r:.80}")
+        if self._product.size > MOST:
+            raise InvalidValueError(
+                f"a sweep of {self._product.size:,} configurations is not run: sample(n) draws some"
+            )
+        try:
+            factors = saved(self._product)
+        except ValueTypeError:  # it runs all the same, but only its own script can resume it
+            factors = None
+        given = {"project": project, "backend": backend, "config": config, **settings}
+        plan = Plan(
+            list(self),
+            target=self._target,
+            train=chosen,
+            name=name,
+            factors=factors,
+            settings=given,
+        )
+        return execute(
+            plan,
+            executor,
+            max_workers=max_workers,
+            on_error=on_error,
+            retry_failed=retry_failed,
+        )
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a configuration, its columns in order of appearance.
@@ -328,6 +418,20 @@ class Sweep(RunCalls):
             product = Product([*product.factors, factor])
         return product
 
+    @staticmethod
+    def _of_sweep(sweep: Sweep) -> Product:
+        return sweep._product
 
-def _without_sweep(given: Any) -> Any:
-    return given._product if isinstance(given, Sweep) else given  # noqa: SLF001 - of its own class
+    def _without_sweep(self, given: Any) -> Any:
+        """Return the product of a sweep, and anything else as it is."""
+        return self._of_sweep(given) if isinstance(given, Sweep) else given
+
+
+def _draw(below: int, count: int, source: random.Random) -> list[int]:
+    """Return ``count`` different numbers from 0 to ``below - 1``, in the order they were drawn."""
+    if below <= sys.maxsize:
+        return source.sample(range(below), count)
+    drawn: dict[int, None] = {}
+    while len(drawn) < count:
+        drawn[source.randrange(below)] = None
+    return list(drawn)

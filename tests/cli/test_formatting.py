@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from tracelet.cli.formatting import clean, cut, duration, many, number, size, value_text
 from tracelet.cli.sparkline import ASCII, sparkline
-from tracelet.cli.words import clean, cut, duration, many, number, size, value_text
 
 
 @pytest.mark.parametrize(

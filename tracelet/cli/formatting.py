@@ -1,4 +1,4 @@
-"""Numbers, sizes, times and values as people read them; control characters are only shown."""
+"""Numbers, sizes, times and values as people read them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _NUMBER_LIKE = re.compile(r"\s|^$|^[-+]?[.\d]|^(?:true|false|none|null|nan|inf\w
 
 
 def clean(text: str) -> str:
-    """Return a text in which control characters are written out."""
+    """Return a str in which control characters are escaped."""
     return _CONTROL.sub(lambda match: json.dumps(match.group())[1:-1], text)
 
 
 def value_text(value: Any) -> str:
-    """Return a parameter's value; a text in quotes where it looks like something else."""
+    """Return a parameter's value; a str has quotes where it looks like something else."""
     if isinstance(value, str):
         bare = not _NUMBER_LIKE.match(value) and value == value.strip()
         return clean(value) if bare else json.dumps(value, ensure_ascii=False)
@@ -32,7 +32,7 @@ def value_text(value: Any) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text, cut behind ``longest`` characters, with a word on what shows all of it."""
+    """Return a str, cut behind ``longest`` characters, with the option that shows all of it."""
     if len(text) <= longest:
         return text
     return f"{text[:longest]}… ({len(text):,} characters; --full shows them)"
