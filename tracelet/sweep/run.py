@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracelet.capture.command_line import command_line, guess_secret_values
+from tracelet.capture.command_line import command_line, guess_secret_values, redacted
 from tracelet.core.experiment import Experiment
 from tracelet.errors import (
     ConfigurationFailedError,
