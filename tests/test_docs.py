@@ -187,3 +187,10 @@ def test_every_command_is_documented() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
         assert f"tracelet {command.callback.__name__}" in EVERYTHING
+
+
+def test_every_file_that_the_map_names_is_there() -> None:
+    named = re.findall(r"`(?:tracelet/)?((?:\w+/)*\w+\.py)`", CONTENT["architecture.md"])
+    package = Path(tracelet.__file__).parent
+    assert len(named) > 50
+    assert not [name for name in named if not (package / name).is_file()]
