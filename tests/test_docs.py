@@ -26,7 +26,7 @@ import tracelet
 from tracelet import hookspecs
 from tracelet.cli.app import app
 from tracelet.settings import ExperimentConfig, Settings
-from tracelet.settings_fields import KINDS
+from tracelet.settings_fields import kinds
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -154,7 +154,7 @@ def default_of(setting: str) -> str:
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
-    assert rows("settings.md").keys() == set(ExperimentConfig.__struct_fields__) == KINDS.keys()
+    assert rows("settings.md").keys() == set(ExperimentConfig.__struct_fields__) == kinds().keys()
 
 
 @pytest.mark.parametrize("name", tracelet.__all__)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.errors import SettingsError
-from tracelet.settings_fields import KINDS, PATH, ExperimentConfig, Settings
+from tracelet.settings_fields import PATH, ExperimentConfig, Settings, kinds
 from tracelet.settings_sources import (
     Given,
     Layer,
@@ -71,9 +71,9 @@ def resolve(
 def _defaults(base: Path) -> Layer:
     layer: Layer = {}
     for field in Settings.__struct_fields__:
-        if field in KINDS and not KINDS[field].levels:
+        if field in kinds() and not kinds()[field].levels:
             value = getattr(_DEFAULTS, field)
-            is_path = KINDS[field] is PATH and value is not None
+            is_path = kinds()[field] is PATH and value is not None
             layer[(field,)] = Given(base / value if is_path else value, "default")
     return layer
 
@@ -135,7 +135,7 @@ def _name(backend: Any) -> str | None:
 def _settle(chosen: Layer) -> Settings:
     values: dict[str, Any] = {}
     for key, given in chosen.items():
-        is_path = KINDS[key[0]] is PATH and given.value is not None
+        is_path = kinds()[key[0]] is PATH and given.value is not None
         if is_path and not given.value.is_absolute():
             raise SettingsError(
                 f"setting {key[0]!r} ({given.origin}) is {str(given.value)!r}, and the working "

@@ -6,15 +6,14 @@ decides what is accepted and how a variable is read; one that needs more has a :
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import (
     Annotated,
     Any,
-    Final,
     Generic,
     Literal,
     Never,
@@ -53,7 +52,7 @@ _Texts = tuple[_Text, ...]
 
 def _typed(hint: Any) -> Callable[[Any], Any]:
     """Return a check for a type: it raises ``msgspec.ValidationError``."""
-    return partial(msgspec.convert, type=hint)
+    return functools.partial(msgspec.convert, type=hint)
 
 
 def _seconds(value: Any) -> float:
@@ -208,7 +207,7 @@ class Settings(_Fields[Never, Path, tuple[Any, ...]], kw_only=True, frozen=True)
 
 def _none_given(cls: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """Return the class with None as the default of every field."""
-    hints = get_type_hints(cls, include_extras=True)
+    hints = {**_Fields.__annotations__, **cls.__annotations__}
     fields = [(name, hints[name], None) for name in cls.__struct_fields__]
     namespace = {"__doc__": cls.__doc__, "__module__": cls.__module__}
     return msgspec.defstruct(cls.__name__, fields, kw_only=True, namespace=namespace)
@@ -237,8 +236,8 @@ def _kind(hint: Any) -> Kind:
     raise TypeError(f"no kind of setting has the type {hint}")
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    name: _kind(hint)
-    for name, hint in get_type_hints(ExperimentConfig, include_extras=True).items()
-}
-"""Every setting by its name."""
+@functools.cache
+def kinds() -> Mapping[str, Kind]:
+    """Return every setting by its name; made when it is first asked for: start-up time."""
+    hints = get_type_hints(ExperimentConfig, include_extras=True)
+    return {name: _kind(hint) for name, hint in hints.items()}

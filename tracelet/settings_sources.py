@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tracelet.errors import SettingsError, nearest
-from tracelet.settings_fields import FLAG_OR_FLAGS, KINDS, OPTIONS, PATH, TAGS
+from tracelet.settings_fields import FLAG_OR_FLAGS, OPTIONS, PATH, TAGS, kinds
 
 _PREFIX = "TRACELET_"
 _NOT_SETTINGS = ("TRACELET_RUN_DIR", "TRACELET_INTERNAL_")
@@ -51,9 +51,9 @@ def from_environment(environ: Mapping[str, str], base: Path) -> Layer:
             continue
         key, *below = variable[len(_PREFIX) :].lower().split("__")
         place = f"environment {variable}"
-        kind = KINDS.get(key)
+        kind = kinds().get(key)
         if kind is None:
-            near = nearest(key, KINDS, spell=lambda name: _PREFIX + name.upper())
+            near = nearest(key, kinds(), spell=lambda name: _PREFIX + name.upper())
             raise SettingsError(f"unknown setting ({place}){near}")
         if len(below) != len(kind.levels):
             instead = "__".join([key.upper(), *(f"<{level}>" for level in kind.levels)])
@@ -71,7 +71,7 @@ def put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _parsed(key: str, text: str, place: str) -> Any:
-    kind = KINDS[key]
+    kind = kinds()[key]
     try:
         return kind.parse(text if kind.levels else text.strip())
     except (TypeError, ValueError, KeyError):
@@ -170,9 +170,9 @@ def _checked(values: Mapping[Any, Any], origin: Origin, base: Path) -> Layer:
     """Check the settings of one place; relative paths are relative to ``base``."""
     layer: Layer = {}
     for key, value in values.items():
-        kind = KINDS.get(key)
+        kind = kinds().get(key)
         if kind is None:
-            hint = nearest(str(key), KINDS)
+            hint = nearest(str(key), kinds())
             raise SettingsError(f"unknown setting {key!r} ({origin(str(key))}){hint}")
         if value is None:
             continue
@@ -194,13 +194,13 @@ def _wrong(key: str, value: Any, place: str) -> SettingsError:
     found = f"{value!r:.80}"
     if isinstance(value, Mapping):  # is not shown: an option of a backend can be a secret
         found = f"a {type(value).__name__}"
-        if KINDS[key] is FLAG_OR_FLAGS:
+        if kinds()[key] is FLAG_OR_FLAGS:
             found = next(
                 f"one with {name!r:.80}: {item!r:.80}"
                 for name, item in value.items()
                 if not (isinstance(name, str) and name.strip() and isinstance(item, bool))
             )
-    return SettingsError(f"setting {key!r} ({place}) must be {KINDS[key].expects}, not {found}")
+    return SettingsError(f"setting {key!r} ({place}) must be {kinds()[key].expects}, not {found}")
 
 
 def _with_one_backend(layer: Layer) -> Layer:

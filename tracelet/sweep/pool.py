@@ -91,7 +91,7 @@ class _Worker:
         answer: tuple[bool, Any] | None = None
         with contextlib.suppress(EOFError, OSError):  # it died
             connection.send((fn, args, kwargs))
-            ends: list[Connection[Any, Any] | int] = [connection, process.sentinel]
+            ends: list[Any] = [connection, process.sentinel]
             # If it dies, its own children may have both open still: so it is looked at as well.
             while not (ready := wait(ends, _LOOK_SECONDS)) and process.is_alive():
                 pass
