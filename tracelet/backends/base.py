@@ -291,7 +291,8 @@ class Backend(ABC):
     def keep_params(self, params: Mapping[str, ParamValue], removed: Sequence[str] = ()) -> None:
         """Keep parameters with their types, for trackers that store them as text.
 
-        They become the artifact ``parameters.json``, which has the current value of each.
+        They become the artifact ``parameters.json``, which has the current value of each; put that
+        name into ``own_files``.
         """
         self._merge_beside("parameters.json", params, removed)
 

@@ -47,8 +47,12 @@ class GrowingFile:
                     raise CheckpointLostError(f"{self.path} was cut by somebody else")
                 file.truncate(at)
                 file.seek(at)
-                while rest:
-                    rest = rest[file.write(rest) :]
+                try:
+                    while rest:
+                        rest = rest[file.write(rest) :]
+                except OSError:
+                    file.truncate(at)  # the content comes again, and no reader is to see a part
+                    raise
         except FileNotFoundError as error:
             if not at:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import pytest
 from clearml_reader import config_of, key_of, scalar_of
@@ -11,7 +12,13 @@ from hypothesis import strategies as st
 
 from tracelet.records import RunInfo
 from tracelet_clearml import names
-from tracelet_clearml.names import Scalar
+
+
+class Scalar(NamedTuple):
+    name: str
+    axis: str = "iteration"
+    mark: str = ""
+
 
 PIECES = ["a", "b", "/", ".", "./", " (", "over ", ")", " ()", "NaN", "%", "28", "_", "self", "é\n"]
 AWKWARD = st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.text(max_size=20)
@@ -31,14 +38,14 @@ MARKS = st.sampled_from(["", "NaN", "Infinity", "-Infinity"])
     ],
 )
 def test_a_metric_is_a_series_of_a_chart(scalar: Scalar, title: str, series: str) -> None:
-    assert names.title_and_series(scalar) == (title, series)
+    assert names.title_and_series(*scalar) == (title, series)
     assert scalar_of(title, series) == scalar
 
 
 @settings(deadline=None)
 @given(st.builds(Scalar, AWKWARD, AWKWARD, MARKS))
 def test_any_metric_comes_back(scalar: Scalar) -> None:
-    assert scalar_of(*names.title_and_series(scalar)) == scalar
+    assert scalar_of(*names.title_and_series(*scalar)) == scalar
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from tracelet.backends.base import TextLine
 from tracelet.records import MetricPoint
 from tracelet.wire import float_token
-from tracelet_clearml.names import Scalar, title_and_series
+from tracelet_clearml.names import title_and_series
 
 LARGEST_EXACT = 2**53
 LARGEST = 2.0**128 - 2.0**104
@@ -111,7 +111,7 @@ class Scalars:
     def _find(self, name: str, axis: str, mark: str) -> _Series:
         found = self._of.get((name, axis, mark))
         if found is None:
-            title, series = title_and_series(Scalar(name, axis, mark))
+            title, series = title_and_series(name, axis, mark)
             found = self._series.get((title, series)) or self._add(title, series, None)
             self._of[name, axis, mark] = found
         return found

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import NamedTuple
 
 from tracelet.backends.names import encode_name
 from tracelet.records import DEFAULT_AXIS, RunInfo
@@ -33,27 +32,19 @@ _SAME = "./"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-class Scalar(NamedTuple):
-    """Where a point is: the name of its metric, its axis, and the non-finite number it marks."""
-
-    name: str
-    axis: str = DEFAULT_AXIS
-    mark: str = ""
-
-
-def title_and_series(scalar: Scalar) -> tuple[str, str]:
-    """Return the chart and the series of a metric's points."""
-    title, slash, series = scalar.name.partition("/")
+def title_and_series(metric: str, axis: str = DEFAULT_AXIS, mark: str = "") -> tuple[str, str]:
+    """Return the chart and the series of a metric's points, or of a non-finite number of it."""
+    title, slash, series = metric.partition("/")
     if not slash:
         series = title
     elif series == title or series.startswith(_SAME):
         series = _SAME + series
     if _LOOKS_MARKED.search(title):
         title += _GUARD
-    if scalar.axis != DEFAULT_AXIS:
-        title += f" (over {encode_name(scalar.axis, '^()')})"
-    if scalar.mark:
-        title += f" ({scalar.mark})"
+    if axis != DEFAULT_AXIS:
+        title += f" (over {encode_name(axis, '^()')})"
+    if mark:
+        title += f" ({mark})"
     return title, series
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -25,8 +25,8 @@ from tracelet_mlflow.place import VARIABLE, check_uri, connect, run_url, trackin
 from tracelet_mlflow.runs import PARENT, Runs
 from tracelet_mlflow.series import Series
 
-POINTS_PER_REQUEST = 1000
-TAGS_PER_REQUEST = 100
+ITEMS_PER_REQUEST = 100
+"""Of parameters or tags; of points it is the batch limit."""
 SHOW_SECONDS = 60.0
 """How often what has no place of its own, such as the log, is brought up to date during the run."""
 
@@ -54,7 +54,7 @@ class MlflowBackend(Backend):
         infinity=Support.EMULATED,
         integers=Support.EMULATED,
         param_length=PARAM_LENGTH,
-        batch_limit=POINTS_PER_REQUEST,
+        batch_limit=1000,
         time_bound=30.0,
     )
 
@@ -111,8 +111,7 @@ class MlflowBackend(Backend):
 
         change = self._params.change(params)
         self._send_tags(change.tags)
-        for part in _parts(change.params):
-            self._client.log_batch(self._run_id, params=[Param(key, text) for key, text in part])
+        self._send("params", Param, change.params)
         self._params.done(change)
         self.keep_params(params)
         for key, reason in change.adjusted.items():
@@ -193,8 +192,13 @@ class MlflowBackend(Backend):
     def _send_tags(self, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        for part in _parts(tags):
-            self._client.log_batch(self._run_id, tags=[RunTag(name, text) for name, text in part])
+        self._send("tags", RunTag, tags)
+
+    def _send(self, kind: str, entity: type, texts: Mapping[str, str]) -> None:
+        items = [entity(*item) for item in texts.items()]
+        for start in range(0, len(items), ITEMS_PER_REQUEST):
+            part = items[start : start + ITEMS_PER_REQUEST]
+            self._client.log_batch(self._run_id, **{kind: part})
 
 
 def _tag_key(name: str) -> str:
@@ -202,9 +206,3 @@ def _tag_key(name: str) -> str:
     if name.startswith(_INTERNAL) and name != DESCRIPTION:
         name = f"tag.{name}"
     return stored_name(name)
-
-
-def _parts(texts: Mapping[str, str]) -> Iterator[Sequence[tuple[str, str]]]:
-    items = list(texts.items())
-    for start in range(0, len(items), TAGS_PER_REQUEST):
-        yield items[start : start + TAGS_PER_REQUEST]

@@ -31,7 +31,8 @@ _DATABASE = {"OperationalError", "InterfaceError", "TimeoutError", "Disconnectio
 
 def is_transient(error: BaseException) -> bool | None:
     """Tell whether a later try may succeed; None for an error that is not of MLflow."""
-    if any(_is_database(cause) for cause in _causes(error)):
+    kinds = [type(cause) for cause in _causes(error)]
+    if any(one.__module__.startswith("sqlalchemy") and one.__name__ in _DATABASE for one in kinds):
         return True
     if any(base.__module__ == "requests.exceptions" for base in type(error).__mro__):
         return _is_passing_status(getattr(getattr(error, "response", None), "status_code", None))
@@ -63,11 +64,6 @@ def _is_connection(text: str) -> bool:
 
 def _is_passing_status(status: int | None) -> bool:
     return status is None or status >= 500 or status in _PASSING_STATUS
-
-
-def _is_database(error: BaseException) -> bool:
-    kind = type(error)
-    return kind.__module__.startswith("sqlalchemy") and kind.__name__ in _DATABASE
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
