@@ -43,10 +43,12 @@ class GrowingFile:
         at, rest = self.size, memoryview(content)
         try:
             with self.path.open("r+b" if at else "wb", buffering=0) as file:
-                if file.seek(0, os.SEEK_END) < at:
+                end = file.seek(0, os.SEEK_END)
+                if end < at:
                     raise CheckpointLostError(f"{self.path} was cut by somebody else")
-                file.truncate(at)
-                file.seek(at)
+                if end > at:
+                    file.truncate(at)
+                    file.seek(at)
                 try:
                     while rest:
                         rest = rest[file.write(rest) :]
