@@ -19,7 +19,7 @@ from tracelet.capture.program import current_test
 from tracelet.capture.quiet import without_our_frame
 from tracelet.hookspecs import hookimpl
 from tracelet.redaction import Redactor
-from tracelet.values.interpolation import resolved
+from tracelet.values.plain import resolve_config
 from tracelet.wire import REDACTED
 
 CONFIG = "OmegaConf"
@@ -156,7 +156,7 @@ def _take(cfg: Any) -> None:
         own = conf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
         unresolved = conf.to_container(own, resolve=False)
         overrides = list(conf.to_container(cfg.hydra.overrides.task))
-        _latest.composed = _Composed(resolved(own), unresolved, overrides, current_test())
+        _latest.composed = _Composed(resolve_config(own), unresolved, overrides, current_test())
         for capture in _captures:
             capture.report(_latest.composed)
     except Exception as error:  # noqa: BLE001 - resolvers are the program's

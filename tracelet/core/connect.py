@@ -67,8 +67,8 @@ class Connections:
 class Reading:
     """What went wrong in a reading; warned of when that can do no harm any more."""
 
-    def __init__(self, complaints: list[str]) -> None:
-        self._complaints = complaints
+    def __init__(self, messages: list[str]) -> None:
+        self._messages = messages
 
     def __enter__(self) -> None:
         """Do nothing: the objects were read."""
@@ -81,7 +81,7 @@ class Reading:
     ) -> None:
         # Where warnings are errors, what leaves the block counts more.
         with contextlib.suppress(*([TraceletWarning] if error is not None else [])):
-            for text in self._complaints:
+            for text in self._messages:
                 warn(text)
 
 
@@ -100,22 +100,22 @@ class _Connected:
         """Log what has changed; return what there is to warn of."""
         if os.getpid() != self._pid:  # in a forked child it is a copy, and of another life
             return None
-        complaints: list[str] = []
+        messages: list[str] = []
         try:
-            now = flatten(self._given, foreign=self._foreign, complain=complaints.append)
+            now = flatten(self._given, foreign=self._foreign, on_warning=messages.append)
             flat = in_section(now, section_prefix(self._section))
             params.merge(_changed(self._flat, flat))
         except Exception as error:  # its properties and its mapping are foreign code
             log.debug("a connected %s cannot be read again", type(self._given), exc_info=True)
             cause = error.__cause__ or error
-            complaints = [f"{type(cause).__name__}: {cause}"]
+            messages = [f"{type(cause).__name__}: {cause}"]
         else:
             self._flat = flat
-        if not complaints or self._warned:
+        if not messages or self._warned:
             return None
         self._warned = True
         what = type(self._given).__name__
-        return f"a connected {what} cannot be read again in full: {'; '.join(complaints)}"[:1000]
+        return f"a connected {what} cannot be read again in full: {'; '.join(messages)}"[:1000]
 
 
 def _changed(before: Flat, now: Flat) -> Flat:

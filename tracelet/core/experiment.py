@@ -31,7 +31,7 @@ from tracelet.core.session import Session
 from tracelet.core.tags import as_str, given_tags, tag_values
 from tracelet.core.track import Track
 from tracelet.errors import InvalidValueError, NotRunningError, ValueTypeError, nearest
-from tracelet.plugin_hooks import foreign_params, tell_plugins
+from tracelet.plugin_hooks import foreign_params, notify_plugins
 from tracelet.records import (
     DEFAULT_AXIS,
     AnyRecord,
@@ -46,7 +46,7 @@ from tracelet.records import (
 )
 from tracelet.redaction import Redactor
 from tracelet.settings import ExperimentConfig, Settings, resolve
-from tracelet.values.plain import copied, describe
+from tracelet.values.plain import copy_mapping, describe
 from tracelet.values.scalars import (
     iteration_value,
     metric_name,
@@ -184,7 +184,7 @@ class Experiment(ParameterCalls):
         if self._first_params is not None:
             self.log_params(self._first_params)
         if started.capture is not None:
-            tell_plugins("tracelet_run_started", run=started.session.run)
+            notify_plugins("tracelet_run_started", run=started.session.run)
         return self
 
     def check_start(self) -> None:
@@ -485,7 +485,7 @@ class Experiment(ParameterCalls):
                 f"log_metrics takes a mapping of names to numbers, not {type(values).__name__}"
             )
         if type(values) is not dict:
-            values = copied("log_metrics: the mapping", values)
+            values = copy_mapping("log_metrics: the mapping", values)
         if not values and iteration is not None:
             iteration_value(None, iteration, "log_metrics")
         self._log_points(values, iteration, axis, time)

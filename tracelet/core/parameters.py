@@ -20,7 +20,7 @@ from tracelet.records import Params, ParamValue
 from tracelet.redaction import Redactor
 from tracelet.values.equality import same_value
 from tracelet.values.flatten import Flat, Foreign, KeyPaths, is_split, path_of, unflatten
-from tracelet.values.sections import by_section, plain_key, taken
+from tracelet.values.sections import by_section, flatten_call, plain_key
 
 Policy = Literal["overwrite", "keep", "error"]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -98,7 +98,7 @@ class Parameters(Mapping[str, ParamValue]):
             ParameterConflictError: if a parameter would change and the policy is ``error``.
             NotRunningError: if these parameters are to be read only.
         """
-        self.merge(taken(given, values, section, foreign=self._foreign))
+        self.merge(flatten_call(given, values, section, foreign=self._foreign))
         return self
 
     def replace_all(self, given: Any = NOTHING, /, **values: Any) -> Self:
@@ -109,7 +109,7 @@ class Parameters(Mapping[str, ParamValue]):
         """
         if given is None:  # what a function without ``return`` gives, and not a wish to lose all
             raise ValueTypeError("None are no parameters; an empty mapping removes all of them")
-        flat, _ = self._without_secrets(taken(given, values, foreign=self._foreign), NOTHING)
+        flat, _ = self._without_secrets(flatten_call(given, values, foreign=self._foreign), NOTHING)
         self._commit(flat, NOTHING, replace=True)
         return self
 

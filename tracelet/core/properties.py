@@ -15,7 +15,7 @@ from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.records import Properties
 from tracelet.redaction import Redactor
 from tracelet.values.flatten import MAX_DEPTH
-from tracelet.values.plain import copied, describe
+from tracelet.values.plain import copy_mapping, describe
 from tracelet.wire import clean_text
 
 _FIELDS = frozenset({"value", "description", "type"})
@@ -59,7 +59,7 @@ def _several(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
                 "a user property is name=value, or a dict with 'name' and 'value', not "
                 f"{type(one).__name__}: {describe(one):.80}"
             )
-        elif _describes_one(fields := copied("the user properties", one)):
+        elif _describes_one(fields := copy_mapping("the user properties", one)):
             pairs.append((fields.pop("name"), fields))
         else:
             pairs += fields.items()
@@ -87,7 +87,7 @@ def _name(name: Any) -> str:
 def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
     fields = {"value": content}
     if isinstance(content, Mapping):
-        fields = copied(f"the user property {name!r}", content)
+        fields = copy_mapping(f"the user property {name!r}", content)
     if fields.get("name") == name:
         del fields["name"]
     if "value" not in fields or fields.keys() - _FIELDS:

@@ -18,7 +18,7 @@ from tracelet.errors import (
     NotRunningError,
     TraceletWarning,
 )
-from tracelet.plugin_hooks import tell_plugins
+from tracelet.plugin_hooks import notify_plugins
 from tracelet.records import AnyRecord, RunInfo, RunLink, Status
 from tracelet.values.scalars import seconds_value
 
@@ -228,7 +228,7 @@ class Session:
                 report_output.show(self.report, goes_on=not delivery.delivers_here)
             assert self.run is not None
             assert status is not None
-            tell_plugins("tracelet_run_finished", run=self.run, status=status)
+            notify_plugins("tracelet_run_finished", run=self.run, status=status)
             if self._capture is not None:
                 self._capture.warn_failures()
             if (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import ValueTypeError
-from tracelet.values.plain import copied, describe
+from tracelet.values.plain import copy_mapping, describe
 from tracelet.wire import clean_text
 
 
@@ -23,7 +23,7 @@ def given_tags(tags: Any) -> Mapping[Any, Any]:
             "tags are a mapping of names to texts, such as {'team': 'ml'}, not "
             f"{type(tags).__name__}: {describe(tags):.80}"
         )
-    return copied("the tags", tags)
+    return copy_mapping("the tags", tags)
 
 
 def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
