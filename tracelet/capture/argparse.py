@@ -115,7 +115,7 @@ def _add_parsed(
         namespace: its result.
         seen: the arguments that it has seen.
         caller: the frame that has called it.
-        given: the arguments of the command line that it was given, or None.
+        given: the arguments that it was given, or None.
         strict: whether it refuses unknown arguments.
     """
     try:

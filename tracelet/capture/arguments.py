@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.command_line import SECTION
 from tracelet.capture.program import current_test
 from tracelet.values.equality import same_value
 
-SECTION = "Args"
 _CLICKS = ("click.", "typer.")
 _ABSENT = object()
 _Answer = TypeVar("_Answer")
@@ -207,9 +207,7 @@ def _ask_parsers(
 def snapshot(values: Mapping[str, Any], within: tuple[int, ...] = ()) -> dict[str, Any]:
     """Return a copy of values: lists and dicts are copied, a file is replaced by its ``repr``.
 
-    Args:
-        values: name to value.
-        within: the ids of the structures that contain the values.
+    ``within`` has the ids of the structures that contain the values.
     """
     return {
         name: value if type(value) in _ATOMS else _snapshot_value(value, within)

@@ -64,8 +64,7 @@ class Repository:
     def answers(self, deadline: float) -> dict[str, str | None] | None:
         """Return commit, branch, remote and root; None if the directory is in no repository.
 
-        Args:
-            deadline: a time of ``time.monotonic()``; a command that takes longer is killed.
+        A command that runs at the deadline, a time of ``time.monotonic()``, is killed.
         """
         answers = {name: _answer(asked, deadline) for name, asked in self._questions.items()}
         root, _, commit = answers["place"].partition("\n")

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracelet.errors import SettingsError, nearest
+from tracelet.settings import Settings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # start-up time
     from tracelet.capture.base import CaptureSource
-    from tracelet.settings import Settings
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -102,14 +102,7 @@ def load(name: str) -> type[CaptureSource]:
         raise _broken[name]
     if name not in CORE:
         return _of_plugins()[name]
-    import pluggy  # start-up time
-
-    from tracelet import hookspecs  # it imports pluggy
-
-    one = pluggy.PluginManager(hookspecs.PROJECT)
-    one.add_hookspecs(hookspecs)
-    one.register(importlib.import_module(CORE[name].module))
-    cls: type[CaptureSource] = one.hook.tracelet_capture()[0]
+    cls: type[CaptureSource] = importlib.import_module(CORE[name].module).tracelet_capture()
     return cls
 
 

@@ -82,10 +82,7 @@ def active() -> Any:
 
 
 def previous_run() -> Any:
-    """Return the experiment that a start here ends, or None.
-
-    It is the one of this thread or task, or one whose thread or task has ended.
-    """
+    """Return the experiment that a start ends: that of this thread or task, or of an ended one."""
     current = active()
     if current is None or _owners[current].has_ended:
         return current
@@ -94,10 +91,7 @@ def previous_run() -> Any:
 
 
 def running_in(path: str) -> Any:
-    """Return the running experiment of this process whose directory is ``path``, or None.
-
-    It may have been started before a fork.
-    """
+    """Return the running experiment, maybe from before a fork, with the directory ``path``."""
     found = (one for one in reversed(_of_process) if one.is_running and str(one.dir) == path)
     return next(found, None)
 

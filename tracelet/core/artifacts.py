@@ -253,11 +253,7 @@ def _unreadable(path: Path, error: OSError) -> ArtifactUnreadableError:
 
 
 def path_str(path: PathLike, what: str) -> str:
-    """Return a path as a ``str``.
-
-    Args:
-        path: the path.
-        what: the start of the message of an error.
+    """Return a path as a ``str``; ``what`` names it in the message of an error.
 
     Raises:
         ValueTypeError: ``path`` is no path, or one of bytes.

@@ -23,7 +23,7 @@ from tracelet.journal.blobs import BlobStore
 from tracelet.records import AnyRecord, Config
 from tracelet.redaction import Redactor
 from tracelet.values.flatten import Foreign, flatten
-from tracelet.values.plain import describe
+from tracelet.values.plain import copy_plain, describe
 from tracelet.wire import clean_text, float_token
 
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
@@ -131,11 +131,7 @@ def configurations_in(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[st
 
 
 def find_configuration(values: Mapping[str, Any], name: Any) -> Any:
-    """Return a copy of a configuration object.
-
-    Args:
-        values: name to configuration object.
-        name: the name to find.
+    """Return a copy of the configuration object ``name`` in ``values``.
 
     Raises:
         ConfigurationNotFoundError: no object has that name.
@@ -146,7 +142,7 @@ def find_configuration(values: Mapping[str, Any], name: Any) -> Any:
     if name not in values:
         near = nearest(name, values) if values else "; there is none"
         raise ConfigurationNotFoundError(f"no configuration object {name!r}{near}")
-    return _copy(values[name])
+    return copy_plain(values[name])
 
 
 def _name(name: Any) -> str:
@@ -167,12 +163,6 @@ def _suffix(path: Path) -> str:
 def plain_value(name: str, value: Any, foreign: Foreign | None = None) -> Any:
     """Return a value of any shape as JSON-like data; mappings stay mappings."""
     return flatten({name: [value]}, foreign=foreign).values[name][0]
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def _json_safe(value: Any) -> Any:

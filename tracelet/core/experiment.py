@@ -62,7 +62,7 @@ if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.capture.captured import Captured
     from tracelet.core.artifacts import Destinations, PathLike
     from tracelet.core.configurations import Configurations
-    from tracelet.core.start import Earlier, StartRequest
+    from tracelet.core.start import EarlierRecords, StartRequest
     from tracelet.courier.report import DeliveryReport
 
 __all__ = ["Experiment", "ExperimentConfig"]
@@ -147,8 +147,7 @@ class Experiment(ParameterCalls):
         self._session = self._make_session(run_name(settings))
         self._current: int | None = None
         self._last: dict[str | tuple[str, str], int] = {}
-        """The iteration of each metric's last point; on another axis than the default one, the key
-        is ``(name, axis)``."""
+        """The last iteration of each metric; the key has the axis unless it is the default one."""
         self._stop_condition: Callable[[], bool] | None = None
 
     # -- the run ------------------------------------------------------------------------------
@@ -695,7 +694,7 @@ class Experiment(ParameterCalls):
             register(session)
             activate(self)
 
-    def _continue_from(self, earlier: Earlier) -> None:
+    def _continue_from(self, earlier: EarlierRecords) -> None:
         """Continue after the earlier records of the run."""
         self._current = None  # this process has not set it
         for record in earlier.params:

@@ -7,28 +7,23 @@ takes more time than making them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from tracelet.records import AnyRecord, Metric
 
-if TYPE_CHECKING:
+try:
     import numpy as np
     import pandas as pd
+except ImportError as error:
+    raise ImportError(
+        "to_dataframe needs pandas; this installs it:  python -m pip install 'tracelet[dataframe]'"
+    ) from error
 
 _EXACT = 2**53
 
 
 def points_to_dataframe(batches: Iterable[Sequence[AnyRecord]]) -> pd.DataFrame:
     """Return a DataFrame of the metric points among the records; see ``Run.to_dataframe``."""
-    try:
-        import numpy as np  # optional libraries, here and below
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "to_dataframe needs pandas; this installs it:  "
-            "python -m pip install 'tracelet[dataframe]'"
-        ) from error
-
     names, axes, values = _StrColumn(), _StrColumn(), _ValueColumn()
     iterations: list[np.ndarray] = []
     times: list[np.ndarray] = []
@@ -69,14 +64,10 @@ class _StrColumn:
         self._parts: list[np.ndarray] = []
 
     def add(self, values: list[str]) -> None:
-        import numpy as np
-
         codes = map(self._codes.__getitem__, values)
         self._parts.append(np.fromiter(codes, dtype="int32", count=len(values)))
 
     def column(self) -> pd.Series[str]:
-        import pandas as pd
-
         codes = _joined(self._parts, "int32")
         values = pd.Index(list(self._codes), dtype=object)
         return pd.Series(pd.Categorical.from_codes(codes, values)).astype(str)
@@ -90,8 +81,6 @@ class _ValueColumn:
         self._large = False
 
     def add(self, values: list[Any]) -> None:
-        import numpy as np
-
         kinds = set(map(type, values))
         if str in kinds:  # NaN and the infinities
             values = [float(value) if value.__class__ is str else value for value in values]
@@ -109,6 +98,4 @@ class _ValueColumn:
 
 
 def _joined(parts: list[np.ndarray], dtype: str) -> np.ndarray:
-    import numpy as np
-
     return np.concatenate([np.empty(0, dtype), *(part.astype(dtype, copy=False) for part in parts)])

@@ -20,6 +20,7 @@ from tracelet.records import Params, ParamValue
 from tracelet.redaction import Redactor
 from tracelet.values.equality import same_value
 from tracelet.values.flatten import Flat, Foreign, KeyPaths, is_split, path_of, unflatten
+from tracelet.values.plain import copy_plain
 from tracelet.values.sections import by_section, flatten_call, plain_key
 
 Policy = Literal["overwrite", "keep", "error"]
@@ -148,7 +149,7 @@ class Parameters(Mapping[str, ParamValue]):
     # -- reading ------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> ParamValue:
-        return _copy(self._values[plain_key(key)])
+        return copy_plain(self._values[plain_key(key)])
 
     def __contains__(self, key: object) -> bool:
         return plain_key(key) in self._values
@@ -165,7 +166,7 @@ class Parameters(Mapping[str, ParamValue]):
     def flat(self) -> dict[str, ParamValue]:
         """Return the current values under their dotted keys."""
         with self._lock:
-            return {key: _copy(value) for key, value in self._values.items()}
+            return {key: copy_plain(value) for key, value in self._values.items()}
 
     def nested(self) -> dict[str, Any]:
         """Return the current values, nested as they were given."""
@@ -185,7 +186,7 @@ class Parameters(Mapping[str, ParamValue]):
         """
         with self._lock:
             changes = self._history[plain_key(key)]
-            return [ParamChange(_copy(value), when) for value, when in changes]
+            return [ParamChange(copy_plain(value), when) for value, when in changes]
 
     def description(self, key: str) -> str | None:
         """Return the help text of a parameter, e.g. of a captured argument; None without one."""
@@ -274,14 +275,6 @@ class Parameters(Mapping[str, ParamValue]):
     def _drop(self, key: str) -> None:
         self._values.pop(key, None)
         self._paths.remove(key)
-
-
-def _copy(value: ParamValue) -> ParamValue:
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return value
 
 
 def _renew_locks() -> None:

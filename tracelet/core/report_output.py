@@ -14,11 +14,7 @@ _QUIET_SECONDS = 1.0
 
 
 def wait(delivery: RunDelivery, timeout: float) -> bool:
-    """Wait until a run is delivered, with a progress bar if stderr is a terminal.
-
-    Args:
-        delivery: the delivery of the run.
-        timeout: seconds to wait at most.
+    """Wait up to ``timeout`` seconds for the delivery, with a progress bar on a terminal.
 
     Returns:
         Whether everything is delivered.
@@ -39,17 +35,17 @@ def wait(delivery: RunDelivery, timeout: float) -> bool:
         return delivery.drain(left, lambda part: progress.update(task, completed=part))
 
 
-def show(report: DeliveryReport, *, goes_on: bool) -> None:
+def show(report: DeliveryReport, *, courier_continues: bool) -> None:
     """Write the report to stderr, one line for each backend; stderr may be closed.
 
     Args:
         report: the report.
-        goes_on: whether a courier process delivers the pending records; threads have ended.
+        courier_continues: whether a courier process delivers the pending records.
     """
     lines = [f"tracelet: {line}" for line in report.lines()]
     if any(one.pending for one in report.backends.values()):
         delivers = "what is pending is delivered by"
-        if goes_on:
+        if courier_continues:
             delivers = "the courier goes on with what is pending; so does"
         lines.append(f"tracelet: {delivers}: tracelet sync")
     if sys.stderr is not None:

@@ -26,10 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def views(root: Path) -> list[tuple[RunDir, RunView]]:
-    """Return the runs below ``root`` with their views, newest first.
-
-    A run that cannot be read is left out, and logged.
-    """
+    """Return the runs below ``root`` and their views, newest first, without unreadable runs."""
     found = []
     for run_dir in find_runs(root):
         with skip_unreadable(run_dir):

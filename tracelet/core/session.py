@@ -12,25 +12,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracelet.errors import (
-    DeliveryError,
-    JournalError,
-    NotRunningError,
-    TraceletWarning,
-)
+from tracelet.core.connect import Connections
+from tracelet.errors import DeliveryError, JournalError, NotRunningError, TraceletWarning
 from tracelet.plugin_hooks import notify_plugins
 from tracelet.records import AnyRecord, RunInfo, RunLink, Status
+from tracelet.redaction import Redactor
+from tracelet.settings import Settings
 from tracelet.values.scalars import seconds_value
 
 if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.backends.base import Backend
     from tracelet.capture.session import CaptureSession
-    from tracelet.core.connect import Connections
     from tracelet.courier.report import DeliveryReport
     from tracelet.courier.run_delivery import RunDelivery
     from tracelet.journal.blobs import BlobStore
-    from tracelet.redaction import Redactor
-    from tracelet.settings import Settings
 
 _stopping = threading.RLock()
 
@@ -145,12 +140,7 @@ class Session:
         return self._delivery.links() if self._delivery is not None else {}
 
     def backend(self, name: str) -> Backend | None:
-        """Return a backend's live object; None if it lives in another process.
-
-        Raises:
-            UnknownBackendError: the run has no backend of that name.
-            NotRunningError: the run was never started.
-        """
+        """Return a backend's live object; see :meth:`Experiment.backend`."""
         if self.status is None:
             self._refuse()
         return self._delivery.backend(name) if self._delivery is not None else None
@@ -162,14 +152,7 @@ class Session:
                 yield from reader.records()
 
     def flush(self, timeout: float) -> bool:
-        """Sync the journal, and wait until every healthy backend has all records so far.
-
-        Args:
-            timeout: seconds to wait at most.
-
-        Returns:
-            Whether the healthy backends have all records.
-        """
+        """Read the connected objects, sync, and wait; see :meth:`Experiment.flush`."""
         self.check_running()
         with self.connections.read_again():
             seconds = seconds_value("flush: timeout", timeout)
@@ -199,14 +182,7 @@ class Session:
         may_raise: bool = True,
         show: bool = True,
     ) -> DeliveryReport:
-        """Write the ending of a run that was closed, and wait for its backends.
-
-        Args:
-            reason: why the run has ended, unless it was stopped.
-            timeout: seconds to wait for the delivery.
-            wait: whether to wait.
-            may_raise: whether a run with ``strict=True`` may raise.
-            show: whether a complete report is written to stderr, too.
+        """Write the ending of a closed run, and wait for its backends; see :meth:`Experiment.end`.
 
         Raises:
             DeliveryError: with ``strict=True``, something was not delivered.
@@ -228,7 +204,7 @@ class Session:
         self._redactor.count = 0
         if self.owns_run:
             if show or not self.report.complete:
-                report_output.show(self.report, goes_on=not delivery.delivers_here)
+                report_output.show(self.report, courier_continues=not delivery.delivers_here)
             assert self.run is not None
             assert status is not None
             notify_plugins("tracelet_run_finished", run=self.run, status=status)

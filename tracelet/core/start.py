@@ -87,7 +87,7 @@ class Plan(msgspec.Struct, kw_only=True):
     view: RunView | None = None
 
 
-class Earlier(msgspec.Struct):
+class EarlierRecords(msgspec.Struct):
     """The earlier records of a resumed run, as far as its next calls depend on them.
 
     Attributes:
@@ -101,7 +101,7 @@ class Earlier(msgspec.Struct):
     destinations: set[str] = set()
 
 
-class Started(msgspec.Struct):
+class StartResult(msgspec.Struct):
     """A start that was carried out.
 
     Attributes:
@@ -112,7 +112,7 @@ class Started(msgspec.Struct):
 
     session: Session
     capture: CaptureSession | None = None
-    earlier: Earlier | None = None
+    earlier: EarlierRecords | None = None
 
 
 def make_plan(request: StartRequest) -> Plan:
@@ -145,7 +145,7 @@ def carry_out(
     *,
     previous_dir: Path | None = None,
     stop_previous: Callable[[], object] = lambda: None,
-) -> Started:
+) -> StartResult:
     """Start as planned.
 
     Args:
@@ -159,14 +159,16 @@ def carry_out(
     """
     if plan.kind == "check":
         stop_previous()
-        return Started(_session(request, None, None, None))
+        return StartResult(_session(request, None, None, None))
     assert plan.run_dir is not None
     if plan.kind == "join":
         assert plan.view is not None
         parent_run = plan.view.info(plan.run_dir)
         _warn_unused(request.settings, parent_run, plan.view.backends)
         stop_previous()
-        return Started(_session(request, parent_run, RunDelivery(plan.run_dir, parent_run), None))
+        return StartResult(
+            _session(request, parent_run, RunDelivery(plan.run_dir, parent_run), None)
+        )
     run, earlier = request.run, None
     if plan.kind == "resume":
         if previous_dir == plan.run_dir.path:
@@ -189,7 +191,7 @@ def carry_out(
     except BaseException:
         capture.stop()
         raise
-    return Started(_session(request, run, delivery, capture), capture, earlier)
+    return StartResult(_session(request, run, delivery, capture), capture, earlier)
 
 
 def join_run(request: StartRequest, path: str | None) -> Session:
@@ -389,7 +391,7 @@ def _begin_delivery(
     )
 
 
-def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlier]:
+def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, EarlierRecords]:
     """Return the identity of a run to resume, and its earlier records.
 
     Raises:
@@ -403,7 +405,7 @@ def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlie
         who = "process {pid} of host {host}".format_map(run_start.process)
         raise RunBusyError(f"the run {run_dir.path.name} is still running: {who}")
     _warn_unused(settings, run_start.run)
-    earlier = Earlier()
+    earlier = EarlierRecords()
     with closing(run_dir.reader()) as reader:
         for record in reader.records():
             if type(record) is Params:

@@ -41,11 +41,7 @@ def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def as_str(what: str, value: Any) -> str:
-    """Return any value as a ``str`` that UTF-8 can hold.
-
-    Args:
-        what: the start of the message of an error.
-        value: the value.
+    """Return any value as a ``str`` that UTF-8 can hold; ``what`` names it in an error.
 
     Raises:
         ValueTypeError: ``str(value)`` raises.

@@ -93,10 +93,7 @@ class ProcessCourier:
             send(self._process, WAKE)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until the courier has delivered the ended run and exited.
-
-        Args:
-            timeout: seconds to wait at most.
+        """Wait up to ``timeout`` seconds until the courier has delivered the ended run and exited.
 
         Returns:
             Whether it has.

@@ -80,10 +80,7 @@ def _is_exiting(state: RunState) -> bool:
 
 
 def _is_up_to_date(run_dir: RunDir, state: RunState) -> bool:
-    """Return whether the journal and the local files have the ending.
-
-    Local files that cannot be written count as up to date.
-    """
+    """Return whether the journal and the local files, unless they fail, have the ending."""
     if state.start is None or "local" not in state.start.names:
         return state.status != "running"
     cursor = CursorFile(run_dir.cursors, "local").load()

@@ -236,14 +236,11 @@ class RunDelivery:
             self._courier.wake()
 
     def drain(self, timeout: float, on_progress: Callable[[float], None] | None = None) -> bool:
-        """Wait until everything is delivered.
+        """Wait until everything is delivered; return whether it is.
 
         Args:
             timeout: seconds to wait at most.
             on_progress: called about every 0.25 s with the part that is delivered, 0 to 1.
-
-        Returns:
-            Whether everything is delivered.
         """
         if self._courier is None or not self.is_ours:
             return True

@@ -58,11 +58,7 @@ def flat_copy(value: Any) -> dict[str, Any] | None:
 
 
 def copy_mapping(what: str, given: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a copy of a mapping as a dict.
-
-    Args:
-        what: names the mapping in the message of an error.
-        given: a mapping of any class.
+    """Return a mapping of any class as a dict; ``what`` names it in the message of an error.
 
     Raises:
         ValueTypeError: the mapping raises when it is read.
@@ -71,6 +67,13 @@ def copy_mapping(what: str, given: Mapping[Any, Any]) -> dict[Any, Any]:
         return dict(given)
     except Exception as error:  # a mapping can be the user's code
         raise ValueTypeError(f"{what} cannot be read: {error!r:.200}") from error
+
+
+def copy_plain(value: Any) -> Any:
+    """Return a copy of a plain value, at any depth."""
+    if isinstance(value, dict):
+        return {key: copy_plain(item) for key, item in value.items()}
+    return [copy_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def unwrap(value: Any) -> Any:

@@ -144,12 +144,8 @@ def timestamp_value(value: Any) -> float:
 def _number(what: str, value: Any) -> Any:
     """Return the int, float, Decimal or Fraction that ``value`` holds; bools become integers.
 
-    Args:
-        what: the start of the message of an error.
-        value: any object.
-
     Raises:
-        ValueTypeError: the value does not hold exactly one real number.
+        ValueTypeError: the value does not hold exactly one real number; ``what`` is in the message.
     """
     try:
         return _extract_number(what, value)
@@ -209,9 +205,7 @@ def _describe(value: object) -> str:
         given = "None" if value is None else "a masked value"
         return f"{given}; leave the call out where there is no value"
     if isinstance(value, str | bytes | bytearray):
-        return (
-            f"the {kind.__name__} {value[:40]!r}; a text can be logged with log() or log_params()"
-        )
+        return f"the {kind.__name__} {value[:40]!r}; a str can be logged with log() or log_params()"
     if _is_complex(value):
         return f"the complex {value}; log .real and .imag as two metrics"
     shape = getattr(value, "shape", None)
