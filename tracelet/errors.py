@@ -1,21 +1,21 @@
-"""Every error tracelet raises; without this module nobody can tell our refusals from a bug.
+"""All errors that tracelet raises on purpose, and its warning.
 
-Your mistakes raise at the line that made them. A backend's failures never do: they are
-retried, counted and reported (see ``tracelet.courier``)::
+A mistake in a call raises at that call. A backend's failure never does: it is tried again, counted
+and reported (see ``tracelet.courier``)::
 
     TraceletError
-    ├── ValueTypeError        (TypeError)          a value of a type that cannot be stored
-    ├── InvalidValueError     (ValueError)         right type, impossible value
+    ├── ValueTypeError        (TypeError)          a value has a type that cannot be stored
+    ├── InvalidValueError     (ValueError)         a value has the right type and is not valid
     │   ├── KeyCollisionError                      two keys of one call become the same key
     │   └── UnsafePathError                        a destination that leaves the run
-    ├── ParameterConflictError (ValueError)        a parameter changes, and may not
+    ├── ParameterConflictError (ValueError)        a parameter would change, and must not
     ├── SettingsError         (ValueError)         a setting that is unknown or of the wrong type
     ├── ArtifactNotFoundError (FileNotFoundError)  a file that is not there
     ├── ArtifactUnreadableError (PermissionError)  a file that cannot be read
-    ├── UnknownBackendError   (LookupError)        no backend of that name
+    ├── UnknownBackendError   (LookupError)        no backend has that name
     │   └── MissingPluginError (ImportError)       known, but not installed
-    ├── MissingPackageError   (ImportError)        a package that an extra would install
-    ├── BrokenPluginError     (ImportError)        installed, but it cannot be loaded
+    ├── MissingPackageError   (ImportError)        a package of an extra is not installed
+    ├── BrokenPluginError     (ImportError)        installed, but loading it fails
     ├── RunNotFoundError      (LookupError)        no such run
     ├── ConfigurationNotFoundError (KeyError)      no such configuration object
     ├── RunBusyError          (RuntimeError)       another courier delivers this run
@@ -27,10 +27,10 @@ retried, counted and reported (see ``tracelet.courier``)::
     ├── JournalError          (OSError)            the journal cannot be written
     ├── DeliveryError         (RuntimeError)       strict=True, and something was not delivered
     └── BackendError          (Exception)          raised by adapters, handled by the courier
-        ├── TransientError                         a later try may cure it
-        └── CheckpointLostError                    what was stored before is gone: start over
+        ├── TransientError                         a later try may succeed
+        └── CheckpointLostError                    what was stored before is gone
 
-    TraceletWarning           (UserWarning)        something was done that may not be meant
+    TraceletWarning           (UserWarning)        a call did something that you may not expect
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class TraceletError(Exception):
 
 
 class ValueTypeError(TraceletError, TypeError):
-    """A value's type cannot be stored; the message names the value's key and what would do."""
+    """A value has a type that cannot be stored; the message has its key and the right types."""
 
 
 class InvalidValueError(TraceletError, ValueError):
-    """A value of the right type that cannot be meant (a fractional iteration, an empty key)."""
+    """A value has the right type and is not valid, e.g. a fractional iteration or an empty key."""
 
 
 class KeyCollisionError(InvalidValueError):
     """Two keys of one call become the same flat key.
 
     Attributes:
-        key: the flat key that both became.
+        key: the flat key that both become.
     """
 
     def __init__(self, key: str, message: str) -> None:
@@ -65,7 +65,7 @@ class KeyCollisionError(InvalidValueError):
 
 
 class UnsafePathError(InvalidValueError):
-    """A destination that is absolute or climbs out of the run with ``..``."""
+    """A destination is absolute, or leaves the run with ``..``."""
 
 
 class ParameterConflictError(TraceletError, ValueError):
@@ -93,10 +93,10 @@ class ArtifactUnreadableError(TraceletError, PermissionError):
 
 
 class UnknownBackendError(TraceletError, LookupError):
-    """No backend of that name is known.
+    """No backend has that name.
 
     Attributes:
-        backend: the name that was asked for.
+        backend: the name.
     """
 
     def __init__(self, backend: str, message: str) -> None:
@@ -109,7 +109,7 @@ class MissingPluginError(UnknownBackendError, ImportError):
 
 
 class MissingPackageError(TraceletError, ImportError):
-    """A package that is needed for this is not installed; the message has the line that does."""
+    """A package is not installed; the message has the command that installs it."""
 
 
 class BrokenPluginError(TraceletError, ImportError):
@@ -117,11 +117,11 @@ class BrokenPluginError(TraceletError, ImportError):
 
 
 class RunNotFoundError(TraceletError, LookupError):
-    """No run with that id, directory, project or name."""
+    """No run has that id, directory, project or name."""
 
 
 class ConfigurationNotFoundError(TraceletError, KeyError):
-    """The run has no configuration object of that name; the message has the nearest."""
+    """The run has no configuration object of that name; the message has the most similar name."""
 
     __str__ = Exception.__str__  # a KeyError's is the repr of its message
 
@@ -139,7 +139,7 @@ class SweepNotFoundError(TraceletError, LookupError):
 
 
 class ConfigurationFailedError(TraceletError, RuntimeError):
-    """A configuration of a sweep failed, with an exception that cannot be brought here itself."""
+    """A configuration of a sweep failed in a process whose exception cannot be pickled."""
 
 
 class WorkerDiedError(ConfigurationFailedError):
@@ -159,27 +159,27 @@ class DeliveryError(TraceletError, RuntimeError):
 
 
 class BackendError(TraceletError):
-    """Raised by adapters, never seen by a training script."""
+    """A backend failed. The courier handles it; a training script never gets it."""
 
 
 class TransientError(BackendError):
-    """A failure that a later try may cure: no connection, a busy server, a rate limit."""
+    """A later try may succeed: there is no connection, the server is busy, a rate limit holds."""
 
 
 class CheckpointLostError(BackendError):
-    """What was stored before is gone; the courier opens the run again and delivers all of it.
+    """The tracker has lost what it had stored. The courier delivers the run from the start.
 
-    ``open`` raises it for a checkpoint that refers to something that is not there, any other call
-    for a tracker that died with what it had taken.
+    ``open`` raises it if the checkpoint refers to something that does not exist any more, any other
+    call if the tracker died and lost its data.
     """
 
 
 class TraceletWarning(UserWarning):
-    """Something was done that may not be what was meant; nothing was lost."""
+    """A call did something that you may not expect; nothing was lost."""
 
 
 def warn(message: str) -> None:
-    """Warn at the line of the user's code that called into tracelet, however deep we are."""
+    """Warn at the line of the user's code that has called tracelet."""
     level, frame = 1, sys._getframe()  # noqa: SLF001 - the documented way
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "tracelet":
         level, frame = level + 1, frame.f_back
@@ -187,12 +187,12 @@ def warn(message: str) -> None:
 
 
 def nearest(name: str, known: Iterable[str], spell: Callable[[str], str] = repr) -> str:
-    """Return the hint at the end of a message: the known name that is meant, or all of them.
+    """Return a hint for the end of a message: the most similar known name, or all of them.
 
     Args:
-        name: what was written.
-        known: the names that would do.
-        spell: writes one of them.
+        name: the unknown name.
+        known: the known names.
+        spell: formats a name for the hint.
     """
     from difflib import get_close_matches  # start-up time: only a mistake needs it
 

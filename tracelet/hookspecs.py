@@ -1,6 +1,6 @@
-"""What a plugin can provide; its module is named by an entry point of the group ``tracelet``.
+"""The hooks that a plugin can implement. An entry point of the group ``tracelet`` names its module.
 
-Nothing is imported here at run time but pluggy, so a plugin costs nothing until it is used. The
+At run time this module imports only pluggy, so that a plugin costs nothing until it is used. The
 entry point of a backend has the backend's name: ``[project.entry-points.tracelet] mlflow = "pkg"``.
 """
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tracelet.backends.base import Backend
     from tracelet.capture.base import CaptureSource
     from tracelet.records import RunInfo, Status
-    from tracelet.testing.harness import Harness
 
 PROJECT = "tracelet"
 
@@ -33,36 +32,36 @@ def tracelet_register_backend() -> type[Backend]:  # type: ignore[empty-body]
 
 
 @hookspec
-def tracelet_register_harness() -> type[Harness]:  # type: ignore[empty-body]
-    """Return how the backend's tracker is read back, so that ``tracelet check`` can check it.
+def tracelet_register_harness() -> type[Any]:  # type: ignore[empty-body]
+    """Return the backend's subclass of ``tracelet.testing.Harness``, for ``tracelet check``.
 
-    Only for plugins that ship this: in a checkout, ``tests/<name>_harness.py`` is found without.
-    Import the class inside of the function: only that command calls it.
+    Only a plugin that ships its harness needs this: in a checkout, ``tests/<name>_harness.py`` is
+    found without it. Import the class inside the function: only that command calls it.
     """
 
 
 @hookspec
 def tracelet_capture() -> type[CaptureSource]:  # type: ignore[empty-body]
-    """Return the class of a source of automatic capture; ``capture`` names it by its ``name``.
+    """Return the class of a source of automatic capture; the setting ``capture`` has its ``name``.
 
-    Called in the training process when a run begins, so a library that is captured must not be
-    imported by this call.
+    Called in the training process when a run begins. It must not import the library that the
+    source captures.
     """
 
 
 @hookspec(firstresult=True)
 def tracelet_as_params(value: Any) -> Mapping[str, Any] | None:
-    """Make an object of a foreign type a mapping of parameters, or return None.
+    """Return the parameters of an object as a mapping, or None for a type that you do not handle.
 
-    Called in the training process for objects that tracelet does not know; the first result wins.
+    Called in the training process for types that tracelet does not handle; the first result wins.
     """
 
 
 @hookspec
 def tracelet_run_started(run: RunInfo) -> None:
-    """A run was started by this process."""
+    """Called when this process has started a run."""
 
 
 @hookspec
 def tracelet_run_finished(run: RunInfo, status: Status) -> None:
-    """A run of this process was stopped with ``status``."""
+    """Called when a run of this process has stopped with ``status``."""

@@ -1,4 +1,4 @@
-"""The calls most scripts need; everything they do, an :class:`Experiment` does."""
+"""``start_logging``, ``stop_logging`` and ``get_active_experiment``: short for an Experiment."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def start_logging(
 ) -> Experiment:
     """Start a run and make it the active one.
 
-    A run that this thread, or this task of asyncio, has started before is stopped, as soon as
-    nothing can be refused any more; so is one whose thread or task has ended. A run that another
-    one has started goes on, and stays the active one there.
+    A run that this thread, or this task of asyncio, has started before is stopped, once all
+    arguments are checked. So is a run whose thread or task has ended. A run of another thread or
+    task goes on, and stays the active one there.
 
-    In a child process of a run, it joins the parent's run, unless it is given a ``run_id`` of its
-    own. In a process of a rank above 0 it gives an experiment that checks its arguments and writes
+    In a child process of a run, the call joins the parent's run, unless you give it a ``run_id``.
+    In a process of a rank above 0 it returns an experiment that checks its arguments and writes
     nothing.
 
     Args:
@@ -47,15 +47,15 @@ def start_logging(
         tags: tags to begin with.
         params: parameters to begin with.
         resume: a run id to go on with, or True for the latest run of this name.
-        run_id: the id of the new run, unless one is to be made up.
-        settings: any other setting, such as ``dir``, ``courier`` or ``strict``.
+        run_id: the id of the new run; None: an id is made up.
+        settings: any other setting, e.g. ``dir``, ``courier`` or ``strict``.
 
     Returns:
         The running experiment; also a context manager.
 
     Raises:
         SettingsError: a setting is unknown or has the wrong type.
-        UnknownBackendError: a backend is unknown or not installed; the message says what to do.
+        UnknownBackendError: a backend is unknown or not installed; the message has the remedy.
         RunNotFoundError: there is no run to resume.
         RunBusyError: the run to resume is still running.
         InvalidValueError: there is a run with this ``run_id``.
@@ -95,8 +95,9 @@ def stop_logging(
 def get_active_experiment() -> Experiment | None:
     """Return the active experiment of this context or process, the parent's run, or None.
 
-    A thread or task has what it has started itself, or was begun with; every other one has the
-    run of the process, which is the latest of the thread or task that was the first to start one.
+    A thread or task has the run that it has started itself, or that was active where it was
+    created. Any other has the run of the process: the latest one of the thread or task that was the
+    first to start a run.
     """
     current: Experiment | None = active()
     if current is not None:

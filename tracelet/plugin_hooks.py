@@ -1,29 +1,29 @@
-"""The hooks that are called for objects and runs; a plugin that fails never stops the training."""
+"""Calls the hooks of plugins. A plugin that fails never stops the training."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import warn
 
+log = logging.getLogger(__name__)
+
 
 def foreign_params(value: Any) -> Mapping[str, Any] | None:
-    """Ask the plugins for the parameters in an object of a foreign type.
+    """Return the parameters that a plugin finds in an object of a foreign type.
 
     Returns:
-        The parameters; None if no plugin knows the type, or the one that does has failed.
+        The parameters; None if no plugin handles the type, or a plugin has failed.
     """
     from tracelet.backends.registry import plugins  # start-up time: pluggy and all plugins
 
     try:
         found: Any = plugins().hook.tracelet_as_params(value=value)
     except Exception as error:  # a plugin's mistake is not the training's
-        import logging  # start-up time
-
-        log = logging.getLogger(__name__)
         log.debug("a plugin failed in tracelet_as_params", exc_info=True)
-        warn(f"a plugin cannot say what the parameters of a {type(value).__name__} are: {error!r}")
+        warn(f"a plugin cannot give the parameters of a {type(value).__name__}: {error!r}")
         return None
     if found is not None and not isinstance(found, Mapping):
         warn(
@@ -34,18 +34,16 @@ def foreign_params(value: Any) -> Mapping[str, Any] | None:
     return found
 
 
-def tell_plugins(hook: str, **values: Any) -> None:
-    """Call a hook that tells plugins of a run; what they raise is logged.
+def notify_plugins(hook: str, **values: Any) -> None:
+    """Call a hook about a run; errors of the plugins are logged.
 
     Args:
-        hook: its name.
-        values: its arguments.
+        hook: the name of the hook.
+        values: the arguments of the hook.
     """
     from tracelet.backends.registry import plugins  # start-up time: pluggy and all plugins
 
     try:
         getattr(plugins().hook, hook)(**values)
     except Exception:  # a plugin's mistake is not the training's
-        import logging  # start-up time
-
-        logging.getLogger(__name__).warning("a plugin failed in %s", hook, exc_info=True)
+        log.warning("a plugin failed in %s", hook, exc_info=True)

@@ -1,13 +1,13 @@
-"""The record types and their JSON line; a change of a shape here makes old journals unreadable.
+"""The types of records, and the line of JSON that each is in the journal.
 
-A record is one immutable thing to deliver. On disk it is one line, a JSON array that starts with
-the record's tag and its time: ``["metric",1763707200.25,"loss",0.5,100,"iteration"]``. Arrays
-decode more than twice as fast as objects, and a run of days is read back in full. New fields go to
-the end, with a default, so that lines of older versions stay readable.
+A record never changes. Its line is an array that starts with the record's tag and its time:
+``["metric",1763707200.25,"loss",0.5,100,"iteration"]``. Arrays decode more than twice as fast as
+objects, and a run of days is read back in full. Add new fields at the end, with a default. Any
+other change of a field makes old journals unreadable.
 
-JSON has no NaN and no infinity: a metric's are the strings ``"NaN"``, ``"Infinity"`` and
-``"-Infinity"``; inside parameters, configuration objects and properties, where a string may be
-meant as one, they are wrapped (see :mod:`tracelet.wire`).
+JSON has no NaN and no infinity. A metric has the strings ``"NaN"``, ``"Infinity"`` and
+``"-Infinity"`` instead. Parameters, configuration objects and properties may have such a string as
+their value, so a number is wrapped there (see :mod:`tracelet.wire`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Status: TypeAlias = Literal["running", "finished", "failed", "killed"]
 """The state of a run; the last three are endings."""
 
 MetricValue: TypeAlias = float | int
-"""A float64, NaN and the infinities among them, or an integer of any size."""
+"""A float64, which may be NaN or infinite, or an integer of any size."""
 
 _Token: TypeAlias = Annotated[str, msgspec.Meta(pattern="^(NaN|-?Infinity)$")]
 
@@ -34,13 +34,13 @@ DEFAULT_AXIS = "iteration"
 
 
 class Record(msgspec.Struct, array_like=True, gc=False, frozen=True, kw_only=False):
-    """What every record has: ``time``, seconds since the epoch, when the call was made."""
+    """The base of all records. ``time`` is the time of the call, in seconds since the epoch."""
 
     time: float
 
 
 class Started(Record, tag="started", frozen=True):
-    """A process opened the run for logging; ``info`` is a :class:`RunInfo` as builtins."""
+    """A process started to log the run; ``info`` is a ``RunStart`` as builtins."""
 
     info: dict[str, Any]
 
@@ -65,9 +65,9 @@ class Metrics(Record, tag="metrics", frozen=True):
 class Params(Record, tag="params", frozen=True):
     """Parameters that were set, flat.
 
-    ``removed`` are the keys that ceased to exist; ``paths`` has the path of each key that is not
-    what splitting the key at its dots gives, such as ``{"a.b": ["a.b"]}`` for a key with a dot;
-    ``descriptions`` has what explains a key, where that is known and new.
+    ``removed`` has the keys that were removed. ``paths`` has the path of each key that has a dot
+    of its own, e.g. ``{"a.b": ["a.b"]}``: splitting such a key at its dots does not give its path.
+    ``descriptions`` has the new help texts, by key.
     """
 
     values: dict[str, Any]
@@ -117,9 +117,9 @@ class Text(Record, tag="text", frozen=True):
 
 
 class Finished(Record, tag="finished", frozen=True):
-    """The run ended. ``status`` is None if only the exit code of the process will say how.
+    """The run ended. ``status`` is None if it depends on the exit code of the process.
 
-    ``lost`` and ``redacted`` are counted by the training process alone, from its start of the run.
+    Only the training process counts ``lost`` and ``redacted``, from its start of the run.
     """
 
     status: Status | None
@@ -129,7 +129,7 @@ class Finished(Record, tag="finished", frozen=True):
 
 
 class BackendAdded(Record, tag="backend", frozen=True):
-    """A backend was added to the run after its start; it gets all of the run.
+    """A backend was added to the run after its start. The whole run is delivered to it.
 
     ``backend`` is its ``{"name", "target", "options"}``, as in the start of a run.
     """
@@ -159,7 +159,7 @@ AnyRecord: TypeAlias = (
 _Line: TypeAlias = AnyRecord | Metrics
 
 Deliverable: TypeAlias = Metric | Params | Artifact | Config | Tags | Properties | Text
-"""What backends receive, and what the delivery report counts; the rest are control records."""
+"""Records that backends receive and the delivery report counts. Others are control records."""
 
 DELIVERABLE = (Metric, Params, Artifact, Config, Tags, Properties, Text)
 
@@ -167,20 +167,20 @@ _encoder = msgspec.json.Encoder()
 _WRAPPED = (Params, Config, Properties, Started, BackendAdded)
 
 encode_plain = _encoder.encode
-"""Encode a record whose values JSON can hold as they are; the caller has made sure of that."""
+"""Encode a record whose values JSON can hold as they are; the caller checks that."""
 
 encode_points = _encoder.encode_lines
 """Encode a list of points, each with its newline."""
 
 
 def encode(record: AnyRecord | Metrics) -> bytes:
-    """Make the line of a record, without its newline."""
+    """Return the line of a record, without its newline."""
     if type(record) in _WRAPPED:
         try:
             line = _encoder.encode(record)
         except UnicodeEncodeError:  # a lone surrogate
             line = b"null"
-        # A NaN is a null there. Most records have neither that nor what looks like a wrapper.
+        # In this line NaN is null. Most records have neither a null nor a key like a wrapper's.
         if b"null" not in line and b'"$' not in line:
             return line
         return _encoder.encode(to_wire(msgspec.to_builtins(record, builtin_types=(bytes,))))
@@ -188,13 +188,13 @@ def encode(record: AnyRecord | Metrics) -> bytes:
 
 
 def decode_lines(lines: bytes) -> list[AnyRecord]:
-    """Read whole lines back, many of them quickly.
+    """Decode whole lines.
 
     Returns:
-        The records of each line; a line of several points has a record for each.
+        The records of all lines; a line of several points becomes a record for each.
 
     Raises:
-        ValueError: if any of the lines is not a record.
+        ValueError: a line is not a record.
     """
     found = _decoder().decode_lines(lines)
     if set(map(type, found)) <= {Metric}:
@@ -211,7 +211,7 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
     return records
 
 
-@functools.cache  # to make it takes longer than all else here: not while tracelet is imported
+@functools.cache  # start-up time: making it takes longer than importing this module
 def _decoder() -> msgspec.json.Decoder[_Line]:
     return msgspec.json.Decoder(_Line)
 
@@ -242,25 +242,25 @@ class MetricPoint(msgspec.Struct, frozen=True, gc=False):
 
 
 class RunLink(msgspec.Struct, frozen=True):
-    """Where a run is in a tracker: its ``id`` there, and the ``url`` of its page if it has one."""
+    """The run in a tracker: its ``id`` there, and the ``url`` of its page, if there is one."""
 
     id: str
     url: str | None = None
 
 
 class RunInfo(msgspec.Struct, kw_only=True):
-    """Who a run is: what a backend learns when it opens the run, and what ``run.json`` begins with.
+    """The identity of a run. A backend gets it when it opens the run; ``run.json`` has it, too.
 
     Attributes:
         run_id: unique in its project; the name of the run's directory.
         name: the name given by the user.
-        project: the project it belongs to.
+        project: the project of the run.
         dir: the run's directory, absolute.
         started: seconds since the epoch.
-        group: the group of runs it belongs to, if any.
+        group: the group of runs that it is in, if any.
         facts: how it was started: ``pid``, ``host``, ``argv``, ``cwd``, ``python`` …
         link: where the run is in the backend that is being opened, if it was opened before.
-        checkpoint: what that backend's ``flush`` returned last.
+        checkpoint: the last value that this backend's ``flush`` returned.
     """
 
     run_id: str

@@ -1,7 +1,7 @@
-"""Values that JSON cannot hold, in JSON: without this a NaN parameter would become a string.
+"""Encodes in JSON what JSON cannot hold, e.g. NaN, and decodes it again.
 
-A non-finite float becomes ``{"$float": "NaN"}``. A mapping of the user's that looks like a wrapper
-is itself wrapped, ``{"$dict": {...}}``, so that every JSON-like value comes back as it went in.
+A non-finite float becomes ``{"$float": "NaN"}``. A user's mapping that looks like such a wrapper is
+wrapped itself, as ``{"$dict": {...}}``. So every value is decoded as it was encoded.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 _FLOAT, _DICT = "$float", "$dict"
 _LISTS = (list, tuple)
 REDACTED = "[redacted]"
-"""What stands in the journal where a secret was."""
+"""Replaces a secret in the journal."""
 
 
 def float_token(value: float) -> str:
-    """Name a non-finite float: ``NaN``, ``Infinity`` or ``-Infinity``."""
+    """Return ``NaN``, ``Infinity`` or ``-Infinity`` for a float that is not finite."""
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def clean_text(text: str) -> str:
-    """Return ``text`` such that UTF-8 can hold it: lone surrogates become escapes."""
+    """Return a ``str`` that UTF-8 can encode: lone surrogates become escapes."""
     if text.isascii():
         return text
     try:
@@ -32,7 +32,7 @@ def clean_text(text: str) -> str:
 
 
 def to_wire(value: Any) -> Any:
-    """Replace, at any depth, what JSON cannot hold."""
+    """Wrap, at any depth, the values that JSON cannot hold."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, float):
@@ -53,7 +53,7 @@ def from_wire(value: Any) -> Any:
     """Undo :func:`to_wire`.
 
     Raises:
-        ValueError: a wrapper has no number in it.
+        ValueError: a wrapper holds no number.
     """
     if isinstance(value, dict):
         if len(value) == 1:

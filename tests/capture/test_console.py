@@ -233,7 +233,7 @@ exp.stop()
 print("after")
 """
     printed = without_report(run_script(tmp_path, text).encode()).decode().splitlines()
-    said = "what is printed is not recorded any more"
+    said = "the output is not recorded any more"
     assert printed[0].startswith(said)
     assert printed[1:] == [*(f"line {number}" for number in range(30_000)), "after"]
     assert tracelet.load_run(run_dir(tmp_path)).status == "finished"

@@ -245,7 +245,7 @@ def test_a_comparison_that_fails_is_a_warning_and_not_taken_for_no_difference(
 ) -> None:
     repository.commit(model="depth = 1\n")
     (repository.path / ".git/index").write_bytes(b"damaged")
-    with pytest.warns(tracelet.TraceletWarning, match="could not compare"):
+    with pytest.warns(tracelet.TraceletWarning, match="could not make the diff"):
         assert not (run(tmp_path).dir / DIFF).exists()
 
 

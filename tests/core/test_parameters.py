@@ -190,7 +190,7 @@ def test_no_assignment_passes_for_a_parameter() -> None:
 
 
 def test_without_a_journal_parameters_are_read_only() -> None:
-    with pytest.raises(NotRunningError, match="read only"):
+    with pytest.raises(NotRunningError, match="read-only"):
         Parameters().set(a=1)
 
 

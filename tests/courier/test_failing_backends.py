@@ -395,12 +395,12 @@ def test_a_file_that_was_not_copied_and_is_gone_is_rejected(tmp_path: Path, cour
         (
             "process",
             "unspeakable",
-            "UnspeakableError: (what it says cannot be shown: ZeroDivisionError)",
+            "UnspeakableError: (its message cannot be shown: ZeroDivisionError)",
         ),
         (
             "thread",
             "unspeakable",
-            "UnspeakableError: (what it says cannot be shown: ZeroDivisionError)",
+            "UnspeakableError: (its message cannot be shown: ZeroDivisionError)",
         ),
         ("thread", "interrupt", "RuntimeError: KeyboardInterrupt:"),
     ],

@@ -72,7 +72,7 @@ def test_a_courier_does_not_leave_because_the_run_is_being_read(tmp_path: Path) 
     lock = RunDir(exp.dir).lock()
     assert lock.wait(60)  # as whoever reads the run does, for a moment
     log = exp.dir / "courier.log"
-    eventually(lambda: at_work(exp) and "somebody reads or delivers" in log.read_text())
+    eventually(lambda: at_work(exp) and "another process reads or delivers" in log.read_text())
     lock.release()
     points = log_points(exp, 0, 300)
     eventually(lambda: stored_points(tmp_path, "checkpointed") == points)

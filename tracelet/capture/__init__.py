@@ -1,1 +1,1 @@
-"""Automatic capture: what a run records without being asked, one file a source."""
+"""Automatic capture: what a run records without a call, in one file for each source."""

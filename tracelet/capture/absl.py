@@ -1,6 +1,6 @@
-"""Captures the flags of ``absl`` that the program defines: what TensorFlow calls defines.
+"""Captures the flags of ``absl`` that the program defines.
 
-The values are read when the flags are parsed, and when a run begins after that: they are global.
+The values are read when the flags are parsed, and when a run begins after that: flags are global.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tracelet.capture.arguments import taken
+from tracelet.capture.arguments import snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import PROGRAM, rank
-from tracelet.capture.quiet import without_our_frame
+from tracelet.capture.tracebacks import drop_wrapper_frame
 from tracelet.hookspecs import hookimpl
 
 SECTION = "TF_DEFINE"
 _ALIAS = re.compile(r"Alias for --(.+)\.")
-"""The help of an alias: nothing else tells whose it is."""
+"""The help text of an alias: only this has the name of the flag."""
 _captures: list[AbslCapture] = []
 
 
@@ -43,19 +43,19 @@ class AbslCapture(CaptureSource):
             _captures.remove(self)
 
     def report(self) -> None:
-        """Report the flags as they are now."""
+        """Report the present values of the flags."""
         try:
             found = _of_program()
             values = {name: flag.value for name, flag in found.items()}
             texts = {name: str(flag.help) for name, flag in found.items() if flag.help}
             aliases = _aliases(found)
-            self._recorder.params(SECTION, taken(values), descriptions=texts, aliases=aliases)
+            self._recorder.params(SECTION, snapshot(values), descriptions=texts, aliases=aliases)
         except Exception as error:  # noqa: BLE001 - flags can be of the program's classes
             warn_failure(self.name, error)
 
 
 def observe() -> None:
-    """Observe when the flags are parsed from now on."""
+    """Observe from now on when the flags are parsed."""
     cls = type(_flags())
     if not hasattr(cls.__call__, "__wrapped__"):
         cls.__call__ = _observed(cls.__call__)
@@ -67,7 +67,7 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = method(self, *args, **kwargs)
         except BaseException as error:
-            without_our_frame(error)
+            drop_wrapper_frame(error)
             raise
         if self is _flags():
             for capture in _captures:
@@ -92,7 +92,7 @@ def _of_program() -> Mapping[str, Any]:
 
 
 def _aliases(flags: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return all names of each flag: its short one, and those that it was given as an alias."""
+    """Return all names of each flag: its own, its short one, and its aliases."""
     groups: dict[str, list[str]] = {}
     for name, flag in flags.items():
         alias = _ALIAS.fullmatch(str(flag.help))
@@ -102,7 +102,7 @@ def _aliases(flags: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _texts(flag: Any) -> list[str]:
-    """Return what a command line says for the value that a flag has."""
+    """Return the value of a flag as it is on a command line."""
     lines = flag.serialize().splitlines() if flag.serializer else ()
     return [line.partition("=")[2] for line in lines]
 

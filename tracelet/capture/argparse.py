@@ -1,13 +1,14 @@
-"""Captures what the parsers of ``argparse`` return, whether that is before the run or within it.
+"""Captures what the parsers of ``argparse`` return, before the run or during it.
 
-The methods that parse are wrapped in their class: a parser, a Namespace and a traceback are what
-they are without. Only the outermost call of them counts, and only if it returns.
+The methods that parse are wrapped in their class, so that a parser, a Namespace and a traceback are
+the same as without tracelet. Only the outermost call counts, and only if it returns.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,22 +16,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, taken
+from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
-from tracelet.capture.program import LIBRARY, NOBODY, PROGRAM, rank_of_frame
-from tracelet.capture.quiet import without_our_frame
+from tracelet.capture.program import LIBRARY, PROGRAM, TOOL, rank_of_frame
+from tracelet.capture.tracebacks import drop_wrapper_frame
 from tracelet.errors import warn
 from tracelet.hookspecs import hookimpl
 
 COMMAND = "command"
-"""The name of the sub-command, where the program has not given it one with ``dest``."""
+"""The parameter of the sub-command, if the program has not named it with ``dest``."""
 
 _STRICT = ("parse_args", "parse_intermixed_args")
 _METHODS = (*_STRICT, "parse_known_args", "parse_known_intermixed_args")
 
 
 class ArgparseCapture(ArgumentsCapture):
-    """The Namespace as the parser has returned it, with the help texts as descriptions."""
+    """The Namespace that a parser has returned, with the help texts as descriptions."""
 
     name = "argparse"
     parsed = Arguments()
@@ -47,12 +48,12 @@ class ArgparseCapture(ArgumentsCapture):
 
 
 _Seen = list[tuple[argparse.Action, list[str]]]
-"""The arguments of a parse that runs, with what the command line has for them."""
+"""The arguments that a running parse has seen, with their values on the command line."""
 
 
 class _Local(threading.local):
     seen: _Seen | None = None
-    """Of the parse that this thread is in."""
+    """Of the running parse of this thread, or None."""
 
 
 _local = _Local()
@@ -68,14 +69,14 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = method(self, *args, **kwargs)
         except BaseException as error:
-            without_our_frame(error)
+            drop_wrapper_frame(error)
             raise
         finally:
             _local.seen = outer
         if outer is None:
             given = args[0] if args else kwargs.get("args")
             namespace = result if strict else result[0]
-            _take(self, namespace, seen, sys._getframe(1), given, strict=strict)  # noqa: SLF001
+            _add_parsed(self, namespace, seen, sys._getframe(1), given, strict=strict)  # noqa: SLF001
         return result
 
     return parse
@@ -89,13 +90,13 @@ def _observed_values(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(self, action, arg_strings)
         except BaseException as error:
-            without_our_frame(error)
+            drop_wrapper_frame(error)
             raise
 
     return get_values
 
 
-def _take(
+def _add_parsed(
     parser: argparse.ArgumentParser,
     namespace: Any,
     seen: _Seen,
@@ -104,16 +105,24 @@ def _take(
     *,
     strict: bool,
 ) -> None:
-    """Note what a parser has returned to ``caller`` for what it was ``given``.
+    """Add a result to the captured arguments.
 
-    If that was the program's command line, and it is ``strict`` and would have refused a rest, it
-    is taken even if a library has called it, as some do on behalf of the program.
+    A call by a library counts only if it has parsed the program's whole command line, as some
+    libraries do for the program.
+
+    Args:
+        parser: the parser.
+        namespace: its result.
+        seen: the arguments that it has seen.
+        caller: the frame that has called it.
+        given: the arguments that it was given, or None.
+        strict: whether it refuses unknown arguments.
     """
     try:
         frame, rank = _caller(caller, parser)
-        if rank == NOBODY or (rank == LIBRARY and not (strict and _is_command_line(given))):
+        if rank == TOOL or (rank == LIBRARY and not (strict and _is_command_line(given))):
             return
-        values = taken(_values(parser, namespace))
+        values = snapshot(_values(parser, namespace))
         commands = [(action.dest, strings[0]) for action, strings in seen if _is_command(action)]
         path = [name for _, name in commands]
         if any(dest == argparse.SUPPRESS for dest, _ in commands):
@@ -123,8 +132,8 @@ def _take(
             qualifier = str(frame.f_globals.get("__name__")).partition(".")[0]
         again = None
         if caller.f_code.co_name in _METHODS and _first_argument(caller) is parser:
-            # A parser's own parse_args has called its base's, and can add to the Namespace yet.
-            again = lambda: taken(_values(parser, namespace))  # noqa: E731
+            # An overridden parse_args has called this one, and can still add to the Namespace.
+            again = lambda: snapshot(_values(parser, namespace))  # noqa: E731
         describe = lambda names: _help_texts(parser, path, names)  # noqa: E731
         aliases = lambda names: _aliases(parser, path, names)  # noqa: E731
         typed = lambda: _typed(seen)  # noqa: E731
@@ -140,7 +149,7 @@ def _is_command_line(given: Any) -> bool:
 
 
 def _caller(frame: FrameType, parser: argparse.ArgumentParser) -> tuple[FrameType, int]:
-    """Return the frame that wanted the result, not a method of the parser's own; and its rank."""
+    """Return the frame that has called the parser, not one of its methods, and the rank."""
     while (rank := rank_of_frame(frame)) >= LIBRARY and frame.f_back is not None:
         if _first_argument(frame) is not parser:
             break
@@ -156,7 +165,7 @@ def _first_argument(frame: FrameType) -> Any:
 def _values(parser: argparse.ArgumentParser, namespace: Any) -> Mapping[str, Any]:
     if isinstance(namespace, argparse.Namespace):
         return vars(namespace)
-    # An object or a class of the program's: it may have much that is no argument.
+    # An object or a class of the program: it may have attributes that are no arguments.
     dests = (action.dest for action in parser._actions)  # noqa: SLF001
     return {dest: getattr(namespace, dest) for dest in dests if hasattr(namespace, dest)}
 
@@ -166,7 +175,7 @@ def _is_command(action: argparse.Action) -> bool:
 
 
 def _typed(seen: _Seen) -> dict[str, list[str]]:
-    """Return what the command line has for each name."""
+    """Return the values on the command line for each name."""
     typed: dict[str, list[str]] = {}
     for action, strings in seen:
         is_command = _is_command(action)
@@ -178,7 +187,7 @@ def _typed(seen: _Seen) -> dict[str, list[str]]:
 def _help_texts(
     parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
 ) -> dict[str, str]:
-    """Return the help of arguments of a parser and of its sub-commands that were called."""
+    """Return the help texts of a parser and of its sub-commands that were called."""
     return {
         action.dest: _expanded(owner, action)
         for owner, action in _actions(parser, commands, names)
@@ -189,11 +198,11 @@ def _help_texts(
 def _aliases(
     parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
 ) -> dict[str, list[str]]:
-    """Return the options of arguments, and what their help calls the values."""
+    """Return the options of each argument, and its metavar."""
     found: dict[str, list[str]] = {}
     for owner, action in _actions(parser, commands, names):
         given = action.metavar if isinstance(action.metavar, tuple) else (action.metavar,)
-        metavar = [name for name in given if isinstance(name, str)]  # it is not checked by argparse
+        metavar = [name for name in given if isinstance(name, str)]  # argparse does not check it
         options = (option.lstrip(owner.prefix_chars) for option in action.option_strings)
         found.setdefault(action.dest, []).extend([*options, *metavar])
     return found
@@ -202,10 +211,10 @@ def _aliases(
 def _actions(
     parser: argparse.ArgumentParser, commands: Sequence[str], names: Collection[str]
 ) -> Iterator[tuple[argparse.ArgumentParser, argparse.Action]]:
-    """Yield the arguments of such names of a parser and of its sub-commands that were called."""
+    """Yield the arguments in ``names``, of a parser and of its sub-commands that were called."""
     for action in parser._actions:  # noqa: SLF001
         if not commands and action.dest not in names:
-            continue  # most, when a parser is called again
+            continue  # most actions, when a parser is called again
         if action.dest in names:
             yield parser, action
         sub_parsers = action.choices if commands and _is_command(action) else None
@@ -214,7 +223,7 @@ def _actions(
 
 
 def _expanded(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
-    """Fill in what the help of an argument refers to, as ``%(default)s``."""
+    """Return the help text of an argument with ``%(default)s`` and the like replaced."""
     known = {name: value for name, value in vars(action).items() if value != argparse.SUPPRESS}
     try:
         return str(action.help % {**known, "prog": parser.prog})  # type: ignore[operator]
@@ -223,10 +232,10 @@ def _expanded(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def _has_parsed() -> bool:
-    """Tell whether the program has parsed its arguments already: it has a parser's Namespace.
+    """Return whether the program has parsed its arguments already, and has the Namespace.
 
-    Only of a Namespace with all that a parser gives is that known; looked for are the variables
-    of the script and of the functions of the program that are being called.
+    A Namespace counts if it has all names of a parser. It is looked for in the variables of the
+    script, and of the program's functions that are being called.
     """
     main = sys.modules.get("__main__")
     scopes: list[Mapping[str, Any]] = [dict(vars(main))] if main is not None else []
@@ -243,8 +252,6 @@ def _has_parsed() -> bool:
     ]
     if not found:
         return False
-    import gc
-
     for item in gc.get_objects():
         if issubclass(type(item), argparse.ArgumentParser):
             actions = getattr(item, "_actions", ())
@@ -261,7 +268,7 @@ def observe() -> None:
     ArgparseCapture.missed = _has_parsed()
     for name in _METHODS:
         setattr(argparse.ArgumentParser, name, _observed(getattr(argparse.ArgumentParser, name)))
-    # The only place that knows what was typed, and the name of a sub-command.
+    # Only this method gets the command line's strings, and the name of a sub-command.
     cls: Any = argparse.ArgumentParser
     cls._get_values = _observed_values(cls._get_values)
 

@@ -1,7 +1,7 @@
-"""Decides what may be shown of an argument: of its value, and of the command line it came from.
+"""Hides the secrets among captured arguments, in their values and on the command line.
 
-An argument has many names: ``--api-key`` may be ``k`` for the program, and come from ``HF_TOKEN``.
-A value is a secret if one of them is the name of one.
+An argument has many names: ``--api-key`` may be ``k`` in the program, and come from ``HF_TOKEN``.
+Its value is a secret if any of these is the name of a secret.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from tracelet.values.flatten import Flat, flatten
 from tracelet.wire import REDACTED
 
 _MAX_DEPTH = 8
-"""Lists in lists that can have been typed; a list may contain itself."""
+"""Levels of lists that are searched; a list may contain itself."""
 
 
 class ArgumentSecrets:
     """The secrets among the arguments that one source reports.
 
     Args:
-        redactor: knows which names are secret.
+        redactor: decides which names are those of secrets.
 
     Attributes:
-        secrets: the texts of values that are secrets.
-        unwanted: those of arguments that are not recorded.
-        plain: those of the others.
+        secrets: the secret values, each as a ``str``.
+        unwanted: the values of arguments that are not recorded.
+        plain: the values of all other arguments.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -43,16 +43,17 @@ class ArgumentSecrets:
     def hide(
         self, name: str, key: str, value: Any, *, aliases: Collection[str] = (), hidden: bool
     ) -> tuple[Flat, bool]:
-        """Return the parameters that an argument becomes, and whether nothing of it is hidden.
-
-        They are flat and plain.
+        """Return the parameters of an argument without secrets.
 
         Args:
             name: the argument.
             key: the key of its parameter.
-            value: as the program has it.
-            aliases: what else the argument is called.
-            hidden: whether it is a secret under any name.
+            value: its value in the program.
+            aliases: its other names.
+            hidden: whether it is a secret in any case.
+
+        Returns:
+            The parameters, flat and plain, and whether no secret was hidden.
 
         Raises:
             TraceletError: the value cannot be a parameter.
@@ -64,7 +65,7 @@ class ArgumentSecrets:
         values = self._redactor.params(flat.values)
         for at, plain in values.items():
             if type(plain) is list and plain and all(type(item) is str for item in plain):
-                values[at] = redacted(plain, self._redactor)  # it may be another command line
+                values[at] = redacted(plain, self._redactor)  # perhaps a command line
         for alias in self._secret_names(name, aliases):
             for at, plain in values.items():
                 values[at] = self._redactor.value(alias + at[len(key) :], plain)
@@ -74,9 +75,9 @@ class ArgumentSecrets:
         """Note what the command line may show of an argument.
 
         Args:
-            value: as the program has it, or as it was typed.
-            shown: the same without secrets.
-            recorded: whether the argument is one that is recorded.
+            value: its value in the program, or on the command line.
+            shown: the same value without secrets.
+            recorded: whether the argument is recorded.
         """
         others = self.plain if recorded else self.unwanted
         for text, is_hidden in _texts(value, shown):
@@ -86,9 +87,9 @@ class ArgumentSecrets:
                 others.add(text)
 
     def _secret_names(self, name: str, aliases: Collection[str]) -> Iterable[str]:
-        """Return the other names of an argument that name a secret.
+        """Return the aliases of an argument that name a secret.
 
-        There is none if the user has said that its own, which does, is of no secret.
+        There are none if ``name`` looks like a secret's, and the setting ``redact`` excludes it.
         """
         if not aliases or (secrecy(name) and not self._names_secret(name)):
             return ()
@@ -101,12 +102,12 @@ class ArgumentSecrets:
 
 
 def _texts(value: Any, shown: Any, depth: int = 0) -> Iterator[tuple[str, bool]]:
-    """Yield the text of each value in lists, and whether nothing of it is shown."""
+    """Yield each value in nested lists as a ``str``, and whether it is hidden."""
     if isinstance(value, list | tuple):
         if depth < _MAX_DEPTH:
-            several = shown if isinstance(shown, list) else [shown] * len(value)
-            for item, its_own in zip(value, several, strict=False):
-                yield from _texts(item, its_own, depth + 1)
+            items_shown = shown if isinstance(shown, list) else [shown] * len(value)
+            for item, item_shown in zip(value, items_shown, strict=False):
+                yield from _texts(item, item_shown, depth + 1)
     elif isinstance(value, str | int | float):
         yield str(value), shown == REDACTED
     elif isinstance(value, os.PathLike):

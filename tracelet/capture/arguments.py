@@ -1,9 +1,9 @@
-"""The arguments a program was given, however many parsers it has; one never overwrites another's.
+"""Collects the arguments of a program from all its parsers, without collisions of names.
 
-- Each name belongs to the parser that comes first: the script's before those of its modules, and
+- Each name belongs to the first parser: the script's parser comes before those of its modules, and
   these before a library's; among them, the one that parsed first.
-- A name that two parsers have is qualified for the later one: ``tool.lr`` beside ``lr``.
-- What a parser says last is what counts.
+- If two parsers have a name, it is qualified for the later one: ``tool.lr`` beside ``lr``.
+- The last result of a parser counts.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.command_line import SECTION
 from tracelet.capture.program import current_test
 from tracelet.values.equality import same_value
 
-SECTION = "Args"
 _CLICKS = ("click.", "typer.")
 _ABSENT = object()
 _Answer = TypeVar("_Answer")
-_DEEP = 100
+_MAX_DEPTH = 100
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -29,18 +29,18 @@ def _nothing(_: object) -> dict[str, Any]:
 
 
 class Parsed(NamedTuple):
-    """What one parser has returned.
+    """The result of one parser.
 
     Attributes:
-        rank: whose the parser is, as :mod:`tracelet.capture.program` says.
-        qualifier: what qualifies its names where they are another's already.
-        line: what qualifies them further, for a program that has several command lines.
-        values: name to value, as the program sees it.
-        describe: gives the texts that explain these names, and maybe others.
-        aliases: gives what else these names are called, and maybe others.
-        typed: gives what the command line has for each name, where that is known.
-        hidden: names whose values nobody may see.
-        again: gives the values once more, where the parser had not finished; None: it had.
+        rank: the rank of the parser's code; see :mod:`tracelet.capture.program`.
+        qualifier: qualifies its names that another parser has already.
+        values: name to value, as in the program.
+        describe: returns the help texts of the given names, and maybe of others.
+        aliases: returns the other names of the given names, and maybe of others.
+        typed: returns the values on the command line for each name, where they are known.
+        hidden: names whose values are secrets.
+        again: returns the values once more if the parser had not finished; None: it had.
+        line: qualifies its names further, in a program with several command lines.
     """
 
     rank: int
@@ -55,9 +55,9 @@ class Parsed(NamedTuple):
 
 
 class Arguments:
-    """What all parsers of one library have returned in this process, before and during runs.
+    """The results of all parsers of one library in this process, before and during runs.
 
-    Another thread may parse at any time: what is looked through is copied first.
+    Another thread may parse at any time: loops go over copies.
     """
 
     def __init__(self) -> None:
@@ -66,11 +66,11 @@ class Arguments:
         self._captures: list[ArgumentsCapture] = []
 
     def add(self, parser: Hashable, parsed: Parsed) -> None:
-        """Take what a parser has returned.
+        """Add the result of a parser, and report it to all runs.
 
         Args:
-            parser: the same if the parser is, so that its last result counts.
-            parsed: the result. Parsers of one qualifier are stages of one: the later wins.
+            parser: identifies the parser: a new result replaces the last one.
+            parsed: the result. Parsers of one qualifier are stages of one: the later one wins.
         """
         self._forget_other_tests()
         group = self._groups.setdefault((parsed.rank, parsed.qualifier, parsed.line), {})
@@ -80,33 +80,33 @@ class Arguments:
             capture.report()
 
     def forget(self, is_over: Callable[[Parsed], bool]) -> None:
-        """Forget what was parsed for a command line that is over."""
+        """Remove the results for which ``is_over`` returns True."""
         for group in list(self._groups.values()):
             for parser, one in list(group.items()):
                 if is_over(one):
                     group.pop(parser, None)
 
     def attach(self, capture: ArgumentsCapture) -> None:
-        """Report to a run, now and whenever something is parsed."""
+        """Report to a capture source, now and whenever a parser returns."""
         self._forget_other_tests()
         self._captures.append(capture)
         self.read_again()
         capture.report()
 
     def read_again(self) -> None:
-        """Take the values that parsers have now, which had not finished."""
+        """Update the values of parsers that had not finished."""
         for group in list(self._groups.values()):
             for key, one in list(group.items()):
                 if one.again is not None:
                     group[key] = one._replace(values={**one.values, **one.again()})
 
     def detach(self, capture: ArgumentsCapture) -> None:
-        """Report to a run no more."""
+        """Stop reporting to a capture source."""
         if capture in self._captures:
             self._captures.remove(capture)
 
     def owners(self) -> dict[str, tuple[Parsed, str]]:
-        """Return, for each name to record, whose it is and its name there."""
+        """Return, for each name to record, its parser's result and the name there."""
         owners: dict[str, tuple[Parsed, str]] = {}
         for (_, qualifier, line), group in sorted(self._groups.items(), key=_rank):
             own = {name: (one, name) for one in list(group.values()) for name in one.values}
@@ -127,7 +127,7 @@ class Arguments:
         return iter([one for group in groups for one in list(group.values())])
 
     def _forget_other_tests(self) -> None:
-        """Drop what another test of the same process has parsed: it is no argument of this one."""
+        """Remove the results of another test of the same process."""
         test = current_test()
         if test != self._test:
             self._groups.clear()
@@ -154,7 +154,7 @@ class ArgumentsCapture(CaptureSource):
         self.report()
 
     def report(self) -> None:
-        """Report what has changed."""
+        """Report the arguments that have changed."""
         try:
             reported = self._reported
             values: dict[str, Any] = {}
@@ -172,8 +172,10 @@ class ArgumentsCapture(CaptureSource):
                 changed[key] = owner
             if values:
                 new = {key: owner for key, owner in changed.items() if key not in reported}
-                texts = _asked(new, lambda parsed, names: parsed.describe(names)) if new else {}
-                aliases = _asked(changed, lambda parsed, names: parsed.aliases(names))
+                texts = (
+                    _ask_parsers(new, lambda parsed, names: parsed.describe(names)) if new else {}
+                )
+                aliases = _ask_parsers(changed, lambda parsed, names: parsed.aliases(names))
                 self._recorder.params(
                     SECTION, values, descriptions=texts, hidden=hidden, aliases=aliases
                 )
@@ -186,11 +188,11 @@ def _rank(item: tuple[tuple[int, str, str], object]) -> int:
     return item[0][0]
 
 
-def _asked(
+def _ask_parsers(
     owners: Mapping[str, tuple[Parsed, str]],
     ask: Callable[[Parsed, Collection[str]], Mapping[str, _Answer]],
 ) -> dict[str, _Answer]:
-    """Return what each parser says of its names."""
+    """Return the answers of the parsers for the names in ``owners``, by key."""
     keys: dict[int, dict[str, str]] = {}
     for key, (parsed, name) in owners.items():
         keys.setdefault(id(parsed), {})[name] = key
@@ -202,22 +204,25 @@ def _asked(
     return found
 
 
-def taken(values: Mapping[str, Any], within: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Return values as they are now: a list may grow, and a file is closed when nobody has it."""
+def snapshot(values: Mapping[str, Any], within: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Return a copy of values: lists and dicts are copied, a file is replaced by its ``repr``.
+
+    ``within`` has the ids of the structures that contain the values.
+    """
     return {
-        name: value if type(value) in _ATOMS else _taken(value, within)
+        name: value if type(value) in _ATOMS else _snapshot_value(value, within)
         for name, value in values.items()
     }
 
 
-def _taken(value: Any, within: tuple[int, ...]) -> Any:
-    if id(value) in within or len(within) > _DEEP:
-        return value  # it contains itself, or has no bottom: whoever records it says so
+def _snapshot_value(value: Any, within: tuple[int, ...]) -> Any:
+    if id(value) in within or len(within) > _MAX_DEPTH:
+        return value  # it contains itself, or is too deep: recording it raises
     if type(value) in (list, tuple):
         within = (*within, id(value))
-        return [item if type(item) in _ATOMS else _taken(item, within) for item in value]
+        return [item if type(item) in _ATOMS else _snapshot_value(item, within) for item in value]
     if type(value) is dict:
-        return taken(value, (*within, id(value)))
-    # A file that click opens when it is used would be opened by a look at its attributes.
+        return snapshot(value, (*within, id(value)))
+    # Reading the attributes of click's LazyFile would open the file.
     is_file = isinstance(value, io.IOBase) or type(value).__module__.startswith(_CLICKS)
     return repr(value) if is_file else value

@@ -1,7 +1,7 @@
-"""What a source of captured things is, and what it reports to; without it plugins had no shape.
+"""The interface of a source of automatic capture, and of the recorder that it reports to.
 
-A source observes results. It never changes what the program sees, and an error in it is one
-warning, never a failure: what it raises is caught by whoever calls it.
+A source only observes the program. It must not change what the program sees. The caller of a source
+catches its errors, and each source gives one warning.
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ log = logging.getLogger(__name__)
 
 
 class Recorder(Protocol):
-    """What a source reports to: one run, which takes what it is told as the calls of a user.
+    """Takes the reports of a source for one run, like the calls of a user.
 
-    - Secrets are hidden by the run, as everywhere: a source reports what it has seen.
-    - A call may come from any thread, at any time between ``start`` and the end of ``stop``. One
-      that comes later, or in a child process, is ignored: only the process that began the run
-      captures.
-    - Until ``start`` has returned the run is not there yet: what is reported is kept, and recorded
-      in its order as soon as the run has begun.
-    - No call raises. What cannot be recorded is one warning that names the source.
+    - The run hides secrets: a source reports values as they are.
+    - A source may call from any thread, between ``start`` and the end of ``stop``. A later call, or
+      one in a child process, is ignored: only the process that began the run captures.
+    - Before ``start`` has returned, the run has not begun: reports are queued, and recorded in
+      their order when it begins.
+    - No call raises. If a report cannot be recorded, a warning names the source.
     """
 
     @property
     def settings(self) -> Settings:
-        """The settings of the run: ``log_environment``, ``capture_console`` and the like."""
+        """The settings of the run, e.g. ``log_environment``."""
 
     @property
     def dir(self) -> Path:
-        """The run's directory, absolute; its files are there once ``start`` has returned."""
+        """The run's directory, absolute; its files exist once ``start`` has returned."""
 
     def params(
         self,
@@ -51,13 +50,13 @@ class Recorder(Protocol):
         """Record parameters.
 
         Args:
-            section: the section they are in, such as ``Args``.
+            section: their section, e.g. ``Args``.
             values: name to value, of any type that ``exp.log_params`` takes; nested mappings
                 become dotted keys.
-            descriptions: name to a text that explains it, as far as there is one.
-            hidden: names whose values are secrets, whatever they are called.
-            aliases: name to what else it is called, such as its options and its variable: a
-                secret under one of these names is one.
+            descriptions: name to help text, where there is one.
+            hidden: names whose values are secrets in any case.
+            aliases: name to its other names, e.g. its options and its variable: if one of these is
+                the name of a secret, the value is a secret.
         """
 
     def typed(
@@ -68,40 +67,40 @@ class Recorder(Protocol):
         hidden: Collection[str] = (),
         aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        """Tell what the command line has: the one that is recorded must not show everything.
+        """Report the values on the command line, so that the recorded one hides secrets.
 
         Args:
             section: as for :meth:`params`.
-            texts: name to the values of that argument, as they were typed.
+            texts: name to the values of that argument on the command line.
             hidden: as for :meth:`params`.
             aliases: as for :meth:`params`.
         """
 
     def config(self, name: str, value: Any) -> None:
-        """Record a configuration object, as ``exp.connect_configuration``."""
+        """Record a configuration object, like ``exp.connect_configuration``."""
 
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Add to the facts of the run (``run.json``, and each tracker's own place for them).
 
-        Only before ``start`` returns: a backend learns the facts when it opens the run.
+        Only before ``start`` returns: a backend gets the facts when it opens the run.
 
         Args:
-            facts: name to plain value, or to a mapping of such; ``{"git": {"commit": …}}``.
+            facts: name to plain value, or to a mapping of plain values: ``{"git": {"commit": …}}``.
         """
 
     def file(self, path: str, content: bytes, *, secrets: bool = True) -> None:
         """Record a file.
 
         Args:
-            path: its destination in the run, relative, as in ``exp.log_artifact``. Below
-                ``tracelet/`` it is about the run itself: it is kept in that folder of the run's
-                directory, goes to each tracker when the run ends, and counts as no artifact.
-            content: what is in it; in a text, which has no zero bytes, secrets are hidden.
-            secrets: whether there can be any; False keeps the content as it is.
+            path: its destination in the run, relative, as in ``exp.log_artifact``. A file below
+                ``tracelet/`` is about the run itself: it is stored in that folder of the run's
+                directory and, at the end of the run, in each tracker. It is no artifact.
+            content: the content; secrets are hidden unless it has zero bytes.
+            secrets: whether there can be secrets; False stores the content as it is.
         """
 
     def text(self, line: str, level: Level = "info") -> None:
-        """Record a line of the run's log, as ``exp.log``."""
+        """Record a line of the run's log, like ``exp.log``."""
 
     def metric(
         self,
@@ -111,19 +110,19 @@ class Recorder(Protocol):
         axis: str = "iteration",
         time: float | None = None,
     ) -> None:
-        """Record a point of a metric, as ``exp.log_metric``; ``time``: seconds since the epoch."""
+        """Record a point of a metric, like ``exp.log_metric``; ``time`` is in seconds."""
 
 
 class CaptureSource(ABC):
-    """One source of captured things, for one run; made anew for every run, without arguments.
+    """One source of automatic capture in one run. Every run makes a new one, without arguments.
 
     Only the process that begins a run has sources: no child process, and no rank above 0.
 
     Attributes:
-        name: what it is called in the setting ``capture``; unique.
-        default: whether it is on with ``capture=True``; if not, it has to be named.
-        arguments: whether its parameters are arguments of the program, of which the setting
-            ``capture_arguments`` takes out what is not wanted.
+        name: its name in the setting ``capture``; unique.
+        default: whether it is on with ``capture=True``; if not, the setting has to name it.
+        arguments: whether its parameters are arguments of the program, which the setting
+            ``capture_arguments`` selects.
     """
 
     name: ClassVar[str]
@@ -132,18 +131,18 @@ class CaptureSource(ABC):
 
     @abstractmethod
     def start(self, recorder: Recorder) -> None:
-        """Report what was seen already, and from now on what is seen.
+        """Report what is known already, and begin to observe.
 
-        Called in the training process when a run begins, before ``start_logging`` returns, so it
-        must be quick; what takes longer goes into a thread. For a source that watches for modules
-        it is called later, when the first of them is imported.
+        Called in the training process when a run begins, before ``start_logging`` returns. It must
+        be quick: use a thread for slow work. For a source that watches modules it is called when
+        the first of them is imported.
         """
 
     @abstractmethod
     def stop(self) -> None:
-        """Report what is still to be said, and leave no trace; the run ends.
+        """Report the rest, and stop observing: the run ends.
 
-        Called once, and only after :meth:`start`, even if that has failed.
+        Called once, after :meth:`start`, even if that has failed.
         """
 
 
@@ -151,7 +150,7 @@ _failed: set[str] = set()
 
 
 def warn_failure(name: str, error: BaseException) -> None:
-    """Warn that a source has failed: once for each source and run."""
+    """Warn that a source has failed, once for each source and run."""
     log.debug("the capture of %s has failed", name, exc_info=error)
     if name not in _failed:
         _failed.add(name)
@@ -159,5 +158,5 @@ def warn_failure(name: str, error: BaseException) -> None:
 
 
 def reset_failures() -> None:
-    """Forget which sources have failed: another run begins."""
+    """Clear the failed sources: another run begins."""
     _failed.clear()

@@ -1,6 +1,6 @@
-"""What sources of capture have seen, as values: whoever logs a run takes them from here.
+"""The types of captured values, which capture passes to the experiment to log.
 
-Parameters, texts and files have no secrets any more; what reads them needs to look for none.
+Parameters, help texts and files have no secrets any more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 
 
 class CapturedParams(msgspec.Struct, frozen=True):
-    """Parameters, and the texts that explain some of them, by key."""
+    """Parameters, and the help texts of some of them, by key."""
 
     flat: Flat
     descriptions: Mapping[str, str]
@@ -32,7 +32,7 @@ class CapturedParams(msgspec.Struct, frozen=True):
 
 
 class CapturedConfig(msgspec.Struct, frozen=True):
-    """A configuration object; its secrets are hidden where it is kept, as with a user's own."""
+    """A configuration object; the experiment hides its secrets."""
 
     name: str
     value: Any
@@ -53,7 +53,7 @@ class CapturedText(msgspec.Struct, frozen=True):
 
 
 class CapturedMetric(msgspec.Struct, frozen=True):
-    """A point of a metric; ``time`` is when it was seen, in seconds since the epoch."""
+    """A point of a metric; ``time`` is in seconds since the epoch."""
 
     name: str
     value: Any

@@ -1,33 +1,33 @@
-"""The way of what is printed from the program's descriptors to whoever reads it, and back again.
+"""Redirects what the program prints into a pipe or a terminal that can be read, and back again.
 
-A pipe or, where a program prints on a terminal, a terminal of its own: what it asks about colours
-and width it is answered as before.
+A program that prints on a terminal gets another terminal, so that it finds the same colours and
+width.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import sys
+import select
+import termios
 from typing import NamedTuple
 
-if sys.platform != "win32":
-    import fcntl
-    import termios
+from tracelet.journal.files import above_standard_streams
 
-_BYTES = 1 << 20
-"""What a pipe holds until it is read, where the system allows it."""
+_PIPE_BYTES = 1 << 20
+"""The size of a pipe, where the system allows it."""
 
 
 class Channel(NamedTuple):
-    """One way.
+    """A redirected output.
 
     Attributes:
-        numbers: the descriptors, of 1 and 2, that print into it.
-        source: where what is printed can be read.
-        target: where it went before, and still has to go.
-        is_terminal: whether that is a terminal.
-        place: what tells the way from any other.
+        numbers: the descriptors, 1 or 2 or both, that are redirected.
+        source: a descriptor to read the output from.
+        target: a descriptor of the original output.
+        is_terminal: whether the original output is a terminal.
+        place: device and inode of the new output.
     """
 
     numbers: tuple[int, ...]
@@ -36,45 +36,45 @@ class Channel(NamedTuple):
     is_terminal: bool
     place: tuple[int, int]
 
-    def inlets(self) -> list[int]:
-        """Return which of the descriptors print into it still: a program can redirect its own."""
+    def redirected(self) -> list[int]:
+        """Return the descriptors that are still redirected: the program can change its own."""
         return [number for number in self.numbers if _place(number) == self.place]
 
     def restore(self) -> None:
-        """Let the program print as before."""
-        for number in self.inlets():
+        """Undo the redirection."""
+        for number in self.redirected():
             os.dup2(self.target, number)
 
 
 def divert() -> list[Channel]:
-    """Have what is printed go into channels; one, if both descriptors print to the same place.
+    """Redirect the descriptors 1 and 2: into one channel if both have the same output.
 
     Raises:
-        OSError: there is no descriptor more.
+        OSError: the limit of descriptors is reached.
     """
     places: dict[tuple[int, int], list[int]] = {}
     for number in (1, 2):
         place = _place(number)
-        if place is not None:  # else closed, as in a daemon: nobody prints there
+        if place is not None:  # else it is closed, as in a daemon
             places.setdefault(place, []).append(number)
     return [_diverted(tuple(numbers)) for numbers in places.values()]
 
 
 def _diverted(numbers: tuple[int, ...]) -> Channel:
     first = numbers[0]
-    # Above the standard streams: one of those that is closed must not become ours.
+    # Above the standard streams: a closed one of these must not get this file.
     target = fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, 3)
     is_terminal = os.isatty(first)
-    source, inlet = _terminal(first) if is_terminal else _pipe()
+    source, sink = _terminal(first) if is_terminal else _pipe()
     for number in numbers:
-        os.dup2(inlet, number)
-    os.close(inlet)
+        os.dup2(sink, number)
+    os.close(sink)
     now = os.fstat(first)
     return Channel(numbers, source, target, is_terminal, (now.st_dev, now.st_ino))
 
 
 def _place(number: int) -> tuple[int, int] | None:
-    """Return what tells where a descriptor leads; None if it is closed."""
+    """Return device and inode of a descriptor's file; None if it is closed."""
     try:
         place = os.fstat(number)
     except OSError:
@@ -83,47 +83,38 @@ def _place(number: int) -> tuple[int, int] | None:
 
 
 def _pipe() -> tuple[int, int]:
-    source, inlet = (_above(end) for end in os.pipe())
+    source, sink = map(above_standard_streams, os.pipe())
     with contextlib.suppress(AttributeError, OSError):  # not on this system, or not so much
-        fcntl.fcntl(inlet, fcntl.F_SETPIPE_SZ, _BYTES)
-    return source, inlet
+        fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return source, sink
 
 
 def _terminal(like: int) -> tuple[int, int]:
-    """Return the ends of a terminal with the settings of another, that changes no byte."""
-    source, inlet = (_above(end) for end in os.openpty())
+    """Return the ends of a new terminal with the settings of another; it changes no byte."""
+    source, sink = map(above_standard_streams, os.openpty())
     settings = termios.tcgetattr(like)
-    settings[1] &= ~termios.OPOST  # the real one makes "\\r\\n" of "\\n"; twice would be wrong
+    settings[1] &= ~termios.OPOST  # only the real one replaces "\\n" by "\\r\\n"
     settings[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(inlet, termios.TCSANOW, settings)
+    termios.tcsetattr(sink, termios.TCSANOW, settings)
     copy_size(like, source)
-    return source, inlet
+    return source, sink
 
 
 def copy_size(terminal: int, other: int) -> None:
-    """Give a terminal the width and height of another."""
+    """Copy the width and height of ``terminal`` to ``other``."""
     with contextlib.suppress(OSError):
         size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8))
         if size != fcntl.ioctl(other, termios.TIOCGWINSZ, bytes(8)):
             fcntl.ioctl(other, termios.TIOCSWINSZ, size)
 
 
-def _above(fd: int) -> int:
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        os.close(fd)
-
-
 def forward(content: bytes, target: int) -> bool:
-    """Write all of what was printed to where it belongs; return whether somebody takes it."""
+    """Write content to the original output; return False if nobody reads that any more."""
     while content:
         try:
             content = content[os.write(target, content) :]
-        except BlockingIOError:  # somebody else has made the terminal so
-            import select
-
+        except BlockingIOError:  # another program has set the terminal to non-blocking
             select.select([], [target], [])
-        except OSError:  # whoever read it, such as "head", has left
+        except OSError:  # the reader, e.g. "head", has exited
             return False
     return True

@@ -1,7 +1,7 @@
-"""Captures what the commands of ``click`` are called with, and those of ``typer``.
+"""Captures the parameters of commands of ``click`` and ``typer``.
 
-A command is seen when it is invoked: its values are final then, and one that does not run is not
-there. Only ``Command.invoke`` is wrapped, in its class; typer may bring a click of its own.
+They are captured when a command is invoked: its values are final then. The methods of click are
+wrapped in their classes; typer may have a copy of click.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, taken
+from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import PROGRAM, SCRIPT, rank_of_function
-from tracelet.capture.quiet import without_our_frame
+from tracelet.capture.tracebacks import drop_wrapper_frame
 from tracelet.hookspecs import hookimpl
 
 COMMAND = "command"
@@ -24,7 +24,7 @@ _CORES = ("click.core", "typer._click.core")
 
 
 class ClickCapture(ArgumentsCapture):
-    """The values of each command that runs, and once which command that is: ``train.fast``."""
+    """The values of each command that runs, and the path of the command: ``train.fast``."""
 
     name = "click"
     parsed = Arguments()
@@ -36,19 +36,19 @@ class ClickCapture(ArgumentsCapture):
                 continue
             if context.find_root() is not _program.root:
                 _enter(context)  # it ran already when tracelet was imported
-            if context.find_root() is _program.root:  # what was over before is not of this run
+            if context.find_root() is _program.root:  # earlier command lines are not of this run
                 self.parsed.forget(lambda one: one.line != _program.line)
         super().start(recorder)
 
 
 class _Program:
-    """The command line that is being run, or was run last."""
+    """The command line that runs, or ran last."""
 
     root: Any = None
     line: str = ""
-    """What its root command is called, and no other."""
+    """The unique name of its root command."""
     commands: tuple[str, ...] = ()
-    """The paths of the commands that ran, of those that call no others."""
+    """The paths of the commands that ran, without those that call others."""
 
 
 class _Local(threading.local):
@@ -57,15 +57,15 @@ class _Local(threading.local):
 
 
 _named: dict[str, list[Any]] = {}
-"""Name to the root commands that are called so."""
+"""Name to the root commands that have it."""
 _typed: WeakKeyDictionary[Any, dict[str, list[str]]] = WeakKeyDictionary()
-"""Of each context, what the command line has for its parameters."""
+"""Context to the values of its parameters on the command line."""
 _program = _Program()
 _local = _Local()
 
 
 def observe() -> None:
-    """Observe the commands of each click that is imported by now."""
+    """Observe the commands of each copy of click that is imported."""
     for core in _cores():
         if not hasattr(core.Command.invoke, "__wrapped__"):
             core.Command.invoke = _observed(core.Command.invoke)
@@ -85,7 +85,7 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(self, ctx)
         except BaseException as error:
-            without_our_frame(error)
+            drop_wrapper_frame(error)
             raise
         finally:
             _local.depth -= 1
@@ -96,18 +96,18 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
 def _observed_parameter(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def handle_parse_result(self: Any, ctx: Any, opts: Any, args: Any) -> Any:
-        _note(ctx, self.name, opts)
+        _note_typed(ctx, self.name, opts)
         try:
             return method(self, ctx, opts, args)
         except BaseException as error:
-            without_our_frame(error)
+            drop_wrapper_frame(error)
             raise
 
     return handle_parse_result
 
 
-def _note(context: Any, name: str, opts: Mapping[str, Any]) -> None:
-    """Note what the command line has for a parameter."""
+def _note_typed(context: Any, name: str, opts: Mapping[str, Any]) -> None:
+    """Note the values of a parameter on the command line."""
     try:
         if texts := list(_texts(opts.get(name))):
             _typed.setdefault(context, {})[name] = texts
@@ -116,7 +116,7 @@ def _note(context: Any, name: str, opts: Mapping[str, Any]) -> None:
 
 
 def _texts(typed: Any) -> Iterator[str]:
-    """Yield the texts of a parameter that may have several, each of them of several."""
+    """Yield the strings of a parameter's values, which may be nested."""
     if isinstance(typed, str):
         yield typed
     elif isinstance(typed, list | tuple):
@@ -125,7 +125,7 @@ def _texts(typed: Any) -> Iterator[str]:
 
 
 def _enter(context: Any) -> None:
-    """Note a command that is about to run, or that runs."""
+    """Capture the parameters of a command that is about to run, or that runs."""
     try:
         chain = [context]
         while chain[0].parent is not None:
@@ -144,16 +144,16 @@ def _enter(context: Any) -> None:
             command = {COMMAND: ",".join(_program.commands)}
             line = _program.line
             ClickCapture.parsed.add((line, COMMAND), Parsed(SCRIPT - 1, line, command, line=line))
-        for depth, (one, its_rank) in enumerate(zip(chain, ranks, strict=True)):
-            if its_rank is None or its_rank <= PROGRAM:
+        for depth, (one, own_rank) in enumerate(zip(chain, ranks, strict=True)):
+            if own_rank is None or own_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
-                _take(one, rank, path or _line(chain[0]))
+                _add_parsed(one, rank, path or _line(chain[0]))
     except Exception as error:  # noqa: BLE001 - commands and their types are foreign code
         warn_failure(ClickCapture.name, error)
 
 
 def _line(root: Any) -> str:
-    """Return what a root command is called, and no other."""
+    """Return the unique name of a root command: a number follows a name that several have."""
     name = str(root.command.name or root.info_name)
     same = _named.setdefault(name, [])
     if not any(one is root.command for one in same):
@@ -166,13 +166,13 @@ def _rank(command: Any) -> int | None:
     return None if command.callback is None else rank_of_function(command.callback)
 
 
-def _take(context: Any, rank: int, path: str) -> None:
+def _add_parsed(context: Any, rank: int, path: str) -> None:
     params = context.command.params
     hidden = frozenset(param.name for param in params if getattr(param, "hide_input", False))
     describe, aliases = lambda _: _help_texts(params), lambda _: _aliases(params)
     commands = [str(one) for one in (context.info_name, context.invoked_subcommand) if one]
     typed = {**_typed.get(context, {}), COMMAND: commands}
-    values, line = taken(context.params), _program.line
+    values, line = snapshot(context.params), _program.line
     parsed = Parsed(rank, path, values, describe, aliases, lambda: typed, hidden, line=line)
     ClickCapture.parsed.add((line, path), parsed)
 
@@ -183,7 +183,7 @@ def _help_texts(params: list[Any]) -> Mapping[str, str]:
 
 
 def _aliases(params: list[Any]) -> Mapping[str, list[str]]:
-    """Return the options of parameters, their variables, and what their help calls the values."""
+    """Return the options of each parameter, its variables, and its metavar."""
     found: dict[str, list[str]] = {}
     for param in params:
         variables = param.envvar or ()

@@ -1,6 +1,7 @@
-"""The command line without secrets. Only a parser knows that ``-p`` is a password.
+"""Hides the secrets on the command line, also where no parser is captured.
 
-A short number is taken for one, and is no key; one with six digits, or a zero in front, can be.
+Without a parser any value behind ``-p`` may be a password. A number of up to five digits is no
+secret; a longer one, or one that begins with 0, may be.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ _OPTION = re.compile(
 )
 _ASSIGNED = re.compile(r"(?P<before>[-+~/]*+(?P<name>[\w.@/-]+)=)(?P<value>.*)", re.DOTALL)
 _JOINED = re.compile(r"-[A-Za-z](?P<value>[A-Za-z_]*[^A-Za-z_].*)", re.DOTALL)
-"""An option of one letter and its value; letters alone are options, as ``-xvf``."""
+"""An option of one letter and its value; letters alone, e.g. ``-xvf``, are options."""
 _NAMED = re.compile(r"\A[A-Za-z_]*=")
-"""What is no value in ``-lr=0.1``, if that is no option of one letter."""
+"""The part of ``-lr=0.1`` that is no value, unless ``-l`` is an option."""
 _LETTERS = re.compile(r"[-+/][A-Za-z]+")
 _NUMBER = re.compile(r"(?![-+]?(?:0\d|\d{6}))[-+]?[\d.][\d._eE+-]*")
 _SHORT = re.compile(r"0|[1-9]\d{0,4}")
@@ -30,11 +31,11 @@ _NAMES = (
     *("password", "passphrase", "passwd", "secret", "token", "key", "credentials", "auth"),
     *("api_key", "apikey", "access_key", "access_token", "private_key"),
 )
-"""How a name can go on that was cut short, as parsers allow: ``--api-k``, ``--hf-tok``."""
+"""The secret names that an abbreviated option can stand for: ``--api-k``, ``--hf-tok``."""
 
 
 def command_line() -> list[str]:
-    """Return the command line; a Python that is embedded in another program may have none."""
+    """Return the command line; ``[]`` in a Python that is embedded in another program."""
     return [str(argument) for argument in getattr(sys, "argv", None) or ()]
 
 
@@ -44,17 +45,17 @@ def guess_secret_values(
     chosen: bool | Mapping[str, bool] = True,
     plain: Collection[str] = (),
 ) -> set[str]:
-    """Return what may be a secret, as long as no parser has said what it is.
+    """Return the values on a command line that may be secrets.
 
-    Secrets can be behind an option with one dash, in ``-p X`` and ``-pX``, or behind one whose
-    name is a secret's or can be short for it. Short numbers, words such as ``true`` and the paths
-    of what there is are none.
+    A secret can be behind an option with one dash, in ``-p X`` and ``-pX``, or behind an option
+    with a secret's name or an abbreviation of it. Short numbers, words like ``true`` and existing
+    paths are no secrets. Values of arguments that are not recorded are returned, too.
 
     Args:
         argv: the command line.
-        redactor: knows which names are secret.
-        chosen: which arguments are recorded, as the setting ``capture_arguments`` says.
-        plain: what parsers have said can be shown.
+        redactor: decides which names are those of secrets.
+        chosen: which arguments are recorded; the setting ``capture_arguments``.
+        plain: values that parsers have reported as no secrets.
     """
     found = set()
     for names, dashed, value, bare in _values(argv):
@@ -67,8 +68,8 @@ def guess_secret_values(
     return found
 
 
-def as_typed(text: str) -> str | int:
-    """Return what was typed for an argument; a short number as one."""
+def parse_short_number(text: str) -> str | int:
+    """Return a value on the command line; a short integer as an ``int``."""
     return int(text) if _SHORT.fullmatch(text) else text
 
 
@@ -78,7 +79,7 @@ def redacted(argv: Sequence[str], redactor: Redactor, secrets: Collection[str] =
     Args:
         argv: the command line.
         redactor: hides them.
-        secrets: what is one under any name, or none: in ``-p X``, ``-pX``, ``-vpX``, ``--pw=X``.
+        secrets: values that are hidden everywhere: in ``-p X``, ``-pX``, ``-vpX``, ``--pw=X``.
     """
     return redactor.argv([_without(secrets, item, redactor) for item in argv])
 
@@ -86,7 +87,9 @@ def redacted(argv: Sequence[str], redactor: Redactor, secrets: Collection[str] =
 def _without(secrets: Collection[str], item: str, redactor: Redactor) -> str:
     if assigned := _ASSIGNED.fullmatch(item):
         value = assigned["value"]
-        if value in secrets or redactor.whole({assigned["name"]: as_typed(value.strip("[]"))}):
+        if value in secrets or redactor.whole(
+            {assigned["name"]: parse_short_number(value.strip("[]"))}
+        ):
             return f"{assigned['before']}{redactor.hidden(value)}"
     if item in secrets:
         return str(redactor.hidden(item))
@@ -100,8 +103,8 @@ def _values(argv: Sequence[str]) -> Iterator[tuple[list[str], bool, str, str]]:
     """Yield the values on a command line.
 
     Yields:
-        The names of the option before it, and of secrets that these can be short for; whether that
-        option has one dash; the value; the value without a name that it may begin with.
+        The name of the option before the value, and the secret names that it can stand for; whether
+        the option has one dash; the value; the value without a name at its start.
     """
     names: list[str] = []
     dashed = False
@@ -119,22 +122,22 @@ def _values(argv: Sequence[str]) -> Iterator[tuple[list[str], bool, str, str]]:
             names, dashed = [], False
         else:
             yield names, dashed, item, item
-            dashed = False  # the second value behind -v can be anything
+            dashed = False  # the second value behind -v is of no option
 
 
 def _completed(name: str) -> list[str]:
-    """Return a name, and those of secrets that it can be short for."""
+    """Return a name, and the secret names that it can be an abbreviation of."""
     last = re.split(r"[-_.]", name)[-1]
     head = name.removesuffix(last)
     return [name, *(head + word for word in _NAMES if last and word.startswith(last.lower()))]
 
 
 def is_word(text: str) -> bool:
-    """Tell a value that says nothing: ``true``, ``off``, ``none``."""
+    """Return whether a value is a common word: ``true``, ``off``, ``none``."""
     return _WORD.fullmatch(text) is not None
 
 
 def _is_harmless(value: str) -> bool:
     if not value or _NUMBER.fullmatch(value) or is_word(value):
         return True
-    return os.path.exists(value)  # noqa: PTH110 - False for what is too long for one, too
+    return os.path.exists(value)  # noqa: PTH110 - False for a name that is too long, too

@@ -1,12 +1,12 @@
-"""What the program prints, at the level of descriptors: that of its libraries and children, too.
+"""Captures what the program prints, also by its libraries and children: the descriptors 1 and 2.
 
 Promises:
 
-- All of it goes on to where it went before, in its order, byte for byte.
-- A process of its own reads it: what was printed before the program was killed is not lost.
-- Should that process die, another takes over, and in the end a thread that only passes it on: the
-  program neither waits nor hears of it.
-- When the run ends, everything is as before; a child that lives on is still passed on.
+- All output is forwarded to where it went before, in its order, byte for byte.
+- Another process, the reader, reads it: output from before the program was killed is not lost.
+- If the reader dies, it is started again; in the end a thread of the program forwards the output.
+  The program does not wait for this, and gets no error.
+- At the end of the run the redirection is undone; the output of remaining children is forwarded.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from tracelet.journal.rundir import RunDir
 log = logging.getLogger(__name__)
 
 MAX_STARTS = 3
-"""How often the process is started, before a thread takes its place."""
+"""How often the reader is started again before a thread takes its place."""
 STOP_SECONDS = 10.0
-"""How long the end of a run waits for what was printed to be read."""
+"""How long the end of a run waits for the output to be read."""
 
 LOOK_SECONDS = 0.2
 _PAUSE_SECONDS = 0.01
@@ -44,7 +44,7 @@ _of_process: list[Console] = []
 
 
 class Console(CaptureSource):
-    """Records what is printed, as lines of the run's log and in ``console.log``."""
+    """Records the output as lines of the run's log and in ``console.log``."""
 
     name: ClassVar[str] = "console"
 
@@ -58,12 +58,12 @@ class Console(CaptureSource):
         self._ends = False
 
     def start(self, recorder: Recorder) -> None:
-        if sys.platform == "win32" or not sys.executable:
-            raise RuntimeError("it needs a system with fork, and sys.executable")
+        if not sys.executable:
+            raise RuntimeError("it needs sys.executable")
         if _of_process:
-            raise RuntimeError("what this process prints is recorded in another run already")
+            raise RuntimeError("the output of this process is recorded in another run already")
         self._run_dir = RunDir(recorder.dir)
-        # Unlike anything that is printed, and nothing to see should it ever reach a terminal.
+        # No program prints this, and a terminal shows nothing of it.
         self._marker = b"\x1b]tracelet %s\x07" % os.urandom(16).hex().encode()
         _flush()
         self._channels = divert()
@@ -82,7 +82,7 @@ class Console(CaptureSource):
         try:
             self._launch()
         except OSError:
-            self._let_go()
+            self._close_channels()
             raise
         self._watcher.start()
 
@@ -97,11 +97,11 @@ class Console(CaptureSource):
         self._ends = True
         if not read and self._reader is None:
             self._watcher.join(STOP_SECONDS)
-            self._pass_on()
-        self._let_go()
+            self._forward_rest()
+        self._close_channels()
 
-    def _let_go(self) -> None:
-        """Forget the channels; the reader has its own copies, and ends with the last printer."""
+    def _close_channels(self) -> None:
+        """Close the channels; the reader has copies of the descriptors."""
         for channel in self._channels:
             channel.restore()
             os.close(channel.source)
@@ -112,7 +112,7 @@ class Console(CaptureSource):
             _of_process.remove(self)
 
     def _is_read(self) -> bool:
-        """Wait until everything before the marks is recorded, by whichever reader lives then."""
+        """Wait until everything before the marks is recorded, also by a restarted reader."""
         deadline = time.monotonic() + STOP_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             reader = self._reader
@@ -127,16 +127,16 @@ class Console(CaptureSource):
         return False
 
     def _mark(self, channel: Channel) -> bool:
-        """Print the mark behind all that was printed; False if nobody takes it."""
-        inlets = channel.inlets()
-        if not inlets:  # the program prints elsewhere by now
+        """Print the mark behind all output; return False if that is not possible."""
+        descriptors = channel.redirected()
+        if not descriptors:  # the program has redirected its output
             return False
         deadline = time.monotonic() + STOP_SECONDS
-        while not select.select([], inlets[:1], [], 0.05)[1]:
+        while not select.select([], descriptors[:1], [], 0.05)[1]:
             if time.monotonic() > deadline:
                 return False
         with contextlib.suppress(OSError):
-            return os.write(inlets[0], self._marker) == len(self._marker)
+            return os.write(descriptors[0], self._marker) == len(self._marker)
         return False
 
     def _launch(self) -> None:
@@ -156,12 +156,12 @@ class Console(CaptureSource):
                 start_new_session=True,  # Ctrl-C at the terminal is for the program
             )
         _close(before)
-        # Whoever finds the program killed waits, while this one lives, for what it printed last.
+        # If the program is killed, the courier waits for this process to record the last output.
         reader = msgspec.json.encode(process_of(self._reader.pid))
         replace_file(self._run_dir.console_reader, reader)
 
     def _watch(self) -> None:
-        """Start the reader again if it dies; the channels hold meanwhile what is printed."""
+        """Start the reader again if it dies; meanwhile the channels buffer the output."""
         for left in reversed(range(MAX_STARTS)):
             assert self._reader is not None
             if self._reader.wait() == 0 or self._ends:
@@ -177,14 +177,12 @@ class Console(CaptureSource):
         self._run_dir.console_reader.unlink(missing_ok=True)
         for channel in self._channels:
             channel.restore()
-        log.warning(
-            "what is printed is not recorded any more: the process that reads it keeps dying"
-        )
-        while not self._ends and self._pass_on(LOOK_SECONDS):
+        log.warning("the output is not recorded any more: the process that reads it keeps dying")
+        while not self._ends and self._forward_rest(LOOK_SECONDS):
             pass
 
-    def _pass_on(self, seconds: float = 0.0) -> bool:
-        """Pass on what is left, and what children print; return whether more can come."""
+    def _forward_rest(self, seconds: float = 0.0) -> bool:
+        """Forward the rest of the output, and that of children; return whether more can come."""
         sources = {channel.source: channel.target for channel in self._channels}
         while sources:
             ready = select.select(list(sources), [], [], seconds)[0]
@@ -193,7 +191,7 @@ class Console(CaptureSource):
             for source in ready:
                 try:
                     content = os.read(source, 1 << 16)
-                except OSError:  # how a terminal tells that nobody prints any more
+                except OSError:  # a terminal that no process has open any more
                     content = b""
                 content = content.replace(self._marker, b"")
                 if not content or not forward(content, sources[source]):
@@ -207,23 +205,22 @@ def _close(reader: subprocess.Popen[bytes] | None) -> None:
 
 
 def _flush() -> None:
-    """Have what Python and the C library hold back printed now: to where it was meant to go."""
+    """Flush the buffers of Python and of the C library."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken or closed
             stream.flush()
     with contextlib.suppress(ImportError, OSError, AttributeError):
-        import ctypes
+        import ctypes  # some builds of Python do not have it
 
         ctypes.CDLL(None).fflush(None)
 
 
 def _in_child() -> None:
-    """A forked child prints on as its parent, but the capture is not its to end."""
+    """Let a forked child print like its parent, but not end the capture."""
     _of_process.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+os.register_at_fork(after_in_child=_in_child)
 
 
 @hookimpl

@@ -1,7 +1,7 @@
-"""The process that reads what a program prints: passes it on, and records its lines in the run.
+"""The process that reads what a program prints, forwards it, and records its lines in the run.
 
-It outlives the program, so that what one printed before it was killed is recorded, and goes on
-passing on what children print when the run is over. ``python -m`` starts it.
+It outlives the program, so that the last output of a killed program is recorded. It forwards the
+output of children after the end of the run. ``python -m`` starts it.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
 
 LOOK_SECONDS = 0.2
-"""Between two looks at whether the program lives, and how wide its terminal is."""
+"""Seconds between two checks whether the program lives, and how wide its terminal is."""
 LAST_SECONDS = 1.0
-"""For how long what children print is recorded, after the program has been killed."""
+"""How long the output of children is recorded after the program was killed."""
 LONGEST = 16_000
-"""A line that is longer goes on in the next, in characters."""
+"""The largest number of characters in a line; a longer one is split."""
 
 
 class ReaderConfig(msgspec.Struct):
-    """What the program tells the reader at its start.
+    """The configuration of the reader, from the program.
 
     Attributes:
-        channels: of each channel where to read, where to pass it on, and whether to a terminal.
+        channels: for each channel, the descriptors to read and to forward to, and whether the
+            latter is a terminal.
         process: the program.
-        redact: as the setting.
-        marker: printed behind the last that belongs to the run.
+        redact: the setting ``redact``.
+        marker: printed behind the last output of the run.
     """
 
     channels: list[tuple[int, int, bool]]
@@ -51,58 +52,58 @@ class ReaderConfig(msgspec.Struct):
 
 
 class Stream:
-    """One channel: passes on and splits into lines, up to the marker."""
+    """One channel: forwards the output, and splits it into lines up to the marker."""
 
     def __init__(self, source: int, target: int, is_terminal: bool, marker: bytes) -> None:
         self.source = source
         self.is_open = True
-        self.recorded = True  # whether what comes still belongs to the run
+        self.recorded = True  # whether the next output belongs to the run
         self._target = target
         self._is_terminal = is_terminal
         self._marker = marker
-        self._kept = b""  # may be the beginning of the marker
+        self._held_back = b""  # may be the beginning of the marker
         self._lines = TerminalLines()
-        self._taken = True
+        self._target_is_open = True
 
     def read(self) -> list[str]:
-        """Take what there is; return the lines it completes, as far as they are the run's."""
+        """Read the available output; return the lines of the run that it completes."""
         try:
             content = os.read(self.source, 1 << 16)
-        except OSError:  # how a terminal tells that nobody prints any more
+        except OSError:  # a terminal that no process has open any more
             content = b""
         self.is_open = bool(content)
         if not self.recorded:
-            self._pass_on(content)
+            self._forward(content)
             return []
-        content, self._kept = self._kept + content, b""
+        content, self._held_back = self._held_back + content, b""
         before, found, behind = content.partition(self._marker)
         if found:
-            self._pass_on(before + behind)
+            self._forward(before + behind)
             return self._lines.feed(before) + self.end()
         if self.is_open:
-            before, self._kept = _without_beginning(before, self._marker)
-        self._pass_on(before)
+            before, self._held_back = _split_marker_start(before, self._marker)
+        self._forward(before)
         return self._lines.feed(before)
 
     def end(self) -> list[str]:
-        """Record no more; return the lines that are not complete."""
+        """Stop recording; return the incomplete lines."""
         self.recorded = False
-        self._pass_on(self._kept)
-        self._kept = b""
+        self._forward(self._held_back)
+        self._held_back = b""
         return self._lines.rest()
 
-    def look(self) -> None:
-        """Follow the size of the terminal."""
+    def update_size(self) -> None:
+        """Copy the size of the original terminal."""
         if self._is_terminal:
             copy_size(self._target, self.source)
 
-    def _pass_on(self, content: bytes) -> None:
-        if self._taken and content:
-            self._taken = forward(content, self._target)
+    def _forward(self, content: bytes) -> None:
+        if self._target_is_open and content:
+            self._target_is_open = forward(content, self._target)
 
 
-def _without_beginning(content: bytes, marker: bytes) -> tuple[bytes, bytes]:
-    """Split off the end of a piece that may be the beginning of the marker."""
+def _split_marker_start(content: bytes, marker: bytes) -> tuple[bytes, bytes]:
+    """Split off the end of ``content`` if it may be the beginning of the marker."""
     at = content.rfind(marker[:1], max(0, len(content) - len(marker) + 1))
     if at >= 0 and marker.startswith(content[at:]):
         return content[:at], content[at:]
@@ -125,18 +126,18 @@ class LineRecorder:
         if self._writer is None or self._file is None:
             self._writer = self._run_dir.writer()
             self._file = self._run_dir.console.open("a", encoding="utf-8")
-        # Together, as a secret may have more than one line; and before a line becomes several.
+        # All at once, as a secret may have several lines; and before long lines are split.
         whole = clean_text(self._redactor.text("\n".join(lines))).split("\n")
         parts = [part for line in whole for part in _parts(line)]
         self._file.write("\n".join(parts) + "\n")
         self._file.flush()
         now = time.time()
-        texts = [Text(now, line) for line in parts if line]
-        if texts:
-            self._writer.append_lines(encode_points(texts), len(texts), now)
+        records = [Text(now, line) for line in parts if line]
+        if records:
+            self._writer.append_lines(encode_points(records), len(records), now)
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the journal and the file."""
         if self._writer is not None and self._file is not None:
             self._writer.close()
             self._file.close()
@@ -147,7 +148,7 @@ def _parts(line: str) -> list[str]:
 
 
 def work(run_dir: RunDir, config: ReaderConfig) -> None:
-    """Read until nobody prints any more."""
+    """Read until no process has the output open any more."""
     marker = config.marker.encode()
     streams = [Stream(*channel, marker) for channel in config.channels]
     redact = config.redact
@@ -156,7 +157,7 @@ def work(run_dir: RunDir, config: ReaderConfig) -> None:
     )
     recording = True
     looked = 0.0
-    last = math.inf  # until when a program that was killed is recorded
+    last = math.inf  # when the recording of a killed program ends
     while recording or any(stream.is_open for stream in streams):
         by_source = {stream.source: stream for stream in streams if stream.is_open}
         ready = select.select(list(by_source), [], [], LOOK_SECONDS)[0]
@@ -166,7 +167,7 @@ def work(run_dir: RunDir, config: ReaderConfig) -> None:
         if now - looked > LOOK_SECONDS:
             looked = now
             for stream in streams:
-                stream.look()
+                stream.update_size()
             if recording and last == math.inf and not is_alive(config.process):
                 last = now + LAST_SECONDS
         for stream in streams:
@@ -181,7 +182,7 @@ def work(run_dir: RunDir, config: ReaderConfig) -> None:
 
 
 def report_done() -> None:
-    """Tell the program that all it has printed is recorded; it may be gone."""
+    """Report to the program that all its output is recorded; it may have ended."""
     with contextlib.suppress(BrokenPipeError):
         os.write(1, b".")
 

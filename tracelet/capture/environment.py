@@ -1,4 +1,4 @@
-"""Captures the environment variables that the setting ``log_environment`` asks for, no others."""
+"""Captures the environment variables that the setting ``log_environment`` selects."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ log = logging.getLogger(__name__)
 
 
 class EnvironmentCapture(CaptureSource):
-    """The variables as they are when the run begins, in the section ``Environment``."""
+    """The variables at the start of the run, in the section ``Environment``."""
 
     name = "environment"
 
     def start(self, recorder: Recorder) -> None:
         found: dict[str, str] = {}
         for glob in recorder.settings.log_environment:
-            # Only names in capitals on Windows; elsewhere a letter's case counts.
             matching = [name for name in os.environ if fnmatchcase(name, glob.removeprefix("!"))]
             if not matching:
                 log.debug("log_environment: no variable matches %r", glob)
@@ -33,7 +32,7 @@ class EnvironmentCapture(CaptureSource):
         recorder.params("Environment", found)
 
     def stop(self) -> None:
-        """A variable that changes later is the program's doing, and not recorded."""
+        """Do nothing: later changes are not recorded."""
 
 
 @hookimpl

@@ -1,12 +1,12 @@
-"""The state of the code: commit, branch, remote, and what is not committed, as a file.
+"""Captures the state of the code: commit, branch, remote, and a diff of the uncommitted changes.
 
 Promises:
 
-- The start waits for commands that look at the repository's head only, milliseconds however large
-  it is, and a second at most if its disk or git hangs.
-- What is not committed is compared from the start on, by git, in a process of its own; the end of
-  the run waits some seconds for that, then it is left out with a warning.
-- Files that hold secrets by their name are left out of it; a line at its beginning names them.
+- The start waits only for commands that read the repository's head. They take milliseconds, and are
+  ended after a second if the disk or git hangs.
+- Git makes the diff from the start on, in a process of its own. The end of the run waits some
+  seconds for it; then the diff is left out with a warning.
+- The diff leaves out files with the name of a secret; a line at its beginning names them.
 - Without git or a repository there are no such facts, and no warning.
 """
 
@@ -28,17 +28,17 @@ from tracelet.hookspecs import hookimpl
 FILE = "tracelet/uncommitted.diff"
 HEAD_SECONDS = 1.0
 DIFF_SECONDS = 10.0
-"""How long the end of a run waits for the comparison, at most."""
+"""How long the end of a run waits for the diff, at most."""
 DIFF_BYTES = 2_000_000
-"""A larger one is no change of code, and is left out."""
+"""A larger diff is left out."""
 _LAST_SECONDS = 0.5
 _COMMIT = re.compile(r"[0-9a-f]{40,}")
 _PASSWORD = re.compile(r"^([^@/:\[]*):(?!\d*/)(?:[^/]*|[^@]*)@")
-"""Up to the end of a password, which may have a slash that should have been escaped."""
+"""User and password; the password may have a slash that is not escaped."""
 _SHORT_PASSWORD = re.compile(r"^([^@/:\\]+):[^@]*@(?=[^@/]+:)")
 """The same in ``user:password@host:path``."""
 _DIFF = (
-    # A patch that "git apply" takes, whatever the user has set for his own eyes.
+    # A patch for "git apply", independent of the user's configuration of git.
     *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative"),
     *("--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", "HEAD"),
 )
@@ -48,11 +48,11 @@ _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _OF_SECRETS = re.compile(
     rb"[ /](?:\.env(?:\.[^/\n]*)?|[^/\n]*(?:credential|secret)[^/\n]*)\"?$", re.IGNORECASE
 )
-"""The end of the first line of a file's part of a diff, which has the name of the file."""
+"""The end of the first line of a file's part of a diff: the name of a file with secrets."""
 
 
 class Repository:
-    """What git says of the repository that a directory is in; asked for, not yet awaited."""
+    """The commands that read the head of a directory's repository; they are started at once."""
 
     def __init__(self, directory: Path) -> None:
         self._questions = {
@@ -62,21 +62,24 @@ class Repository:
         }
 
     def answers(self, deadline: float) -> dict[str, str | None] | None:
-        """Return commit, branch, remote and root; None if this is no repository."""
+        """Return commit, branch, remote and root; None if the directory is in no repository.
+
+        A command that runs at the deadline, a time of ``time.monotonic()``, is killed.
+        """
         answers = {name: _answer(asked, deadline) for name, asked in self._questions.items()}
         root, _, commit = answers["place"].partition("\n")
-        if not root:  # no repository, or one that git does not trust
+        if not root:  # no repository, or git does not trust it
             return None
         return {
-            "commit": commit if _COMMIT.fullmatch(commit) else None,  # "HEAD" before the first
-            "branch": answers["branch"] or None,  # none is checked out
+            "commit": commit if _COMMIT.fullmatch(commit) else None,  # "HEAD" before the first one
+            "branch": answers["branch"] or None,  # no branch is checked out
             "remote": _remote(answers["remotes"]),
             "root": root,
         }
 
 
 class Git(CaptureSource):
-    """Adds the commit to the facts of the run, and records the differences to it."""
+    """Adds the commit to the facts of the run, and records the uncommitted changes."""
 
     name: ClassVar[str] = "git"
 
@@ -97,13 +100,13 @@ class Git(CaptureSource):
             return
 
     def stop(self) -> None:
-        """Wait for the comparison; end one that takes too long."""
+        """Wait for the diff; end git if it takes too long."""
         if self._thread is None or self._diff is None:
             return
         self._thread.join(DIFF_SECONDS)
         if self._thread.is_alive():
             _end(self._diff)
-            self._problem = "what is not committed was not found in time"
+            self._problem = "the diff of the uncommitted changes was not ready in time"
         if self._problem is not None:
             raise RuntimeError(self._problem)
 
@@ -121,9 +124,11 @@ class Git(CaptureSource):
             content = output.read(DIFF_BYTES + 1)
             if len(content) > DIFF_BYTES:
                 diff.kill()
-                self._problem = f"what is not committed is more than {DIFF_BYTES:,} bytes"
+                self._problem = (
+                    f"the diff of the uncommitted changes has more than {DIFF_BYTES:,} bytes"
+                )
             elif diff.wait() != 0:
-                self._problem = "git could not compare what is not committed"
+                self._problem = "git could not make the diff of the uncommitted changes"
             elif content:
                 recorder.file(FILE, without_files_of_secrets(content))
         diff.wait()
@@ -132,7 +137,7 @@ class Git(CaptureSource):
 def without_files_of_secrets(diff: bytes) -> bytes:
     """Return a diff without the files that are called ``.env``, ``*credential*`` or ``*secret*``.
 
-    Each has a line at the beginning instead, where ``git apply`` passes it by.
+    A line at the beginning names each of them; ``git apply`` ignores such lines.
     """
     notes, kept = [], []
     for part in _FILE.split(diff):
@@ -145,9 +150,9 @@ def without_files_of_secrets(diff: bytes) -> bytes:
 
 
 def code_directories() -> list[Path]:
-    """Return where the code of the program may be: beside its script, and where it was started.
+    """Return the directories of the program's code: of its script, and the working directory.
 
-    A script among the installed packages, such as a launcher, is not the user's code.
+    A script among the installed packages, e.g. a launcher, is not the user's code.
     """
     found: list[Path] = []
     script = getattr(sys.modules.get("__main__"), "__file__", None)
@@ -160,10 +165,10 @@ def code_directories() -> list[Path]:
 
 
 def _git(directory: Path, *arguments: str) -> subprocess.Popen[bytes] | None:
-    """Start git; None if it is not installed, or nothing can be started."""
+    """Start git; return None if it is not installed, or cannot be started."""
     environment = {
         **os.environ,
-        "GIT_OPTIONAL_LOCKS": "0",  # the user's own git, meanwhile, must not find it locked
+        "GIT_OPTIONAL_LOCKS": "0",  # the user's git must not find the repository locked
         "GIT_TERMINAL_PROMPT": "0",
     }
     try:
@@ -180,28 +185,28 @@ def _git(directory: Path, *arguments: str) -> subprocess.Popen[bytes] | None:
 
 
 def _answer(asked: subprocess.Popen[bytes] | None, deadline: float) -> str:
-    """Return what git has said; nothing if it has not answered in time."""
+    """Return the output of git; ``""`` if git has not ended before the deadline."""
     if asked is None:
         return ""
     try:
         output, _ = asked.communicate(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         _end(asked)
-        if asked.stdout is not None:  # not read to its end: what git has started may hold it
+        if asked.stdout is not None:  # a child of git may still have the other end open
             asked.stdout.close()
         return ""
     return output.decode(errors="replace").strip()
 
 
 def _end(asked: subprocess.Popen[bytes]) -> None:
-    """End a git that hangs; one that its disk holds back goes when that answers."""
+    """Kill git, and wait a moment; git that hangs in the disk ends later."""
     asked.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         asked.wait(_LAST_SECONDS)
 
 
 def _remote(lines: str) -> str | None:
-    """Return the address of ``origin``, else of the first remote, without user and password."""
+    """Return the URL of ``origin``, else of the first remote, without user and password."""
     found: dict[str, str] = {}
     for line in lines.splitlines():
         key, _, url = line.partition(" ")
@@ -210,13 +215,13 @@ def _remote(lines: str) -> str | None:
 
 
 def without_credentials(url: str) -> str:
-    """Return an address without password, and, but for ssh, without user: ``git@host:path``."""
+    """Return a URL without password and, unless it is ssh, without user."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return _SHORT_PASSWORD.sub(r"\1@", url)
     host, slash, path = _PASSWORD.sub(r"\1@", rest).partition("/")
     user = host.rpartition("@")[0]
-    # "ssh://git@host" names the account that all use; only a password is a secret there.
+    # The user of "ssh://git@host" is no secret.
     keep = f"{user}@" if scheme.endswith("ssh") and user else ""
     return f"{scheme}://{keep}{host.rpartition('@')[2]}{slash}{path}"
 

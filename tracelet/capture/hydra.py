@@ -1,7 +1,7 @@
-"""Captures the configuration that hydra has composed, and the overrides it was given.
+"""Captures the configuration that hydra has composed, and its overrides.
 
-Hydra keeps the configuration of a job in ``HydraConfig`` while the job runs: it is read from there
-if a run begins within the job, and seen on its way there if the run has begun before.
+While a job runs, ``HydraConfig`` has its configuration. It is read from there if the run begins
+during the job, and when it is set there if the run has begun before.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
-from tracelet.capture.quiet import without_our_frame
+from tracelet.capture.tracebacks import drop_wrapper_frame
 from tracelet.hookspecs import hookimpl
 from tracelet.redaction import Redactor
-from tracelet.values.interpolation import resolved
+from tracelet.values.plain import resolve_config
 from tracelet.wire import REDACTED
 
 CONFIG = "OmegaConf"
@@ -30,7 +30,7 @@ _PARSER = "hydra.core.override_parser.overrides_parser"
 
 
 class _Composed(NamedTuple):
-    """What hydra has composed, for a job or for ``hydra.compose``."""
+    """A configuration that hydra has composed, for a job or for ``hydra.compose``."""
 
     resolved: dict[str, Any]
     unresolved: dict[str, Any]
@@ -58,7 +58,7 @@ class HydraCapture(CaptureSource):
         _captures.append(self)
         config = _config_of_job()
         if config is not None:  # the job may have begun before tracelet was imported
-            _take(config)
+            _note_composed(config)
             recorder.typed(SECTION, _typed(sys.argv[1:]))
         composed = _latest.composed
         if composed is not None and composed.test == current_test():
@@ -69,7 +69,7 @@ class HydraCapture(CaptureSource):
             _captures.remove(self)
 
     def report(self, composed: _Composed) -> None:
-        """Report a configuration, unless it is the same again."""
+        """Report a configuration, unless it has not changed."""
         if composed == self._reported:
             return
         self._reported = composed
@@ -82,9 +82,9 @@ class HydraCapture(CaptureSource):
             self._recorder.params(SECTION, self._overrides(composed))
 
     def _overrides(self, composed: _Composed) -> dict[str, Any]:
-        """Return each override by its key, with its value in the configuration, and all as given.
+        """Return each override's value in the configuration, by key, and the list of all overrides.
 
-        What selects a part of the configuration, as ``db=mysql``, is the name of that part.
+        An override that selects a config group, e.g. ``db=mysql``, has the name as its value.
         """
         parser = importlib.import_module(_PARSER).OverridesParser.create()
         values: dict[str, Any] = {}
@@ -117,9 +117,9 @@ def _observed_job(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = method(self, cfg)
         except BaseException as error:
-            without_our_frame(error)
+            drop_wrapper_frame(error)
             raise
-        _take(cfg)
+        _note_composed(cfg)
         return result
 
     return set_config
@@ -131,32 +131,32 @@ def _observed_compose(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = method(self, *args, **kwargs)
         except BaseException as error:
-            without_our_frame(error)
+            drop_wrapper_frame(error)
             raise
-        # For hydra.compose(), and not beside the configuration of a job.
+        # Only for hydra.compose() outside of a job.
         if kwargs.get("from_shell") is False and _config_of_job() is None:
-            _take(result)
+            _note_composed(result)
         return result
 
     return compose_config
 
 
 def _config_of_job() -> Any:
-    """Return the whole configuration of the job that runs, or None."""
+    """Return the whole configuration of the running job, or None."""
     masked = sys.modules["hydra.core.hydra_config"].HydraConfig.instance().cfg
     return None if masked is None else masked.hydra._get_parent()  # noqa: SLF001 - no other way up
 
 
-def _take(cfg: Any) -> None:
-    """Note a configuration as it is now, without hydra's own part, as the program is given it."""
+def _note_composed(cfg: Any) -> None:
+    """Note a copy of a configuration without hydra's own part, and report it to all runs."""
     try:
         conf = sys.modules["omegaconf"].OmegaConf
         if conf.is_missing(cfg.hydra.runtime, "output_dir") and _config_of_job() is not None:
-            return  # the job is being prepared: this comes again, and can be resolved then
+            return  # the job is being prepared: another call has the final configuration
         own = conf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
         unresolved = conf.to_container(own, resolve=False)
         overrides = list(conf.to_container(cfg.hydra.overrides.task))
-        _latest.composed = _Composed(resolved(own), unresolved, overrides, current_test())
+        _latest.composed = _Composed(resolve_config(own), unresolved, overrides, current_test())
         for capture in _captures:
             capture.report(_latest.composed)
     except Exception as error:  # noqa: BLE001 - resolvers are the program's
@@ -164,7 +164,7 @@ def _take(cfg: Any) -> None:
 
 
 def _of_variables(unresolved: Any, resolved: Any, redactor: Redactor) -> Iterator[str]:
-    """Yield the texts that come from environment variables whose names are those of secrets."""
+    """Yield the values from environment variables that have the name of a secret."""
     if isinstance(unresolved, str) and isinstance(resolved, str):
         yield from redactor.whole(dict.fromkeys(_VARIABLE.findall(unresolved), resolved))
     elif isinstance(unresolved, dict) and isinstance(resolved, dict):
@@ -184,7 +184,7 @@ def _without(secrets: Collection[str], value: Any) -> Any:
 
 
 def _typed(argv: list[str]) -> dict[str, list[str]]:
-    """Return what a command line has for each key; hydra has parsed it all."""
+    """Return the values on a command line for each key."""
     texts: dict[str, list[str]] = {}
     for item in argv:
         key, equals, value = item.partition("=")

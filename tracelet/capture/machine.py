@@ -1,4 +1,4 @@
-"""What hardware the run runs on: processors, memory, GPUs; without it no time can be compared."""
+"""Captures the hardware of the machine: processors, memory, GPUs."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from tracelet.capture.base import CaptureSource, Recorder
 from tracelet.hookspecs import hookimpl
 
 GPUS = Path("/proc/driver/nvidia/gpus")
-"""Where NVIDIA's driver for Linux tells of each GPU, also without its other tools."""
+"""NVIDIA's driver for Linux has a folder for each GPU here."""
 
 
 def machine() -> dict[str, Any]:
-    """Return what is known of the machine; what is not is left out."""
+    """Return the facts of the machine; unknown ones are left out."""
     found: dict[str, Any] = {"cpus": os.cpu_count()}
-    if hasattr(os, "sysconf"):
-        with contextlib.suppress(OSError, ValueError):  # not known here
-            pages = os.sysconf("SC_PHYS_PAGES")
-            found["memory_mb"] = pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+    with contextlib.suppress(OSError, ValueError):  # the system does not have these values
+        pages = os.sysconf("SC_PHYS_PAGES")
+        found["memory_mb"] = pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
     if gpus := list(gpu_names(GPUS)):
         found["gpus"] = gpus
     return {name: value for name, value in found.items() if value is not None}
 
 
 def gpu_names(directory: Path) -> Iterator[str]:
-    """Yield the model of each GPU that the driver shows in a directory."""
+    """Yield the model of each GPU in the driver's directory."""
     for file in sorted(directory.glob("*/information")):
         try:
             lines = file.read_text(errors="replace").splitlines()

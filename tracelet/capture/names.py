@@ -1,4 +1,4 @@
-"""Which single arguments are recorded: what the setting ``capture_arguments`` means."""
+"""Applies the setting ``capture_arguments``: which arguments are recorded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ _Value = TypeVar("_Value")
 def wanted(
     values: Mapping[str, _Value], chosen: bool | Mapping[str, bool], section: str
 ) -> dict[str, _Value]:
-    """Return the arguments that the setting leaves.
+    """Return the arguments that the setting selects.
 
-    A name counts more than a glob, and a longer glob more than a shorter one. A name that none is
-    given for is recorded, unless all that is given are names to record: ``{"lr": True}`` means
-    ``lr`` alone. The names can have their ``section`` in front.
+    A name counts more than a glob, and a longer glob more than a shorter one. An argument without a
+    match is recorded, unless all entries are True: ``{"lr": True}`` selects ``lr`` alone.
+
+    Args:
+        values: name to value.
+        chosen: the setting: name or glob to whether it is recorded. The names may begin with
+            ``section/``.
+        section: the section of the arguments.
     """
     if isinstance(chosen, bool):
         return dict(values) if chosen else {}
@@ -32,18 +37,16 @@ def wanted(
     return {name: value for name, value in values.items() if is_wanted(name)}
 
 
-def mistaken(chosen: Collection[str], seen: Mapping[str, Collection[str]]) -> list[str]:
-    """Return what is wrong with names that were given, and are no argument's.
+def misspelt(chosen: Collection[str], seen: Mapping[str, Collection[str]]) -> list[str]:
+    """Return messages about names in the setting that no argument has, but a similar one.
+
+    A name without a similar argument may be meant for other programs.
 
     Args:
         chosen: the names and globs of the setting.
-        seen: the section of each source to the names of its arguments.
-
-    Returns:
-        A sentence for each name that looks much like one that there is; one that does not may be
-        meant for other programs.
+        seen: section to the names of its arguments.
     """
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # start-up time: few runs need it
 
     names = {name for found in seen.values() for name in found}
     full = {f"{section}/{name}" for section, found in seen.items() for name in found}

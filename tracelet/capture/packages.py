@@ -1,7 +1,7 @@
-"""Which packages are installed, as a file; without it a run can hardly be repeated.
+"""Captures which packages are installed, as a file.
 
-Only the names of directories are read: installers put name and version into them. To read what is
-in them, as ``importlib.metadata`` does, takes a hundred times as long.
+Only the names of directories are read: they have name and version. Reading the files in them, as
+``importlib.metadata`` does, takes a hundred times as long.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def installed(directories: Iterable[str]) -> dict[str, str]:
     """Return the version of each package by its normalised name, sorted.
 
     Args:
-        directories: where to look, such as ``sys.path``; what comes first counts, as for imports.
+        directories: e.g. ``sys.path``; as for imports, the first match counts.
     """
     found: dict[str, str] = {}
     for directory in directories:
@@ -44,10 +44,10 @@ class Packages(CaptureSource):
     name: ClassVar[str] = "packages"
 
     def start(self, recorder: Recorder) -> None:
-        given: list[object] = [*sys.path]  # what is no text in it, Python ignores, too
+        given: list[object] = [*sys.path]  # Python ignores other types, too
         found = installed([path for path in given if isinstance(path, str)])
         lines = [f"{name}=={version}\n" for name, version in found.items()]
-        # A pin of google-auth would be taken for the secret of that name.
+        # google-auth==2.0 looks like a secret with its value.
         recorder.file(FILE, "".join(lines).encode(), secrets=False)
 
     def stop(self) -> None:

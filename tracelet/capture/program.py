@@ -1,6 +1,7 @@
-"""Whose code asks: the script's, its program's, or a library's, which never overwrites theirs.
+"""Ranks code: the script, the other modules of the program, libraries, and tools.
 
-A library is what is installed, but for the package that the program was started from.
+Arguments of a lower rank win over those of a higher one. A library is any installed package but the
+one that the program was started from.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ SCRIPT: Final = 0
 PROGRAM: Final = 1
 """The modules beside it, or of the package that was started."""
 LIBRARY: Final = 2
-"""Anything else that is installed."""
-NOBODY: Final = 3
-"""What runs programs, or has a source of its own: its arguments are never the program's."""
+"""Any other installed package."""
+TOOL: Final = 3
+"""A package that runs programs, or has its own capture: its arguments are never the program's."""
 
 _MAIN = ("__main__", "__mp_main__")
 _RUNNERS = {
@@ -33,12 +34,12 @@ _STANDARD = Path(os.__file__).parent
 
 
 def rank_of_frame(frame: FrameType) -> int:
-    """Return whose the code of a frame is."""
+    """Return the rank of a frame's code."""
     return rank(str(frame.f_globals.get("__name__")), frame.f_code.co_filename)
 
 
 def rank_of_function(function: Any) -> int:
-    """Return whose a function is; of a wrapped one, whose the innermost is."""
+    """Return the rank of a function; for a wrapper, that of the wrapped function."""
     seen = 0
     while hasattr(function, "__wrapped__") and seen < 100:
         function, seen = function.__wrapped__, seen + 1
@@ -48,17 +49,17 @@ def rank_of_function(function: Any) -> int:
 
 
 def rank(module: str, filename: str) -> int:
-    """Return whose the code of a module is.
+    """Return the rank of a module's code.
 
     Args:
-        module: its name.
-        filename: where the code is, as code objects have it.
+        module: the name of the module.
+        filename: its file, as in ``co_filename``.
     """
     top = module.partition(".")[0]
     if module in _MAIN:
-        return NOBODY if _started_package() in _RUNNERS else SCRIPT
+        return TOOL if _started_package() in _RUNNERS else SCRIPT
     if top in _RUNNERS:
-        return NOBODY
+        return TOOL
     return LIBRARY if _is_installed(filename) and top != _started_package() else PROGRAM
 
 
@@ -73,7 +74,7 @@ def _is_installed(filename: str) -> bool:
 
 
 def _started_package() -> str | None:
-    """Return the package that ``python -m package``, or a command that it installed, has started.
+    """Return the package that was started: by ``python -m package``, or by its command.
 
     An installed command is a small script that imports a function and calls it.
     """
@@ -97,9 +98,9 @@ def _is_command(file: str) -> bool:
 
 
 def current_test() -> str | None:
-    """Return the test that pytest runs in this process, if it does.
+    """Return the test that pytest runs in this process; None without pytest.
 
-    What was parsed in another test of the process is no argument of this one.
+    Arguments that another test has parsed do not count.
     """
     if "pytest" not in sys.modules:
         return None

@@ -1,6 +1,6 @@
-"""What a source reports to. It makes values of the reports, without secrets, and hands them over.
+"""Takes the reports of one source: hides the secrets in them, and passes them to the experiment.
 
-Without it a source's mistake would reach the program, or a child process would record twice.
+It catches the errors of the reports, and ignores reports of child processes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tracelet.capture.captured import (
     CapturedText,
     Level,
 )
-from tracelet.capture.command_line import as_typed
+from tracelet.capture.command_line import parse_short_number
 from tracelet.capture.names import wanted
 from tracelet.errors import InvalidValueError, NotRunningError
 from tracelet.redaction import Redactor
@@ -31,8 +31,8 @@ from tracelet.settings import Settings
 from tracelet.values.flatten import Flat
 from tracelet.values.sections import plain_key, section_prefix
 
-Take = Callable[[Captured], None]
-"""Logs what was captured; raises NotRunningError once the run has ended."""
+LogCaptured = Callable[[Captured], None]
+"""Logs a captured value; raises NotRunningError once the run has ended."""
 
 
 class RunRecorder:
@@ -40,14 +40,14 @@ class RunRecorder:
 
     Args:
         source: the class of the source.
-        settings: those of the run.
+        settings: the settings of the run.
         directory: the run's directory.
         redactor: hides the run's secrets.
 
     Attributes:
         facts_seen: the facts that the source has reported.
-        secrets: what the command line must not show of the arguments that the source knows.
-        seen: section to the names of all arguments there, where not all may be wanted.
+        secrets: the secrets among the arguments of the source, for the command line.
+        seen: section to the names of all its arguments, if ``capture_arguments`` selects some.
     """
 
     def __init__(
@@ -62,20 +62,20 @@ class RunRecorder:
         self._arguments = source.arguments
         self._chosen = settings.capture_arguments if source.arguments else True
         self._redactor = redactor
-        self._take: Take | None = None
+        self._log_captured: LogCaptured | None = None
         self._waiting: list[Captured] = []
-        self._lock = threading.Lock()  # of what waits: other threads report, too
+        self._lock = threading.Lock()  # of _waiting: other threads report, too
         self._pid: int | None = os.getpid()
 
-    def begin(self, take: Take) -> None:
-        """Hand over what was reported before the run had begun, and from now on all at once."""
+    def begin(self, log_captured: LogCaptured) -> None:
+        """Pass on all earlier reports, and from now on each report at once."""
         with self._lock:
-            waiting, self._waiting, self._take = self._waiting, [], take
+            waiting, self._waiting, self._log_captured = self._waiting, [], log_captured
         for one in waiting:
-            self._hand_over(one)
+            self._log(one)
 
     def close(self) -> None:
-        """Record no more."""
+        """Ignore all later reports."""
         self._pid = None
 
     def params(
@@ -87,12 +87,12 @@ class RunRecorder:
         hidden: Collection[str] = (),
         aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        """Record parameters, but for those that ``capture_arguments`` takes out."""
+        """Record the parameters that ``capture_arguments`` selects."""
         if not isinstance(self._chosen, bool):
             self.seen.setdefault(section, set()).update(values)
         recorded = wanted(values, self._chosen, section)
-        # What is not recorded is looked at, too, as long as the command line is not written.
-        for_command_line = self._arguments and self._take is None
+        # Until the command line is written, its secrets are looked for in all arguments.
+        for_command_line = self._arguments and self._log_captured is None
         prefix = section_prefix(section)
         found, texts, left_out = Flat({}, {}), dict[str, str](), list[str]()
         for name, value in (values if for_command_line else recorded).items():
@@ -126,17 +126,17 @@ class RunRecorder:
         hidden: Collection[str] = (),
         aliases: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        """Note what must not be shown of the command line."""
+        """Note the secrets on the command line."""
         recorded = wanted(texts, self._chosen, section)
         prefix = section_prefix(section)
         counted = self._redactor.count
         for name, given in texts.items():
-            key, value = plain_key(prefix + name), [as_typed(text) for text in given]
+            key, value = plain_key(prefix + name), [parse_short_number(text) for text in given]
             flat, _ = self.secrets.hide(
                 name, key, value, aliases=(aliases or {}).get(name, ()), hidden=name in hidden
             )
             self.secrets.note(value, flat.values[key], recorded=name in recorded)
-        self._redactor.count = counted  # nothing of it is recorded
+        self._redactor.count = counted  # none of these values is recorded
 
     def config(self, name: str, value: Any) -> None:
         """Record a configuration object."""
@@ -144,8 +144,10 @@ class RunRecorder:
 
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Add to the facts of the run that begins."""
-        if self._take is not None:
-            warn_failure(self._source, RuntimeError("facts are told before start() returns"))
+        if self._log_captured is not None:
+            warn_failure(
+                self._source, RuntimeError("facts must be reported before start() returns")
+            )
         else:
             self.facts_seen.update(self._redactor.params(facts))
 
@@ -172,34 +174,34 @@ class RunRecorder:
         self._record(CapturedMetric(name, value, iteration, axis, time))
 
     def _record(self, one: Captured) -> None:
-        """Hand something over, or keep it until the run has begun."""
+        """Log a value; before the run has begun, queue it."""
         if os.getpid() != self._pid:
             return
         with self._lock:
-            if self._take is None:
+            if self._log_captured is None:
                 self._waiting.append(one)
                 return
-        self._hand_over(one)
+        self._log(one)
 
-    def _hand_over(self, one: Captured) -> None:
-        assert self._take is not None
+    def _log(self, one: Captured) -> None:
+        assert self._log_captured is not None
         try:
-            self._take(one)
+            self._log_captured(one)
         except NotRunningError:
-            pass  # the run ended just now, in another thread
+            pass  # another thread has just ended the run
         except Exception as error:  # noqa: BLE001 - values and plugins are foreign code
             several = isinstance(one, CapturedParams) and len(one.flat.values) > 1
-            reason = self._each_alone(one) if several else None
+            reason = self._log_one_by_one(one) if several else None
             warn_failure(self._source, InvalidValueError(reason) if reason else error)
 
-    def _each_alone(self, params: Captured) -> str:
-        """Record of several parameters those that can be; say of the others why not."""
-        assert self._take is not None
+    def _log_one_by_one(self, params: Captured) -> str:
+        """Log each of several parameters; return the errors of those that cannot be logged."""
+        assert self._log_captured is not None
         assert isinstance(params, CapturedParams)
         left_out = []
         for one in params.one_by_one():
             try:
-                self._take(one)
+                self._log_captured(one)
             except Exception as error:  # noqa: BLE001 - as above
                 left_out.append(f"{one} is left out: {error}")
         return "; ".join(left_out)

@@ -1,32 +1,36 @@
-"""Which sources of capture there are, and which of them a run has; it imports none that is off.
+"""The sources of capture that exist, and those that a run has. It imports only the latter.
 
-The core's own sources are in :data:`CORE`; each module provides its class through the hook
-``tracelet_capture``, and so do plugins. A source with ``watches`` is not imported before a module
-that it watches: a program without ``argparse`` pays nothing for its capture.
+:data:`CORE` has the core's own sources. Each module provides its class through the hook
+``tracelet_capture``, and so do plugins. A source with ``watches`` is imported after the first
+module that it watches: a program without ``argparse`` never imports its source.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-if TYPE_CHECKING:
+from tracelet.errors import SettingsError, nearest
+from tracelet.settings import Settings
+
+if TYPE_CHECKING:  # start-up time
     from tracelet.capture.base import CaptureSource
-    from tracelet.settings import Settings
 
 
 class Known(msgspec.Struct, frozen=True):
     """A source of the core.
 
     Attributes:
-        module: where its class is.
-        watches: the modules whose import makes it needed; none: every run needs it. After each of
-            them ``observe()`` of its own module is called: it may begin to observe before any run.
-        setting: the setting that has to be on for it; given by the user, it is reason enough.
+        module: the module of its class.
+        watches: the modules that it observes; empty: every run needs the source. When one of them
+            was imported, ``observe()`` of the source's module is called, also before any run.
+        setting: a setting that must be on for the source. If the user has given it, ``capture``
+            need not name the source.
     """
 
     module: str
@@ -51,22 +55,24 @@ CORE: dict[str, Known] = {
 }
 
 _ALSO = {"typer": "click"}
-"""What a source is called, too."""
+"""Other names of sources."""
 _left_out: set[str] = set()
 _broken: dict[str, Exception] = {}
 _listeners: list[Callable[[str], None]] = []
-"""Those who want to know of a source that a watched module has made needed."""
+"""Called with the name of each source for which a watched module was imported."""
 
 
 def check(settings: Settings) -> None:
-    """Refuse the name of a source that there is not.
+    """Check the names in the setting ``capture``.
 
     Raises:
-        SettingsError: the setting ``capture`` has one.
+        SettingsError: a name is not that of a source.
     """
     for name in _named(settings):
         if name not in CORE and name not in _of_plugins():
-            raise _unknown(name, settings)
+            origin = settings.origins.get("capture", "argument")
+            hint = nearest(name, [*CORE, *_of_plugins()])
+            raise SettingsError(f"unknown source {name!r} in 'capture' ({origin}){hint}")
 
 
 def chosen(settings: Settings) -> list[str]:
@@ -77,11 +83,11 @@ def chosen(settings: Settings) -> list[str]:
         plugins = [name for name, cls in _of_plugins().items() if cls.default]
         return [*(name for name in CORE if _is_on(name, settings)), *plugins]
     named = _named(settings)
-    return [*named, *(name for name in CORE if name not in named and _is_asked(name, settings))]
+    return [*named, *(name for name in CORE if name not in named and _is_set(name, settings))]
 
 
 def is_needed(name: str) -> bool:
-    """Tell whether there is something to capture: whether a module that it watches is imported."""
+    """Return whether a source has something to capture: a module that it watches is imported."""
     watches = CORE[name].watches if name in CORE else ()
     return not watches or any(module in sys.modules for module in watches)
 
@@ -90,31 +96,24 @@ def load(name: str) -> type[CaptureSource]:
     """Return the class of a source.
 
     Raises:
-        Exception: what kept it from observing the module that it watches.
+        Exception: the source could not observe the module that it watches.
     """
     if name in _broken:
         raise _broken[name]
     if name not in CORE:
         return _of_plugins()[name]
-    import pluggy
-
-    from tracelet import hookspecs
-
-    one = pluggy.PluginManager(hookspecs.PROJECT)
-    one.add_hookspecs(hookspecs)
-    one.register(importlib.import_module(CORE[name].module))
-    cls: type[CaptureSource] = one.hook.tracelet_capture()[0]
+    cls: type[CaptureSource] = importlib.import_module(CORE[name].module).tracelet_capture()
     return cls
 
 
 def listen(listener: Callable[[str], None]) -> None:
-    """Have a function called with the name of each source that becomes needed."""
+    """Call a function with the name of each source that becomes needed."""
     if listener not in _listeners:
         _listeners.append(listener)
 
 
 def module_imported(module: str) -> None:
-    """A watched module was imported, or was before tracelet: prepare its sources."""
+    """Begin to observe a watched module, which was just imported, or before tracelet."""
     for name, known in CORE.items():
         if module in known.watches:
             try:
@@ -135,36 +134,26 @@ def _is_on(name: str, settings: Settings) -> bool:
     return setting is None or bool(getattr(settings, setting))
 
 
-def _is_asked(name: str, settings: Settings) -> bool:
-    """Tell whether a setting of its own was given, so that ``capture`` need not name it."""
+def _is_set(name: str, settings: Settings) -> bool:
+    """Return whether the user has switched on the source's own setting."""
     setting = CORE[name].setting
     given = setting is not None and settings.origins.get(setting, "default") != "default"
     return given and _is_on(name, settings)
 
 
 def _of_plugins() -> dict[str, type[CaptureSource]]:
-    from tracelet.backends.registry import plugins
+    from tracelet.backends.registry import plugins  # start-up time: pluggy and all plugins
 
     found: dict[str, type[CaptureSource]] = {}
     for hook in plugins().hook.tracelet_capture.get_hookimpls():
         try:
             cls: Any = hook.function()
-            if cls.name not in CORE:  # nobody takes the core's names
+            if cls.name not in CORE:  # a plugin cannot replace a source of the core
                 found.setdefault(cls.name, cls)
         except Exception:  # a plugin's mistake is not the program's
             if hook.plugin_name not in _left_out:
-                import logging  # not at the start of every program
-
                 _left_out.add(hook.plugin_name)
                 logging.getLogger(__name__).warning(
                     "%s has no source: it is left out", hook.plugin_name, exc_info=True
                 )
     return found
-
-
-def _unknown(name: str, settings: Settings) -> Exception:
-    from tracelet.errors import SettingsError, nearest
-
-    known = [*CORE, *_of_plugins()]
-    origin = settings.origins.get("capture", "argument")
-    return SettingsError(f"unknown source {name!r} in 'capture' ({origin}){nearest(name, known)}")

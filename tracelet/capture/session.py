@@ -1,6 +1,6 @@
-"""A run's automatic capture: which sources it has, when they start and when they stop.
+"""The automatic capture of one run: starts its sources, and stops them.
 
-What must never happen here: an error that the program sees, or a child process that captures.
+No error of a source reaches the program, and no child process captures.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 from tracelet.capture import registry
 from tracelet.capture.base import CaptureSource, reset_failures, warn_failure
 from tracelet.capture.command_line import command_line, guess_secret_values, redacted
-from tracelet.capture.names import mistaken
-from tracelet.capture.recorder import RunRecorder, Take
+from tracelet.capture.names import misspelt
+from tracelet.capture.recorder import LogCaptured, RunRecorder
 from tracelet.errors import warn
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings
@@ -27,11 +27,11 @@ _sessions: weakref.WeakSet[CaptureSession] = weakref.WeakSet()
 class CaptureSession:
     """The sources of one run, in the process that begins it.
 
-    :meth:`start` starts them, before the run has begun; :meth:`begin` hands over what they have
-    reported by then, and later reports as they come; :meth:`stop` stops them.
+    :meth:`start` starts them, before the run begins. :meth:`begin` passes on what they have
+    reported until then, and later reports at once. :meth:`stop` stops them.
 
     Args:
-        settings: those of the run.
+        settings: the settings of the run.
         directory: the run's directory.
         redactor: hides the run's secrets.
     """
@@ -44,7 +44,7 @@ class CaptureSession:
         self._started: dict[str, tuple[CaptureSource, RunRecorder]] = {}
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._take: Take | None = None
+        self._log_captured: LogCaptured | None = None
         self._stopped = False
         self._failures: list[tuple[str, Exception]] = []
         self._seen: dict[str, set[str]] = {}
@@ -61,14 +61,14 @@ class CaptureSession:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The facts of the run that the sources have reported, by name."""
+        """The facts that the sources have reported, by name."""
         found: dict[str, Any] = {}
         for _, recorder in self._started.values():
             found.update(recorder.facts_seen)
         return found
 
     def command_line(self) -> list[str]:
-        """Return the command line without secrets, and without what is not to be recorded."""
+        """Return the command line without secrets, and without unwanted arguments."""
         arguments = [recorder.secrets for _, recorder in self._started.values()]
         plain = set[str]().union(*(one.plain for one in arguments))
         secrets = set[str]().union(*(one.secrets for one in arguments))
@@ -77,29 +77,29 @@ class CaptureSession:
         guessed = guess_secret_values(argv, self._redactor, chosen, plain)
         return redacted(argv, self._redactor, secrets | (unwanted - plain) | guessed)
 
-    def begin(self, take: Take) -> None:
-        """Hand over what was captured until now, and from now on whatever is, at once.
+    def begin(self, log_captured: LogCaptured) -> None:
+        """Pass on what was captured so far, and from now on each captured value at once.
 
         Args:
-            take: logs it.
+            log_captured: logs a captured value.
         """
         with self._lock:
-            self._take = take
+            self._log_captured = log_captured
             for _, recorder in self._started.values():
-                recorder.begin(take)
+                recorder.begin(log_captured)
         _sessions.add(self)
         registry.listen(_start_in_all)
 
     def start_late(self, name: str) -> None:
-        """Start a source for which there is something to capture now."""
+        """Start a source whose watched module was imported during the run."""
         with self._lock:
-            if self._take is not None and not self._stopped and name in self._names:
+            if self._log_captured is not None and not self._stopped and name in self._names:
                 self._start(name)
 
     def stop(self) -> None:
-        """Stop the sources; the run, if it has begun, takes what they still report.
+        """Stop the sources; a run that has begun logs their last reports.
 
-        :meth:`warn_failures` tells of those that fail, when that can do no harm any more.
+        Errors are kept for :meth:`warn_failures`.
         """
         if os.getpid() != self._pid:
             return
@@ -116,18 +116,18 @@ class CaptureSession:
                     self._seen.setdefault(section, set()).update(names)
 
     def warn_failures(self) -> None:
-        """Warn of sources that have failed when they were stopped, and of names nobody has."""
+        """Warn of sources that failed in :meth:`stop`, and of misspelt ``capture_arguments``."""
         failures, self._failures = self._failures, []
         for name, error in failures:
             warn_failure(name, error)
         seen, self._seen = self._seen, {}
         chosen = self._settings.capture_arguments
-        mistakes = mistaken(chosen, seen) if isinstance(chosen, Mapping) else []
+        mistakes = misspelt(chosen, seen) if isinstance(chosen, Mapping) else []
         if mistakes:
             warn(f"capture_arguments: {'; '.join(mistakes)}")
 
     def renew_lock(self) -> None:
-        """Replace the lock in a forked child, where it is never released if a thread held it."""
+        """Replace the lock in a forked child: a thread of the parent may have held it."""
         self._lock = threading.RLock()
 
     def _start(self, name: str) -> None:
@@ -141,8 +141,8 @@ class CaptureSession:
             recorder = RunRecorder(cls, self._settings, self._directory, self._redactor)
             self._started[name] = source, recorder
             source.start(recorder)
-            if self._take is not None:
-                recorder.begin(self._take)
+            if self._log_captured is not None:
+                recorder.begin(self._log_captured)
         except Exception as error:  # noqa: BLE001 - a source's mistake is not the program's
             warn_failure(name, error)
 
@@ -157,5 +157,4 @@ def _renew_locks() -> None:
         session.renew_lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+os.register_at_fork(after_in_child=_renew_locks)

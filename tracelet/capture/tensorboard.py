@@ -1,12 +1,11 @@
-"""What the program writes for TensorBoard, logged too: scalars, texts and hyperparameters.
+"""Logs what the program writes for TensorBoard, too: scalars, texts and hyperparameters.
 
-All of ``torch.utils.tensorboard``, ``tensorboardX`` and TensorBoard's own writers end in an
-``EventFileWriter``; what it is given is looked at on its way, so it does not matter whether a
-writer was opened before the run began. The calls of ``SummaryWriter``, and of TensorBoard's
-``Writer``, are looked at for what their events do not have: values before their rounding to
-32 bits, and the name of each series.
+``torch.utils.tensorboard``, ``tensorboardX`` and TensorBoard's own writers all call an
+``EventFileWriter``. Its events are observed, so a writer may have been opened before the run began.
+The calls of ``SummaryWriter``, and of TensorBoard's ``Writer``, are observed for what events do not
+have: values before they are rounded to 32 bits, and the name of each series.
 
-Images, audio, histograms and graphs stay in the program's own event files only.
+Images, audio, histograms and graphs are not logged.
 """
 
 from __future__ import annotations
@@ -47,13 +46,13 @@ _originals: list[tuple[type, str, Any]] = []
 
 
 class Call:
-    """A call of a ``SummaryWriter`` that is under way.
+    """A running call of a ``SummaryWriter``.
 
     Attributes:
-        folder: of that writer, the call may write elsewhere; empty: where it writes.
-        exact: the values it was given, in the order of its events.
-        series: the names of several series, likewise.
-        hparams: whether it writes hyperparameters, which are known exactly.
+        folder: the writer's folder, in place of that of its events; empty: the events' folder.
+        exact: the values of the call, in the order of its events.
+        series: the names of several series, in the same order; None: there is one series.
+        hparams: whether the call writes hyperparameters, which are logged from its arguments.
     """
 
     def __init__(self, folder: str, *, hparams: bool = False) -> None:
@@ -64,7 +63,7 @@ class Call:
 
 
 class Point(NamedTuple):
-    """A number of an event: its tag, with the name of its series, and the number."""
+    """A number of an event, and its tag with the name of its series."""
 
     tag: str
     number: float | int
@@ -74,7 +73,7 @@ _call: ContextVar[Call | None] = ContextVar("tracelet_tensorboard_call", default
 
 
 class TensorBoard(CaptureSource):
-    """Logs what is written for TensorBoard, with its own global step and time."""
+    """Logs what is written for TensorBoard, with the step and time of each event."""
 
     name: ClassVar[str] = "tensorboard"
     default: ClassVar[bool] = False
@@ -96,7 +95,7 @@ class TensorBoard(CaptureSource):
                 setattr(*_originals.pop())
 
     def take(self, folder: str, event: Any, call: Call | None, points: list[Point]) -> None:
-        """Log what is in an event, and these points of it."""
+        """Log the texts and hyperparameters of an event, and its points."""
         assert self._recorder is not None
         if call is not None:
             folder = call.folder or folder
@@ -120,7 +119,7 @@ class TensorBoard(CaptureSource):
         self._recorder.params(SECTION, values)
 
     def _take_hparams(self, content: bytes) -> None:
-        # Whoever has made the content has imported one of them.
+        # The program has imported one of them to write the event.
         shapes = next(filter(None, map(sys.modules.get, _HPARAMS)))
         session = shapes.HParamsPluginData.FromString(content).session_start_info
         kinds = {name: value.WhichOneof("kind") for name, value in session.hparams.items()}
@@ -137,7 +136,7 @@ class TensorBoard(CaptureSource):
 
 
 def _points(event: Any, call: Call | None) -> Iterator[Point]:
-    """Yield the points of an event; once an event, as what is known of the call is used up."""
+    """Yield the points of an event. Call it once for each event: it uses up the call's values."""
     for value in event.summary.value:
         if value.metadata.plugin_data.plugin_name not in ("", "scalars"):
             continue
@@ -150,7 +149,7 @@ def _points(event: Any, call: Call | None) -> Iterator[Point]:
 
 
 def _number(value: Any, call: Call | None) -> float | int | None:
-    """Return the one number of a summary, as exact as the program gave it; else None."""
+    """Return the number of a summary, before its rounding if it is known; None without a number."""
     kind = value.WhichOneof("value")
     if kind == "simple_value":
         number: float | int | None = value.simple_value
@@ -159,10 +158,10 @@ def _number(value: Any, call: Call | None) -> float | int | None:
     else:
         return None
     exact: Any = next(call.exact, None) if call is not None else None
-    if number is not None and hasattr(exact, "item"):  # an array or a tensor, which has one number
+    if number is not None and hasattr(exact, "item"):  # an array or a tensor of one number
         exact = exact.item()
     if isinstance(exact, float | int) and number is not None:
-        with contextlib.suppress(OverflowError):  # beyond 32 bits it was infinite there
+        with contextlib.suppress(OverflowError):  # beyond 32 bits it is infinite in the event
             if struct.pack("f", exact) != struct.pack("f", number):
                 return number
         return exact
@@ -173,18 +172,15 @@ def _of_tensor(tensor: Any) -> float | int | None:
     numbers: list[float | int] = []
     for field in ("float_val", "double_val", "int_val", "int64_val"):
         numbers += getattr(tensor, field)
-    kind = {1: "f", 2: "d", 3: "i", 9: "q"}.get(tensor.dtype)  # of TensorFlow's DataType
+    kind = {1: "f", 2: "d", 3: "i", 9: "q"}.get(tensor.dtype)  # TensorFlow's DataType
     content = tensor.tensor_content
     if kind is not None and len(content) == struct.calcsize(kind):
         numbers += struct.unpack(f"<{kind}", content)
     return numbers[0] if len(numbers) == 1 else None
 
 
-# ------------------------------------------------------------------- looking at calls on their way
-
-
 def observe() -> None:
-    """Look at what the writers are given that are imported, if there is a run that wants it."""
+    """Observe the imported writers, if a run captures them."""
     for name in _EVENT_WRITERS if _captures else ():
         cls = getattr(sys.modules.get(name), "EventFileWriter", None)
         if cls is not None:
@@ -210,7 +206,7 @@ def _wrap(cls: type, name: str, wrapper: Any) -> None:
 
 
 def _opened(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    _observe_summaries()  # they import the writers of events, and so come after them
+    _observe_summaries()  # their modules import the event writers first
     return wrapped(*args, **kwargs)
 
 
@@ -222,7 +218,7 @@ def _added(wrapped: Any, writer: Any, args: Any, kwargs: Any) -> Any:
         folder, points = str(writer.get_logdir()), list(_points(event, call))
         for capture in _captures:
             capture.take(folder, event, call, points)
-    except Exception as error:  # noqa: BLE001 - what is written is foreign
+    except Exception as error:  # noqa: BLE001 - events are foreign objects
         warn_failure(TensorBoard.name, error)
     return result
 
@@ -253,7 +249,7 @@ def _hparams(wrapped: Any, writer: Any, args: Any, kwargs: Any) -> Any:
 
 @contextlib.contextmanager
 def _calling(writer: Any, *, hparams: bool = False) -> Iterator[Call]:
-    """Note the call; one within another, of a writer that it made, is in the place of that."""
+    """Set the running call in this block; a nested call has the folder of the outer one."""
     outer = _call.get()
     folder = outer.folder if outer is not None else _folder(writer)
     call = Call(folder, hparams=hparams or (outer is not None and outer.hparams))
@@ -265,7 +261,7 @@ def _calling(writer: Any, *, hparams: bool = False) -> Iterator[Call]:
 
 
 def _folder(writer: Any) -> str:
-    """Return the folder of a ``SummaryWriter`` of either make; a ``Writer`` has no name for it."""
+    """Return the folder of a ``SummaryWriter``; ``""`` for a ``Writer``, which has no attribute."""
     return str(getattr(writer, "log_dir", None) or getattr(writer, "logdir", ""))
 
 

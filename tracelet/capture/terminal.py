@@ -1,7 +1,8 @@
-"""The lines that a terminal would show of what is printed; without it a progress bar is a flood.
+"""Converts printed output to the lines that a terminal would show.
 
-What a program draws over (carriage returns, backspaces, cursor movements of progress bars) is a
-line once: as it is when the next line begins below it. Colours and titles are left out.
+A line that is drawn several times, e.g. a progress bar, becomes one line: as it is when the next
+line begins below it. Carriage returns, backspaces and cursor movements are followed; colours and
+titles are left out.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import codecs
 import re
 
 LONGEST = 100_000
-"""A line that is longer, and has not ended yet, goes on in the next, in characters."""
+"""The largest number of characters in a line that has not ended; a longer one is split."""
 _KEPT_ROWS = 100
-"""How far up a program can draw over what it has printed."""
+"""How many rows up a program can draw again."""
 
 _TOKEN = re.compile(
     r"[^\x00-\x1f\x7f]+|\x1b\[(?P<numbers>[0-?]*)[ -/]*(?P<command>[@-~])"
@@ -23,39 +24,39 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class TerminalLines:
-    """Makes lines of what is printed, piece by piece, in UTF-8."""
+    """Makes lines of printed UTF-8 output, piece by piece."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._begun = ""  # an escape sequence of which only the beginning has come
+        self._begun = ""  # the beginning of an escape sequence
         self._begin()
 
     def _begin(self) -> None:
         self._rows = [""]
-        self._returned: list[str | None] = [None]  # how each row was returned last
+        self._returned: list[str | None] = [None]  # the row as it was returned last
         self._row = self._column = self._touched = 0
 
     def feed(self, content: bytes) -> list[str]:
-        """Return the lines that are complete with this piece."""
+        """Return the lines that this piece completes."""
         text = self._begun + self._decoder.decode(content)
         self._begun = ""
         lines: list[str] = []
         row = self._rows[-1]
-        behind_all = self._row == len(self._rows) - 1 and self._column == len(row)
-        if behind_all and _CONTROLS.search(text) is None:
+        is_at_end = self._row == len(self._rows) - 1 and self._column == len(row)
+        if is_at_end and _CONTROLS.search(text) is None:
             self._append((row + text).split("\n"), lines)
         else:
             if begun := _BEGUN.search(text):
                 text, self._begun = text[: begun.start()], begun[0]
             for token in _TOKEN.finditer(text):
-                self._take(token, lines)
+                self._process_token(token, lines)
         if len(self._rows[-1]) > LONGEST:
             lines += self._new_lines()
             self._begin()
         return lines
 
     def rest(self) -> list[str]:
-        """Return what is drawn and was not returned yet: nothing more is printed."""
+        """Return the lines that were not returned yet; call it at the end of the output."""
         if not self._rows[-1].rstrip():
             self._returned[-1] = ""
         lines = self._new_lines()
@@ -64,7 +65,7 @@ class TerminalLines:
         return lines
 
     def _append(self, split: list[str], lines: list[str]) -> None:
-        """Take what is written behind everything, without any control character."""
+        """Add text at the end of the last row; it has no control characters."""
         whole, rest = split[:-1], split[-1]
         if whole:
             del self._rows[-1], self._returned[-1]
@@ -80,11 +81,11 @@ class TerminalLines:
         self._column = len(rest)
 
     def _forget(self) -> None:
-        """Keep the rows that can still be drawn over; the cursor is in the last."""
+        """Drop the rows that cannot be drawn again; the cursor is in the last row."""
         del self._rows[:-_KEPT_ROWS], self._returned[:-_KEPT_ROWS]
         self._row = self._touched = len(self._rows) - 1
 
-    def _take(self, token: re.Match[str], lines: list[str]) -> None:
+    def _process_token(self, token: re.Match[str], lines: list[str]) -> None:
         text = token[0]
         if text == "\n":
             self._down(lines)
@@ -107,7 +108,7 @@ class TerminalLines:
         self._touched = min(self._touched, self._row)
 
     def _move_or_erase(self, command: str, numbers: str) -> None:
-        """Follow a command of progress bars: up, down, right, left, column, erase."""
+        """Execute a command: cursor up, down, right, left, to a column, or erase."""
         number = int(numbers) if numbers.isdecimal() and len(numbers) < 5 else 1
         row = self._rows[self._row]
         if command in "JK":
@@ -139,7 +140,7 @@ class TerminalLines:
         self._forget()
 
     def _new_lines(self) -> list[str]:
-        """Return the lines that are new, or were drawn over since they were returned."""
+        """Return the rows that are new, or have changed since they were returned."""
         new = []
         for number in range(self._touched, len(self._rows)):
             now, before = self._rows[number].rstrip(), self._returned[number]

@@ -1,7 +1,8 @@
-"""Which experiment is the active one: of this context, else of this process, else of the parent.
+"""Keeps the active experiment: of this context, else of this process.
 
-A thread or task that started an experiment has it as its own; every other one sees the process's.
-What one has started, no other ends by a start of its own, while the one that has started it lives.
+A thread or task that has started an experiment has that as its active one; any other has the one of
+the process. A start in one thread or task never ends a run that another one, which lives, has
+started.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 RUN_DIR_VARIABLE = "TRACELET_RUN_DIR"
-"""How child processes, forked or spawned, find the run."""
+"""The variable in which child processes, forked or spawned, find the run's directory."""
 
 
 class Running(Protocol):
-    """What can be active: an experiment."""
+    """An experiment, as far as this module needs it."""
 
     @property
     def is_running(self) -> bool:
@@ -36,11 +37,11 @@ class Running(Protocol):
 
 _of_context: ContextVar[Any] = ContextVar("tracelet_experiment", default=None)
 _of_process: list[Any] = []
-"""The last one is that of every thread and task that has started none."""
+"""The last one is active in every thread and task that has started none."""
 
 
 class _Owner:
-    """The thread, or the task of asyncio in it, that has started an experiment."""
+    """The thread, and the task of asyncio in it, that has started an experiment."""
 
     def __init__(self) -> None:
         self._thread = threading.current_thread()
@@ -49,20 +50,20 @@ class _Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the thread, and the task, that asks."""
+        """Whether the caller is in this thread and task."""
         task = self._task() if self._task is not None else None
         return threading.current_thread() is self._thread and _current_task() is task
 
     @property
     def has_ended(self) -> bool:
-        """Whether the thread or the task is over, so that what it has started is nobody's."""
+        """Whether the thread or the task has ended."""
         task = self._task() if self._task is not None else None
         is_over = self._task is not None and (task is None or task.done())
         return is_over or not self._thread.is_alive()
 
 
 def _current_task() -> Any:
-    asyncio = sys.modules.get("asyncio")  # 20 ms that only those pay who use it
+    asyncio = sys.modules.get("asyncio")  # start-up time: 20 ms if the program does not use it
     try:
         return asyncio.current_task() if asyncio is not None else None
     except (AttributeError, RuntimeError):  # it is being imported; this thread has no loop
@@ -81,16 +82,16 @@ def active() -> Any:
 
 
 def previous_run() -> Any:
-    """Return the experiment that a start here ends: our own, or one that is nobody's; or None."""
+    """Return the experiment that a start ends: that of this thread or task, or of an ended one."""
     current = active()
     if current is None or _owners[current].has_ended:
         return current
-    # A context can be the copy of another's, and a thread of a pool work for several of them.
+    # A context can be a copy of another one, and a thread of a pool can run several contexts.
     return current if _of_context.get() is current and _owners[current].is_here else None
 
 
 def running_in(path: str) -> Any:
-    """Return the experiment of this process, or from before a fork, that logs to a run; or None."""
+    """Return the running experiment, maybe from before a fork, with the directory ``path``."""
     found = (one for one in reversed(_of_process) if one.is_running and str(one.dir) == path)
     return next(found, None)
 
@@ -98,7 +99,7 @@ def running_in(path: str) -> Any:
 def activate(experiment: Running) -> None:
     """Make an experiment the active one of this context.
 
-    It is that of the process, too, unless another thread or task that lives has started that.
+    It becomes that of the process, too, unless that belongs to another thread or task which lives.
     """
     others = [one for one in _of_process if one.is_running and one is not experiment]
     owner = _owners[others[-1]] if others else None
@@ -111,7 +112,7 @@ def activate(experiment: Running) -> None:
 
 
 def deactivate(experiment: Running) -> None:
-    """Forget an experiment that has stopped."""
+    """Remove an experiment that has stopped."""
     if experiment in _of_process:
         _of_process.remove(experiment)
     if _of_context.get() is experiment:

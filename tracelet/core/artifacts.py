@@ -1,4 +1,4 @@
-"""Artifacts: what their destination may be, and what a file or a directory becomes."""
+"""Artifacts: checks their destinations, stores their contents, makes their records."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from tracelet.errors import (
     warn,
 )
 from tracelet.journal.blobs import BlobStore, digest_file
+from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
 from tracelet.values.plain import describe
 from tracelet.wire import clean_text
 
 PathLike = str | os.PathLike[str]
 _LONGEST_NAME, _LONGEST_PATH = 255, 3000
-"""Bytes of a name, and of a path below the run: file systems take no longer ones."""
+"""The largest number of bytes of a name, and of a path below the run, in file systems."""
 _Inode = tuple[int, int]
 
 
 class Destinations:
-    """Where a run has artifacts, so far as this process knows: no file has a folder's name."""
+    """The destinations of a run's artifacts, as far as this process knows them."""
 
     def __init__(self) -> None:
         self._files: set[str] = set()
         self._folders: set[str] = set()
 
     def check(self, place: str) -> None:
-        """Refuse a file whose name is a folder's, or one of whose folders is a file.
+        """Check the destination of a file.
 
         Raises:
-            InvalidValueError: no tracker could keep both.
+            InvalidValueError: it is a folder of other artifacts, or below an artifact; no tracker
+                can store both.
         """
         if place in self._folders:
             raise InvalidValueError(
@@ -53,7 +55,7 @@ class Destinations:
                 )
 
     def add(self, place: str) -> None:
-        """Note a file."""
+        """Add the destination of a file."""
         self._files.add(place)
         self._folders.update(_folders_of(place))
 
@@ -71,39 +73,37 @@ def artifact_records(
     copy: bool,
     known: Destinations,
 ) -> list[Artifact]:
-    """Take the content of a file, or of every file of a directory, and return their records.
+    """Store the content of a file, or of every file of a directory, and return the records.
 
-    Nothing is returned, and so nothing is journaled, unless all of it could be taken. Links are
-    followed. What is neither file nor folder in a directory, and a link that leads back to a folder
-    that it is in, is left out and named in a warning.
+    If a file cannot be stored, an error is raised and no record is returned. Links are followed. In
+    a directory, anything that is neither file nor folder, and a link to a folder that contains it,
+    is left out and named in a warning.
 
     Args:
         file: a file or a directory.
-        destination: where it goes, relative, POSIX; None: under its own name; with a ``/`` at its
-            end it is the folder that a file goes into.
-        blobs: where the content is kept; None: only check the arguments.
-        now: the time of the call.
-        copy: keep the content; False trusts the file to stay as it is.
-        known: the destinations of earlier artifacts; these are added.
+        destination: its path in the run, relative, POSIX; None: its own name; with ``/`` at the
+            end: the folder for a file.
+        blobs: stores the content; None: only check the arguments.
+        now: the time of the call, in seconds since the epoch.
+        copy: store the content; False: only note where the file is.
+        known: the destinations of earlier artifacts; the new ones are added.
 
     Raises:
         ArtifactNotFoundError: there is no such file or directory.
         ArtifactUnreadableError: it, or something in it, cannot be read.
-        InvalidValueError: it is a pipe, a device or the like, or its destination is a file's and a
-            folder's at once, or too long.
+        InvalidValueError: it is neither file nor directory; or its destination is too long, or is
+            that of a folder, or below a file.
         UnsafePathError: the destination leaves the run.
         ValueTypeError: ``file`` or ``destination`` is no path, or ``copy`` is no bool.
     """
     if not isinstance(copy, bool):
         raise ValueTypeError(f"log_artifact: copy is True or False, not {describe(copy):.80}")
-    wanted = path_text(file, "the file of an artifact")
+    wanted = path_str(file, "the file of an artifact")
     path = Path(wanted)
     name = path.absolute().name
-    given = (
-        name if destination is None else path_text(destination, "the destination of an artifact")
-    )
+    given = name if destination is None else path_str(destination, "the destination of an artifact")
     place = safe_destination(given + name if given.endswith("/") and path.is_file() else given)
-    # False for what no file can be called, too; an empty path would be the working directory.
+    # False for an invalid name, too; an empty path would be the working directory.
     if not wanted or not os.path.exists(path):  # noqa: PTH110
         raise ArtifactNotFoundError(
             f"log_artifact: there is no file or directory {wanted!r} (seen from {Path.cwd()})"
@@ -112,7 +112,7 @@ def artifact_records(
         raise InvalidValueError(f"log_artifact: neither a file nor a directory: {str(path)!r}")
     files = {clean_text(str(PurePosixPath(place, name))): found for name, found in _files(path)}
     for where in files:
-        refuse_long("the destination of an artifact", where)
+        check_path_length("the destination of an artifact", where)
         known.check(where)
     records: list[Artifact] = []
     for where, found in files.items():
@@ -124,7 +124,7 @@ def artifact_records(
             raise
         except FileNotFoundError as error:
             if found is not path:
-                continue  # a file that came and went, as those of a program at work do
+                continue  # another program has deleted the file meanwhile
             raise ArtifactNotFoundError(f"log_artifact: {str(path)!r} is gone") from error
         except OSError as error:
             raise _unreadable(found, error) from error
@@ -135,38 +135,36 @@ def artifact_records(
     return records
 
 
-def bytes_record(
-    path: str, content: bytes, blobs: BlobStore | None, now: float, *, aside: str
-) -> Artifact | None:
-    """Keep content that was captured, and return its record.
+def bytes_record(path: str, content: bytes, blobs: BlobStore | None, now: float) -> Artifact | None:
+    """Store captured content, and return its record.
 
     Args:
         path: its destination in the run.
         content: the content.
-        blobs: where it is kept; None: nothing is written.
-        now: the time of the call.
-        aside: the folder of what is about the run itself, and is no artifact.
+        blobs: stores the content; None: nothing is written.
+        now: the time of the call, in seconds since the epoch.
 
     Returns:
-        The record; None if there is none, as nothing is written or the file is no artifact.
+        The record; None if nothing is written, or the file is about the run itself and so no
+        artifact.
 
     Raises:
         UnsafePathError: the destination leaves the run.
     """
     place = safe_destination(path)
-    if blobs is None or place.startswith(f"{aside}/"):
+    if blobs is None or place.startswith(f"{ABOUT}/"):
         return None
     return Artifact(now, place, blobs.put_bytes(content), len(content))
 
 
 def safe_destination(destination: PathLike) -> str:
-    """Return the destination as a normal relative POSIX path.
+    """Return a destination as a normal relative POSIX path.
 
     Raises:
-        UnsafePathError: it is absolute, empty, or contains ``..``.
-        ValueTypeError: it is no path.
+        UnsafePathError: the destination is absolute, empty, or contains ``..``.
+        ValueTypeError: the destination is no path.
     """
-    given = path_text(destination, "the destination of an artifact")
+    given = path_str(destination, "the destination of an artifact")
     place = PurePosixPath(given.replace(os.sep, "/"))
     absolute = place.is_absolute() or Path(given).is_absolute()
     if absolute or ".." in place.parts or not place.name or "\0" in given:
@@ -177,11 +175,11 @@ def safe_destination(destination: PathLike) -> str:
     return str(place)
 
 
-def refuse_long(what: str, place: str) -> None:
-    """Refuse a path that file systems cannot keep.
+def check_path_length(what: str, place: str) -> None:
+    """Check that file systems can store a path.
 
     Raises:
-        InvalidValueError: a name in it, or the whole, is too long.
+        InvalidValueError: the path, or a name in it, is too long.
     """
     name = max(place.split("/"), key=lambda part: len(part.encode()))
     for part, longest in (name, _LONGEST_NAME), (place, _LONGEST_PATH):
@@ -193,26 +191,25 @@ def refuse_long(what: str, place: str) -> None:
 
 
 def content_of(artifact: Artifact, placed: Path, blobs: BlobStore) -> Path:
-    """Return where the content of an artifact is, or was.
+    """Return the path of an artifact's content; it may be deleted.
 
     Args:
-        artifact: its record.
-        placed: the folder in which the local backend puts artifacts: a file has its name and
-            suffix there.
-        blobs: where the content is kept.
+        artifact: the artifact's record.
+        placed: the folder of the local backend's artifacts, where a file has its name and suffix.
+        blobs: the stored contents.
     """
     if artifact.source:
         return Path(artifact.source)
-    named, kept = placed / artifact.path, blobs.path(artifact.digest)
-    with contextlib.suppress(OSError):  # it is not there
-        # Somebody who has made room has removed the blob.
-        if named.samefile(kept) if kept.exists() else digest_file(named)[0] == artifact.digest:
+    named, blob = placed / artifact.path, blobs.path(artifact.digest)
+    with contextlib.suppress(OSError):  # the named file does not exist
+        # The blob may have been deleted to save space.
+        if named.samefile(blob) if blob.exists() else digest_file(named)[0] == artifact.digest:
             return named
-    return kept
+    return blob
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
-    """Return the file, or the files of a directory, each with its place below it."""
+    """Return the file, or the files of a directory, each with its path below ``path``."""
     if not path.is_dir():
         return [("", path)]
     found, left_out = [], []
@@ -231,7 +228,7 @@ def _files(path: Path) -> list[tuple[str, Path]]:
 
 
 def _walk(folder: Path, above: frozenset[_Inode]) -> Iterator[tuple[Path, bool]]:
-    """Yield what is below a folder but folders, and whether it is a file that can be taken."""
+    """Yield all entries below a folder but folders, and whether each is a file to store."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -255,15 +252,15 @@ def _unreadable(path: Path, error: OSError) -> ArtifactUnreadableError:
     return ArtifactUnreadableError(f"log_artifact: {str(path)!r} cannot be read: {error.strerror}")
 
 
-def path_text(path: PathLike, what: str) -> str:
-    """Return a path as text.
+def path_str(path: PathLike, what: str) -> str:
+    """Return a path as a ``str``; ``what`` names it in the message of an error.
 
     Raises:
-        ValueTypeError: it is none, or only one of bytes.
+        ValueTypeError: ``path`` is no path, or one of bytes.
     """
     try:
         found = os.fspath(path)
-    except Exception as error:  # also what a foreign class raises
+    except Exception as error:  # __fspath__ is foreign code
         raise ValueTypeError(f"{what} is a path, not {describe(path):.80}: {error!r}") from error
     if not isinstance(found, str):
         raise ValueTypeError(f"{what} is a str or a Path, not bytes: {path!r}")

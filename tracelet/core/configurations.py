@@ -1,4 +1,4 @@
-"""Configuration objects: kept whole, so that what a run was configured with can be used again."""
+"""Configuration objects: stores them whole, so that they can be used again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tracelet.backends.base import ConfigObject
-from tracelet.core.artifacts import PathLike, path_text, refuse_long
+from tracelet.core.artifacts import PathLike, check_path_length, path_str
 from tracelet.errors import (
     ArtifactNotFoundError,
     ConfigurationNotFoundError,
@@ -23,7 +23,7 @@ from tracelet.journal.blobs import BlobStore
 from tracelet.records import AnyRecord, Config
 from tracelet.redaction import Redactor
 from tracelet.values.flatten import Foreign, flatten
-from tracelet.values.plain import describe
+from tracelet.values.plain import copy_plain, describe
 from tracelet.wire import clean_text, float_token
 
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
@@ -34,7 +34,7 @@ class Configurations:
 
     Args:
         redactor: hides secrets.
-        foreign: asked for the fields of objects of a foreign type.
+        foreign: returns the fields of an object of a foreign type.
     """
 
     def __init__(self, redactor: Redactor, foreign: Foreign | None = None) -> None:
@@ -43,17 +43,20 @@ class Configurations:
         self._values: dict[str, Any] = {}
 
     def take(self, name: Any, given: Any, blobs: BlobStore | None, now: float) -> Config | None:
-        """Keep a configuration object, and return its record; None if nothing is to be written.
+        """Store a configuration object, and return its record.
 
         Args:
-            name: what it is called; a later one of the same name takes its place.
+            name: its name; a later object of the same name replaces it.
             given: a mapping, a list, an object with fields, or the path of a file.
-            blobs: where its content goes; None: this process writes nothing.
-            now: the time of the call.
+            blobs: stores the content; None: this process writes nothing.
+            now: the time of the call, in seconds since the epoch.
+
+        Returns:
+            The record; None if this process writes nothing.
 
         Raises:
             ArtifactNotFoundError: the file does not exist.
-            ValueTypeError: it is nothing that can be a configuration.
+            ValueTypeError: ``given`` cannot be a configuration object.
         """
         name = _name(name)
         if isinstance(given, str | os.PathLike):
@@ -64,11 +67,11 @@ class Configurations:
                 f"a configuration is a mapping, a list, or the path of a file, not "
                 f"{type(given).__name__}: {describe(given):.80}"
             )
-        _refuse_no_file(name, ".json")
+        _check_file_name(name, ".json")
         self._values[name] = value
         if blobs is None:
             return None
-        content = msgspec.json.format(msgspec.json.encode(_shown(value))) + b"\n"
+        content = msgspec.json.format(msgspec.json.encode(_json_safe(value))) + b"\n"
         return Config(now, name, ".json", blobs.put_bytes(content), value)
 
     def get(
@@ -77,28 +80,28 @@ class Configurations:
         """Return a configuration object: the value, or the path of a copy of the file.
 
         Args:
-            name: what it is called.
-            read: gives the records of the run: other processes may have kept what is not known.
-            blobs: where contents are kept; None: nothing is.
+            name: its name.
+            read: returns the records of the run: another process may have stored the object.
+            blobs: the stored contents; None: this process writes nothing.
 
         Raises:
-            ConfigurationNotFoundError: there is none of that name.
+            ConfigurationNotFoundError: no object has that name.
         """
         if _name(name) not in self._values and blobs is not None:
-            self._values = {**stored(read(), blobs), **self._values}
-        return find(self._values, name)
+            self._values = {**configurations_in(read(), blobs), **self._values}
+        return find_configuration(self._values, name)
 
     def _take_file(
         self, name: str, given: PathLike, blobs: BlobStore | None, now: float
     ) -> Config | None:
-        path = Path(path_text(given, "the file of a configuration"))
-        if not os.path.isfile(path):  # noqa: PTH113 - False for what no file can be called, too
+        path = Path(path_str(given, "the file of a configuration"))
+        if not os.path.isfile(path):  # noqa: PTH113 - False for an invalid name, too
             raise ArtifactNotFoundError(
                 f"connect_configuration: there is no file {str(path)!r:.200} "
                 f"(seen from {Path.cwd()})"
             )
         suffix = _suffix(path)
-        _refuse_no_file(name, suffix)
+        _check_file_name(name, suffix)
         if blobs is None:
             self._values[name] = path.absolute()
             return None
@@ -107,16 +110,16 @@ class Configurations:
         return Config(now, name, suffix, digest)
 
 
-def _refuse_no_file(name: str, suffix: str) -> None:
-    """Refuse a name with which no file can be called."""
+def _check_file_name(name: str, suffix: str) -> None:
+    """Raise InvalidValueError if a file cannot have the name of a configuration object."""
     file = ConfigObject(name, suffix, None, Path(), "", 0).path
     if "\0" in file or file.endswith(("/.", "/..")):
         raise InvalidValueError(f"the name of a configuration becomes that of a file: not {name!r}")
-    refuse_long("the name of a configuration", file)
+    check_path_length("the name of a configuration", file)
 
 
-def stored(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[str, Any]:
-    """Return the configuration objects in records, the latest of each name."""
+def configurations_in(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[str, Any]:
+    """Return the configuration objects in the records, the latest of each name."""
     found: dict[str, Any] = {}
     for record in records:
         if type(record) is Config:
@@ -127,23 +130,24 @@ def stored(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[str, Any]:
     return found
 
 
-def find(values: Mapping[str, Any], name: Any) -> Any:
-    """Return a copy of the configuration object of a name.
+def find_configuration(values: Mapping[str, Any], name: Any) -> Any:
+    """Return a copy of the configuration object ``name`` in ``values``.
 
     Raises:
-        ConfigurationNotFoundError: there is none of that name.
-        ValueTypeError, InvalidValueError: it is no name.
+        ConfigurationNotFoundError: no object has that name.
+        ValueTypeError: ``name`` is not a ``str``.
+        InvalidValueError: ``name`` is empty.
     """
     name = _name(name)
     if name not in values:
         near = nearest(name, values) if values else "; there is none"
         raise ConfigurationNotFoundError(f"no configuration object {name!r}{near}")
-    return _copy(values[name])
+    return copy_plain(values[name])
 
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise ValueTypeError(f"the name of a configuration is a text, not {describe(name):.80}")
+        raise ValueTypeError(f"the name of a configuration must be a str, not {describe(name):.80}")
     cleaned = clean_text(name).strip("/")
     if not cleaned:
         raise InvalidValueError("the name of a configuration must not be empty")
@@ -151,26 +155,20 @@ def _name(name: Any) -> str:
 
 
 def _suffix(path: Path) -> str:
-    """Return what tells a loader how to read a file: ``.yaml``, ``.tar.gz``."""
+    """Return the suffix that a loader needs: ``.yaml``, ``.tar.gz``."""
     last = path.suffix
     return path.with_suffix("").suffix + last if last in _COMPRESSED else last
 
 
 def plain_value(name: str, value: Any, foreign: Foreign | None = None) -> Any:
-    """Return a value of any shape as JSON-like data, whole: mappings stay mappings."""
+    """Return a value of any shape as JSON-like data; mappings stay mappings."""
     return flatten({name: [value]}, foreign=foreign).values[name][0]
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def _shown(value: Any) -> Any:
-    """Return a value as its file has it, for people: JSON has no NaN and no infinities."""
+def _json_safe(value: Any) -> Any:
+    """Return a value for its JSON file: NaN and the infinities become strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return float_token(value)
     if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
-    return [_shown(item) for item in value] if isinstance(value, list) else value
+        return {key: _json_safe(item) for key, item in value.items()}
+    return [_json_safe(item) for item in value] if isinstance(value, list) else value

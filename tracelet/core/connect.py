@@ -1,10 +1,9 @@
-"""Objects whose fields are parameters for as long as the run lives: what changes is logged later.
+"""Connected objects: their fields are parameters, and later changes of them are logged, too.
 
 - An object is read when it is connected, at each ``flush``, and at the end of the run.
-- What is logged then is what has changed in the object since it was read last. A parameter that was
-  set otherwise meanwhile keeps that value; one that the object has no more stays.
-- An object that cannot be read again is one warning. It never keeps ``flush`` or ``stop`` from
-  doing what they are for.
+- Each time, the fields that have changed since the last reading are logged. A parameter that was
+  set in another way meanwhile keeps that value. A field that was removed stays a parameter.
+- If an object cannot be read again, there is one warning; ``flush`` and ``stop`` work all the same.
 """
 
 from __future__ import annotations
@@ -25,14 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class Connections:
-    """The connected objects of one experiment.
-
-    They are held until the run ends, even if nobody else holds them: an object that was changed
-    and then forgotten has changed all the same.
+    """The connected objects of one experiment, kept alive until the run ends.
 
     Args:
         params: where their fields are logged.
-        foreign: asked for the fields of objects of a foreign type.
+        foreign: returns the fields of an object of a foreign type.
     """
 
     def __init__(self, params: Parameters, foreign: Foreign) -> None:
@@ -41,34 +37,31 @@ class Connections:
         self._objects: dict[tuple[int, str | None], _Connected] = {}
 
     def add(self, given: Any, section: str | None) -> None:
-        """Log the fields of an object, and read it again later."""
+        """Log the fields of an object, and connect it."""
         flat = in_section(flatten(given, foreign=self._foreign), section_prefix(section))
         self._params.merge(flat)
         self._objects[id(given), section] = _Connected(given, section, self._foreign, flat)
 
     def read_again(self) -> Reading:
-        """Log what has changed; the result, used with ``with``, warns when its block is left."""
-        connected = list(self._objects.values())
-        return Reading([text for one in connected if (text := one.read_again(self._params))])
+        """Log the changes; the result is a context manager that warns when its block is left."""
+        messages = [one.read_again(self._params) for one in list(self._objects.values())]
+        return Reading([message for message in messages if message is not None])
 
     def read_at_exit(self) -> None:
-        """Log what has changed while the interpreter shuts down, where no warning may be an error.
-
-        What goes wrong is warned of all the same.
-        """
+        """Log the changes while the interpreter shuts down; no warning is raised as an error."""
         with contextlib.suppress(TraceletWarning), self.read_again():
             pass
 
     def end(self) -> None:
-        """Let go of the objects."""
+        """Release the objects."""
         self._objects.clear()
 
 
 class Reading:
-    """What went wrong in a reading; warned of when that can do no harm any more."""
+    """The messages of a reading. They become warnings when the ``with`` block is left."""
 
-    def __init__(self, complaints: list[str]) -> None:
-        self._complaints = complaints
+    def __init__(self, messages: list[str]) -> None:
+        self._messages = messages
 
     def __enter__(self) -> None:
         """Do nothing: the objects were read."""
@@ -79,14 +72,14 @@ class Reading:
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        # Where warnings are errors, what leaves the block counts more.
+        # Where warnings are errors, an error of the block must not be replaced.
         with contextlib.suppress(*([TraceletWarning] if error is not None else [])):
-            for text in self._complaints:
-                warn(text)
+            for message in self._messages:
+                warn(message)
 
 
 class _Connected:
-    """One object, and what was in it when it was read last."""
+    """One object, and its fields when it was read last."""
 
     def __init__(self, given: Any, section: str | None, foreign: Foreign, flat: Flat) -> None:
         self._given = given
@@ -97,29 +90,29 @@ class _Connected:
         self._pid = os.getpid()
 
     def read_again(self, params: Parameters) -> str | None:
-        """Log what has changed; return what there is to warn of."""
-        if os.getpid() != self._pid:  # in a forked child it is a copy, and of another life
+        """Log the changes; return the message of a warning, or None."""
+        if os.getpid() != self._pid:  # a forked child has a copy, which changes independently
             return None
-        complaints: list[str] = []
+        messages: list[str] = []
         try:
-            now = flatten(self._given, foreign=self._foreign, complain=complaints.append)
+            now = flatten(self._given, foreign=self._foreign, on_warning=messages.append)
             flat = in_section(now, section_prefix(self._section))
             params.merge(_changed(self._flat, flat))
         except Exception as error:  # its properties and its mapping are foreign code
             log.debug("a connected %s cannot be read again", type(self._given), exc_info=True)
             cause = error.__cause__ or error
-            complaints = [f"{type(cause).__name__}: {cause}"]
+            messages = [f"{type(cause).__name__}: {cause}"]
         else:
             self._flat = flat
-        if not complaints or self._warned:
+        if not messages or self._warned:
             return None
         self._warned = True
         what = type(self._given).__name__
-        return f"a connected {what} cannot be read again in full: {'; '.join(complaints)}"[:1000]
+        return f"a connected {what} cannot be read again in full: {'; '.join(messages)}"[:1000]
 
 
 def _changed(before: Flat, now: Flat) -> Flat:
-    """Return what is new or another value; a branch that was emptied has lost its parameters."""
+    """Return the parameters that are new or changed, without branches that became empty."""
     paths = [path_of(key, before.paths) for key in before.values]
     branches = {path[:depth] for path in paths for depth in range(1, len(path))}
     values = {}

@@ -1,7 +1,7 @@
-"""How a program has ended, and the ending that runs get for it which nobody has stopped.
+"""Ends the runs that are still running when the program exits, and finds out how it has ended.
 
-An exception says in words that can be kept how the run that it leaves has ended. A program that
-ends with runs still going on ends them; its true ending may be known only after Python's.
+An exception decides the status and the reason of the run that it leaves. At exit, the exit code of
+the program may not be known yet; see ``tracelet.courier.exit_status``.
 """
 
 from __future__ import annotations
@@ -22,30 +22,29 @@ from tracelet.wire import clean_text
 log = logging.getLogger(__name__)
 
 _MAX_REASON = 1000
-"""The longest reason of an ending, in characters."""
+"""The largest number of characters in the reason of an ending."""
 _INTERRUPTIONS = KeyboardInterrupt, GeneratorExit, BaseExceptionGroup
-"""Ctrl-C; a generator that is left before its end, by a break or by an error that only others see;
-and several of these."""
+"""Ctrl-C; a generator that is left before its end; and groups of such exceptions."""
 _CANCELLED = "CancelledError", "Cancelled"
-"""What tasks of asyncio and of trio are cancelled with; neither is imported for it."""
+"""The exceptions of cancelled tasks, in asyncio and trio; neither is imported for this."""
 _BEFORE = "_tracelet_before"
-"""Where an exception has the directories of the runs that began while it was handled."""
+"""An attribute of exceptions: the directories of the runs that began while it was handled."""
 
 
 def note_handled(run_dir: Path) -> None:
-    """Note that a run begins while an exception is handled, which says nothing of that run.
+    """Note that a run begins while an exception is handled: it does not decide the run's status.
 
     A second try in an ``except`` block is such a run.
     """
     error = sys.exc_info()[1]
-    if error is not None:  # kept there, for a reference to it would keep all that it has seen
+    if error is not None:  # noted there: a reference to the error would keep its frames alive
         error.__dict__.setdefault(_BEFORE, set()).add(str(run_dir))
 
 
 def handled_exception(run_dir: Path | None) -> BaseException | None:
-    """Return the exception that is handled now, if it says something of the ending of a run."""
+    """Return the exception that is handled now, if it decides the status of a run; else None."""
     error = sys.exc_info()[1]
-    if isinstance(error, StopIteration | StopAsyncIteration):  # a loop over next() has ended
+    if isinstance(error, StopIteration | StopAsyncIteration):  # the end of a loop over next()
         return None
     if error is not None and str(run_dir) in error.__dict__.get(_BEFORE, ()):
         return None
@@ -53,11 +52,11 @@ def handled_exception(run_dir: Path | None) -> BaseException | None:
 
 
 def exit_status(error: BaseException | None, redactor: Redactor) -> tuple[Status, str | None]:
-    """Return the status of a run that an exception leaves, and why.
+    """Return the status and the reason of a run that an exception leaves.
 
     Args:
-        error: the exception; None: there is none, and the run has finished.
-        redactor: hides the secrets in what the exception says.
+        error: the exception; None: the run has finished.
+        redactor: hides the secrets in the message of the exception.
     """
     if error is None:
         return "finished", None
@@ -75,7 +74,7 @@ def exit_status(error: BaseException | None, redactor: Redactor) -> tuple[Status
 
 
 def message_of(error: object) -> str:
-    """Return what an exception says, as UTF-8 can hold it; never raises."""
+    """Return the message of an exception, as UTF-8 can hold it; never raises."""
     try:
         return clean_text(str(error))
     except Exception:  # noqa: BLE001 - __str__ is the user's code, and an ending must not fail
@@ -83,36 +82,36 @@ def message_of(error: object) -> str:
 
 
 class EndsAtExit(Protocol):
-    """What is ended with the program: a session of a run."""
+    """A session of a run, as far as this module needs it."""
 
     def end_at_exit(self, timeout: float | None = None) -> object:
-        """End the run, as the program has ended."""
+        """End the run: the program exits."""
 
 
 _running: weakref.WeakSet[EndsAtExit] = weakref.WeakSet()
 
 
-def end_at_exit(session: EndsAtExit) -> None:
-    """End a session with the program, unless it is forgotten before."""
-    if not _running:  # behind the exit functions of the program: they may still log
+def register(session: EndsAtExit) -> None:
+    """End a session when the program exits, unless it is unregistered before."""
+    if not _running:  # atexit runs the last function first: those of the program may still log
         atexit.unregister(_end_all)
         atexit.register(_end_all)
     _running.add(session)
 
 
-def forget(session: EndsAtExit) -> None:
-    """Leave a session alone that has stopped."""
+def unregister(session: EndsAtExit) -> None:
+    """Unregister a session that has stopped."""
     _running.discard(session)
 
 
 def is_exiting() -> bool:
-    """Return whether this is called at exit: by the main thread, which is over before."""
+    """Return whether the caller runs at exit: in the main thread, when that has ended."""
     main = threading.main_thread()
     return threading.current_thread() is main and not main.is_alive()
 
 
 def uncaught_exception() -> BaseException | None:
-    """Return the exception that ends the program; an interactive one goes on after each."""
+    """Return the exception that ends the program; None, also in an interactive Python."""
     return None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
 
 
@@ -120,5 +119,5 @@ def _end_all() -> None:
     for session in list(_running):
         try:
             session.end_at_exit()
-        except Exception:  # the others have an ending, too
+        except Exception:  # the other runs must be ended, too
             log.exception("a run was not ended well: %r", session)

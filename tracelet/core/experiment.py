@@ -1,12 +1,12 @@
-"""The experiment: the user's handle of one run. What it accepts, it has normalised and journaled.
+"""The experiment: the user's handle of one run.
 
 Promises:
 
-- A call that returns has put what it logged into the journal, where the death of the process, of a
-  backend or of the courier does not reach it. No call waits for a backend, but ``flush`` and
-  ``stop``.
+- When a call returns, its records are in the journal: they survive the death of the process, of a
+  backend and of the courier. Only ``flush`` and ``stop`` wait for a backend.
 - A call that raises has written nothing.
-- Values, iterations and order are the same in every backend; what one cannot hold is reported.
+- Values, iterations and order are the same in every backend. The report counts what a backend
+  cannot store as given.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tracelet.core.session import Session
 from tracelet.core.tags import as_str, given_tags, tag_values
 from tracelet.core.track import Track
 from tracelet.errors import InvalidValueError, NotRunningError, ValueTypeError, nearest
-from tracelet.plugin_hooks import foreign_params, tell_plugins
+from tracelet.plugin_hooks import foreign_params, notify_plugins
 from tracelet.records import (
     DEFAULT_AXIS,
     AnyRecord,
@@ -46,7 +46,7 @@ from tracelet.records import (
 )
 from tracelet.redaction import Redactor
 from tracelet.settings import ExperimentConfig, Settings, resolve
-from tracelet.values.plain import copied, describe
+from tracelet.values.plain import copy_mapping, describe
 from tracelet.values.scalars import (
     iteration_value,
     metric_name,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.capture.captured import Captured
     from tracelet.core.artifacts import Destinations, PathLike
     from tracelet.core.configurations import Configurations
-    from tracelet.core.start import Earlier, StartRequest
+    from tracelet.core.start import EarlierRecords, StartRequest
     from tracelet.courier.report import DeliveryReport
 
 __all__ = ["Experiment", "ExperimentConfig"]
@@ -71,17 +71,17 @@ _Object = TypeVar("_Object")
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _MAX_ITERATION = 2**63 - 1
 _SMALL, _COMMON = -(2**30), 2**30
-"""Between them Python compares integers in the shortest time."""
+"""Python compares integers between them in the shortest time."""
 _MAX_IN_LINE = 256
-"""Points in one line, which stays shorter than what is kept in a blob, unless names are long."""
+"""Points in one line: a longer line would be stored in a blob."""
 _NUMBERS = frozenset({float, int})
 _METRIC_KEYWORDS = ("iteration", "axis", "time")
-_OUR_AXIS = "the position on the x-axis is called iteration here: iteration={}"
-_OUR_WORDS = {
-    "step": _OUR_AXIS,
-    "global_step": _OUR_AXIS,
-    "iter": _OUR_AXIS,
-    "index": _OUR_AXIS,
+_ITERATION_HINT = "the position on the x-axis is called iteration here: iteration={}"
+_KEYWORD_HINTS = {
+    "step": _ITERATION_HINT,
+    "global_step": _ITERATION_HINT,
+    "iter": _ITERATION_HINT,
+    "index": _ITERATION_HINT,
     "epoch": "another x-axis is named: iteration={}, axis='epoch'",
     "timestamp": "the time of a point is called time: time={}",
     "walltime": "the time of a point is called time: time={}",
@@ -91,20 +91,20 @@ _OUR_WORDS = {
 class Experiment(ParameterCalls):
     """One run being logged.
 
-    ``tracelet.start_logging`` makes and starts one; used directly, call :meth:`start`, or use it
-    as a context manager.
+    ``tracelet.start_logging`` creates and starts one. If you create one yourself, call
+    :meth:`start`, or use it as a context manager.
 
     Args:
         name: the run's name; runs may share it.
         config: an :class:`ExperimentConfig`, a mapping of settings, or the path of a file of them.
         backend: a backend's name, ``"module:Class"``, a class, an instance, or a list of such.
         resume: a run id to go on with, or True for the latest run of this name.
-        run_id: the id of a new run, unless one is to be made up.
+        run_id: the id of a new run; None: an id is made up.
         tags, params: logged at the start.
-        settings: any other setting of :class:`ExperimentConfig`, such as ``project``.
+        settings: any other setting of :class:`ExperimentConfig`, e.g. ``project``.
 
     Raises:
-        SettingsError: for a setting that is unknown or of the wrong type.
+        SettingsError: a setting is unknown or has the wrong type.
     """
 
     def __init__(
@@ -147,8 +147,8 @@ class Experiment(ParameterCalls):
         self._session = self._make_session(run_name(settings))
         self._current: int | None = None
         self._last: dict[str | tuple[str, str], int] = {}
-        """Where each metric's last point is; the key has the axis unless it is the default one."""
-        self._asked_to_stop: Callable[[], bool] | None = None
+        """The last iteration of each metric; the key has the axis unless it is the default one."""
+        self._stop_condition: Callable[[], bool] | None = None
 
     # -- the run ------------------------------------------------------------------------------
 
@@ -156,8 +156,7 @@ class Experiment(ParameterCalls):
         """Start the run; harmless if it runs. A run that was stopped is resumed.
 
         Args:
-            instead_of: an experiment that is stopped first: as late as possible, and not for a
-                start that is refused.
+            instead_of: an experiment to stop first, once all arguments are checked.
 
         Raises:
             UnknownBackendError: a backend is not known, or not installed.
@@ -184,11 +183,15 @@ class Experiment(ParameterCalls):
         if self._first_params is not None:
             self.log_params(self._first_params)
         if started.capture is not None:
-            tell_plugins("tracelet_run_started", run=started.session.run)
+            notify_plugins("tracelet_run_started", run=started.session.run)
         return self
 
     def check_start(self) -> None:
-        """Raise what a start would raise for a mistake; write nothing."""
+        """Check the arguments of a start; write nothing.
+
+        Raises:
+            TraceletError: the start would raise it.
+        """
         from tracelet.core.start import make_plan  # start-up time: the courier's side
 
         make_plan(self._request())
@@ -203,15 +206,15 @@ class Experiment(ParameterCalls):
         """End the run, and wait until its backends have everything.
 
         Args:
-            status: ``finished``, ``failed`` or ``killed``; None: ``finished``, or as the exception
-                says that is being handled while this is called, as in a ``finally`` block; or, in
-                a function that is called at exit, as the program has ended.
+            status: ``finished``, ``failed`` or ``killed``. None: ``finished``; if an exception is
+                being handled, e.g. in a ``finally`` block, the status that fits it; in a function
+                that is called at exit, the status of the program.
             timeout: seconds to wait for the backends; None: the setting ``drain_timeout``. After
-                that the courier is left running, and delivers what is left.
-            wait: False returns at once.
+                that the courier delivers the rest alone.
+            wait: False: do not wait for the backends.
 
         Returns:
-            What became of everything that was logged.
+            The delivery report.
 
         Raises:
             NotRunningError: the run is not running.
@@ -229,21 +232,21 @@ class Experiment(ParameterCalls):
         may_raise: bool = True,
         show: bool = True,
     ) -> DeliveryReport:
-        """End the run as :meth:`stop` does, for a caller who knows more of its end.
+        """End the run as :meth:`stop` does, with a reason.
 
         Args:
             status: as for :meth:`stop`.
             reason: why the run has ended, unless it was stopped.
             timeout: as for :meth:`stop`.
             wait: as for :meth:`stop`.
-            may_raise: whether a strict run may raise.
-            show: whether a report that is complete is written to stderr, too.
+            may_raise: whether a run with ``strict=True`` may raise.
+            show: whether a complete report is written to stderr, too.
         """
         from tracelet.core.exit import (  # start-up time: the courier's side
             exit_status,
-            forget,
             handled_exception,
             is_exiting,
+            unregister,
         )
 
         session = self._session
@@ -257,13 +260,13 @@ class Experiment(ParameterCalls):
         try:
             with session.connections.read_again():
                 if status is None and self.owns_run and is_exiting():
-                    forget(session)
+                    unregister(session)
                     return session.end_at_exit(seconds if wait else None)
                 if status is None:
                     status, reason = exit_status(handled_exception(self.dir), self._redactor)
                 session.close(status)
                 deactivate(self)
-                forget(session)
+                unregister(session)
                 return session.finish(
                     reason, timeout=seconds, wait=wait, may_raise=may_raise, show=show
                 )
@@ -272,7 +275,7 @@ class Experiment(ParameterCalls):
                 session.connections.end()
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Sync the journal to the disk and wait for the backends; connected objects are read again.
+        """Read the connected objects again, sync the journal to the disk, wait for the backends.
 
         Args:
             timeout: seconds to wait at most.
@@ -283,16 +286,15 @@ class Experiment(ParameterCalls):
         return self._session.flush(timeout)
 
     def should_stop(self) -> bool:
-        """Whether the run is not worth going on with: then end the training.
+        """Return whether to end the training: the run is not worth going on with.
 
-        A search asks its pruner, with the metrics that were logged so far; a run that is no trial
-        of one is never stopped.
+        In a search, the pruner decides it from the metrics so far. In any other run it is False.
         """
-        return self._asked_to_stop is not None and self._asked_to_stop()
+        return self._stop_condition is not None and self._stop_condition()
 
-    def stop_when(self, asked: Callable[[], bool] | None) -> None:
-        """Set what :meth:`should_stop` asks; None: nothing."""
-        self._asked_to_stop = asked
+    def stop_when(self, condition: Callable[[], bool] | None) -> None:
+        """Set the function that :meth:`should_stop` calls; None: it returns False."""
+        self._stop_condition = condition
 
     def __enter__(self) -> Self:
         return self.start()
@@ -347,17 +349,17 @@ class Experiment(ParameterCalls):
 
     @property
     def status(self) -> Status | None:
-        """``running``, or the ending; None before the start."""
+        """``running``, ``finished``, ``failed`` or ``killed``; None before the start."""
         return self._session.status
 
     @property
     def links(self) -> dict[str, RunLink]:
-        """Where the run is in each backend that has opened it by now."""
+        """The run's link in each backend that has opened it."""
         return self._session.links()
 
     @property
     def report(self) -> DeliveryReport | None:
-        """What became of everything, once the run was stopped."""
+        """The delivery report; None until the run was stopped."""
         return self._session.report
 
     def backend(self, name: str) -> Backend | None:
@@ -398,14 +400,14 @@ class Experiment(ParameterCalls):
         """Log one point of a metric.
 
         Args:
-            name: the metric's name; any text, ``train/loss`` groups in most trackers.
-            value: anything with one number in it: bool, int, float, Decimal, a NumPy or Torch
+            name: the metric's name; most trackers group names like ``train/loss``.
+            value: any object that holds one number: bool, int, float, Decimal, a NumPy or Torch
                 scalar, an array or tensor with one element. NaN and the infinities are kept.
-            iteration: the integer position on the axis; None: the current iteration, or else a
-                one more than this metric's last point on the axis, 0 for its first.
+            iteration: the integer position on the axis; None: the current iteration; without one,
+                1 more than the metric's last point on the axis, 0 for its first point.
             axis: the name of the x-axis.
             time: seconds since the epoch; None: now.
-            unknown: none; ``step=3`` and the like are answered with the word that is meant.
+            unknown: no other argument is accepted; for ``step=3`` the error has the right name.
 
         Raises:
             ValueTypeError: value or iteration is no number, or an argument is unknown.
@@ -471,7 +473,7 @@ class Experiment(ParameterCalls):
                 try:
                     line = encode_plain(("metrics", now, values, at, axis)) + b"\n"
                     total = sum(values.values(), 0.0)
-                except (TypeError, OverflowError):  # a name that only equals a text, a vast integer
+                except (TypeError, OverflowError):  # a name of another type, a huge integer
                     line, total = b"", math.nan
                 if total - total == 0.0:  # not so for NaN and the infinities
                     append = self._session.append
@@ -485,7 +487,7 @@ class Experiment(ParameterCalls):
                 f"log_metrics takes a mapping of names to numbers, not {type(values).__name__}"
             )
         if type(values) is not dict:
-            values = copied("log_metrics: the mapping", values)
+            values = copy_mapping("log_metrics: the mapping", values)
         if not values and iteration is not None:
             iteration_value(None, iteration, "log_metrics")
         self._log_points(values, iteration, axis, time)
@@ -494,17 +496,17 @@ class Experiment(ParameterCalls):
         """Return a metric as an object: ``exp.track("loss").append(value=0.1, epoch=3)``."""
         return Track(self.log_metric, metric_name(name))
 
-    # -- parameters, files, texts and tags ----------------------------------------------------
+    # -- parameters, files, lines of text and tags --------------------------------------------
 
     def connect(self, obj: _Object, name: str | None = GENERAL) -> _Object:
-        """Log the fields of an object as parameters, and again what of them changes.
+        """Log the fields of an object as parameters, and later changes of them, too.
 
-        The object is read again at :meth:`flush` and at the end of the run, and what has changed in
-        it since is logged. Until then it is kept.
+        The object is read again at :meth:`flush` and at the end of the run. Fields that have
+        changed are logged then.
 
         Args:
             obj: a mapping, Namespace, dataclass, attrs or pydantic instance, an OmegaConf
-                configuration, or any class or object, of which the public attributes are taken.
+                configuration, or any class or object, which has its public attributes as fields.
             name: the section of the parameters.
 
         Returns:
@@ -521,17 +523,17 @@ class Experiment(ParameterCalls):
     def log_artifact(
         self, file: PathLike, destination: PathLike | None = None, *, copy: bool = True
     ) -> None:
-        """Store a file or a directory; its content is taken now.
+        """Store a file or a directory, with its present content.
 
         Args:
             file: the file or directory.
-            destination: where it goes in the run, relative; None: under its own name; ``models/``:
-                into that folder. The same destination again: the later content wins.
-            copy: False only notes where the file is, and trusts it to stay.
+            destination: its path in the run, relative; None: its own name; ``models/``: its own
+                name in that folder. A later artifact of the same destination replaces it.
+            copy: False: only note where the file is; it must not change.
 
         Raises:
-            ArtifactNotFoundError: it does not exist.
-            ArtifactUnreadableError: it, or something in it, cannot be read.
+            ArtifactNotFoundError: the file does not exist.
+            ArtifactUnreadableError: the file, or a file of the directory, cannot be read.
             InvalidValueError: the destination is a folder of other artifacts, or in one of them, or
                 is longer than file systems allow: 255 bytes a name.
             UnsafePathError: the destination is absolute or contains ``..``.
@@ -550,7 +552,7 @@ class Experiment(ParameterCalls):
         """Log a line of text.
 
         Args:
-            text: the text; anything else is shown with ``str``.
+            text: the line; any other type is converted with ``str``.
             level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         """
         self._session.check_running()
@@ -563,7 +565,7 @@ class Experiment(ParameterCalls):
         self._session.write(Text(clock(), line, known))
 
     def set_tags(self, tags: Mapping[str, Any] | None = None, /, **values: Any) -> None:
-        """Set tags, short texts by name; a tag that is there is replaced."""
+        """Set tags, short strings by name; a known tag is replaced."""
         self._session.check_running()
         stored = tag_values({**given_tags(tags), **values})
         if stored:
@@ -574,18 +576,18 @@ class Experiment(ParameterCalls):
         self.set_tags({key: value})
 
     def connect_configuration(self, configuration: Any, name: str = "General") -> Any:
-        """Keep a configuration object whole: a mapping or a list typed, a file byte for byte.
+        """Store a configuration object: a mapping or a list with its types, a file byte for byte.
 
         Args:
             configuration: a mapping, a list, an object with fields, or the path of a file.
-            name: what it is called; a later one of the same name takes its place.
+            name: its name; a later object of the same name replaces it.
 
         Returns:
-            What was given.
+            ``configuration`` itself.
 
         Raises:
             ArtifactNotFoundError: the file does not exist.
-            ValueTypeError: it is nothing that can be a configuration.
+            ValueTypeError: ``configuration`` cannot be a configuration object.
         """
         session, record = self._session, None
         session.check_running()
@@ -596,10 +598,10 @@ class Experiment(ParameterCalls):
         return configuration
 
     def get_configuration(self, name: str = "General") -> Any:
-        """Return a configuration object of this run: the value, or the path of the file as it was.
+        """Return a configuration object of this run: the value, or the path of a copy of the file.
 
         Raises:
-            ConfigurationNotFoundError: there is none of that name.
+            ConfigurationNotFoundError: no object has that name.
         """
         return self._configurations.get(name, self._session.read_records, self._session.blobs)
 
@@ -648,7 +650,7 @@ class Experiment(ParameterCalls):
         return min(last + 1, _MAX_ITERATION)
 
     def _next_of_all(self, names: Iterable[str]) -> int | None:
-        """Return the iteration of the next points of metrics; None if there is not one for all."""
+        """Return the iteration of the next points of metrics; None if they have different ones."""
         if self._current is not None:
             return self._current
         last, *others = set(map(self._last.__getitem__, names))
@@ -679,9 +681,9 @@ class Experiment(ParameterCalls):
         return Session(name, self.settings, self._redactor, self._connections, **state)
 
     def _run_with(self, session: Session) -> None:
-        """Take calls for a session; if it runs, be the active experiment."""
-        from tracelet.core.exit import end_at_exit, note_handled  # start-up time
-        from tracelet.core.lenient import make_lenient
+        """Use a session from now on; if it runs, make this the active experiment."""
+        from tracelet.core.exit import note_handled, register  # start-up time: the courier's side
+        from tracelet.core.lenient import make_lenient  # start-up time
 
         self._session = session
         if self.settings.on_error == "warn":
@@ -689,12 +691,12 @@ class Experiment(ParameterCalls):
         if session.is_running:
             if session.dir is not None:
                 note_handled(session.dir)
-            end_at_exit(session)
+            register(session)
             activate(self)
 
-    def _continue_from(self, earlier: Earlier) -> None:
-        """Take over what the run has logged before, as if this object had."""
-        self._current = None  # as for a process that has not set it
+    def _continue_from(self, earlier: EarlierRecords) -> None:
+        """Continue after the earlier records of the run."""
+        self._current = None  # this process has not set it
         for record in earlier.params:
             self._params.apply(record)
         for (name, axis), iteration in earlier.iterations.items():
@@ -703,12 +705,12 @@ class Experiment(ParameterCalls):
             self._destinations.add(destination)
 
     def _log_captured(self, captured: Captured) -> None:
-        """Log what a source of capture has seen."""
+        """Log a captured value."""
         from tracelet.capture import captured as kinds  # start-up time
 
         match captured:
-            case kinds.CapturedParams(flat=flat, descriptions=texts):
-                self._params.merge(flat, texts, may_have_secrets=False)
+            case kinds.CapturedParams(flat=flat, descriptions=descriptions):
+                self._params.merge(flat, descriptions, may_have_secrets=False)
             case kinds.CapturedMetric(name, value, iteration, axis, time):
                 self.log_metric(name, value, iteration, axis=axis, time=time)
             case kinds.CapturedText(line=line, level=level):
@@ -720,11 +722,10 @@ class Experiment(ParameterCalls):
 
     def _log_captured_file(self, path: str, content: bytes) -> None:
         from tracelet.core.artifacts import bytes_record  # start-up time
-        from tracelet.journal.rundir import ABOUT
 
         session = self._session
         with session.counting_losses():
-            record = bytes_record(path, content, session.blobs, clock(), aside=ABOUT)
+            record = bytes_record(path, content, session.blobs, clock())
             if record is not None:
                 session.write(record)
             else:
@@ -733,11 +734,11 @@ class Experiment(ParameterCalls):
     # -- in another process -------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # In another process it is what it is here: to be started, a handle of the run, or over.
+        # In another process it is in the same state: not started, running, or stopped.
         if self.status is None:
             first = (self._resume, self._wanted_id, self._first_tags, self._first_params)
             return (self._with_settings, (self.settings, *first))
-        # It delivers nothing there: backends that are objects need not be such as can be pickled.
+        # It delivers nothing there, so backends that are objects are left out: they need no pickle.
         names = tuple(one for one in self.settings.backend if isinstance(one, str))
         settings = msgspec.structs.replace(self.settings, backend=names)
         if self.is_running:
@@ -747,10 +748,10 @@ class Experiment(ParameterCalls):
 
     @classmethod
     def _with_settings(cls, settings: Settings, *first: Any) -> Self:
-        """Return an experiment with the settings that were decided for another one.
+        """Return an experiment with resolved settings.
 
         Args:
-            settings: those settings.
+            settings: the settings.
             first: ``resume``, ``run_id``, ``tags`` and ``params``, as for the class.
         """
         exp = cls.__new__(cls)
@@ -763,10 +764,10 @@ class Experiment(ParameterCalls):
 
         Args:
             path: the run's directory; None: an experiment that writes nothing.
-            settings: those of the other process; None: they are looked for here.
+            settings: the settings of the other process; None: they are resolved here.
 
         Raises:
-            RunNotFoundError: the run is not there, or not on this machine.
+            RunNotFoundError: the run does not exist, at least not on this machine.
         """
         known: Experiment | None = running_in(path) if path is not None else None
         if known is not None:
@@ -786,14 +787,14 @@ class Experiment(ParameterCalls):
         report: DeliveryReport | None,
         params: Mapping[str, Any],
     ) -> Self:
-        """Return an experiment that was stopped elsewhere; ``start()`` goes on with its run.
+        """Return an experiment that was stopped in another process; ``start()`` resumes its run.
 
         Args:
-            settings: those of the other process.
-            run: who the run is; None: it was of an experiment that writes nothing.
-            status: how it has ended.
-            report: what became of everything.
-            params: its parameters.
+            settings: the settings of the other process.
+            run: the identity of the run; None: the experiment wrote nothing.
+            status: the status of the ending.
+            report: the delivery report.
+            params: the parameters.
         """
         exp = cls._with_settings(settings)
         exp.params.apply(Params(0.0, dict(params)))
@@ -804,7 +805,7 @@ class Experiment(ParameterCalls):
 
 
 def _lines(points: list[tuple[str, float, str, Any, int, str]]) -> bytes:
-    """Make one line of points at the same iteration, and else one of each."""
+    """Return points as lines: one line for all at the same iteration, else a line for each."""
     if 1 < len(points) <= _MAX_IN_LINE:
         _, now, _, _, at, axis = points[0]
         values = {name: value for _, _, name, value, _, _ in points}
@@ -814,27 +815,27 @@ def _lines(points: list[tuple[str, float, str, Any, int, str]]) -> bytes:
 
 
 def _stop_previous(experiment: Experiment | None) -> None:
-    """Stop an experiment, unless another thread has done so meanwhile."""
+    """Stop an experiment, unless another thread has stopped it meanwhile."""
     if experiment is not None:
         with contextlib.suppress(NotRunningError):
             experiment.stop()
 
 
 def _refuse_keywords(call: str, unknown: Mapping[str, object], known: Iterable[str]) -> NoReturn:
-    """Refuse keywords that a call does not take, with the word that may be meant.
+    """Refuse unknown keywords of a call, with a hint at the right one.
 
     Args:
         call: the name of the call.
-        unknown: the keywords, at least one, and what they were given.
-        known: those that the call takes.
+        unknown: the unknown keywords, at least one, and their values.
+        known: the keywords of the call.
 
     Raises:
         ValueTypeError: always.
     """
     name, value = next(iter(unknown.items()))
     hint = (
-        f"; {_OUR_WORDS[name].format(repr(value)[:40])}"
-        if name in _OUR_WORDS
+        f"; {_KEYWORD_HINTS[name].format(repr(value)[:40])}"
+        if name in _KEYWORD_HINTS
         else nearest(name, known)
     )
     raise ValueTypeError(f"{call}() takes no argument {name!r}{hint}")

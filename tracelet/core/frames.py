@@ -1,35 +1,30 @@
-"""Points as a pandas DataFrame: a million of them in a second, so column by column.
+"""Makes a pandas DataFrame of points, column by column: a million points in a second.
 
-A batch of records becomes a few arrays and is forgotten before the next is read: to keep a million
-record objects costs more time than to make them.
+A batch of records becomes a few arrays before the next is read: keeping a million record objects
+takes more time than making them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from tracelet.records import AnyRecord, Metric
 
-if TYPE_CHECKING:
+try:
     import numpy as np
     import pandas as pd
+except ImportError as error:
+    raise ImportError(
+        "to_dataframe needs pandas; this installs it:  python -m pip install 'tracelet[dataframe]'"
+    ) from error
 
 _EXACT = 2**53
 
 
 def points_to_dataframe(batches: Iterable[Sequence[AnyRecord]]) -> pd.DataFrame:
-    """Make a DataFrame of the metric points among the records; see ``Run.to_dataframe``."""
-    try:
-        import numpy as np
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "to_dataframe needs pandas; this installs it:  "
-            "python -m pip install 'tracelet[dataframe]'"
-        ) from error
-
-    names, axes, values = _Texts(), _Texts(), _Values()
+    """Return a DataFrame of the metric points among the records; see ``Run.to_dataframe``."""
+    names, axes, values = _StrColumn(), _StrColumn(), _ValueColumn()
     iterations: list[np.ndarray] = []
     times: list[np.ndarray] = []
     for records in batches:
@@ -54,51 +49,45 @@ def points_to_dataframe(batches: Iterable[Sequence[AnyRecord]]) -> pd.DataFrame:
 
 
 class _Codes(dict[str, int]):
-    """Numbers the texts in the order in which they are first asked for."""
+    """The number of each string, in the order of their first use."""
 
-    def __missing__(self, text: str) -> int:
-        self[text] = code = len(self)
+    def __missing__(self, key: str) -> int:
+        self[key] = code = len(self)
         return code
 
 
-class _Texts:
-    """A column of few different texts."""
+class _StrColumn:
+    """A column of few different strings."""
 
     def __init__(self) -> None:
         self._codes = _Codes()
         self._parts: list[np.ndarray] = []
 
-    def add(self, texts: list[str]) -> None:
-        import numpy as np
-
-        codes = map(self._codes.__getitem__, texts)
-        self._parts.append(np.fromiter(codes, dtype="int32", count=len(texts)))
+    def add(self, values: list[str]) -> None:
+        codes = map(self._codes.__getitem__, values)
+        self._parts.append(np.fromiter(codes, dtype="int32", count=len(values)))
 
     def column(self) -> pd.Series[str]:
-        import pandas as pd
-
         codes = _joined(self._parts, "int32")
-        texts = pd.Index(list(self._codes), dtype=object)
-        return pd.Series(pd.Categorical.from_codes(codes, texts)).astype(str)
+        values = pd.Index(list(self._codes), dtype=object)
+        return pd.Series(pd.Categorical.from_codes(codes, values)).astype(str)
 
 
-class _Values:
-    """The values: float64, or objects if an integer among them is too large for that."""
+class _ValueColumn:
+    """A column of values: float64, or objects if an integer is too large for that."""
 
     def __init__(self) -> None:
         self._parts: list[np.ndarray] = []
         self._large = False
 
     def add(self, values: list[Any]) -> None:
-        import numpy as np
-
         kinds = set(map(type, values))
         if str in kinds:  # NaN and the infinities
             values = [float(value) if value.__class__ is str else value for value in values]
         if int not in kinds:
             self._parts.append(np.array(values, dtype=float))
             return
-        # As objects for now: integers stay integers if one of them is too large.
+        # As objects: integers stay integers if one of them is too large.
         self._parts.append(np.array(values, dtype=object))
         self._large = self._large or any(
             value.__class__ is int and not -_EXACT <= value <= _EXACT for value in values
@@ -109,6 +98,4 @@ class _Values:
 
 
 def _joined(parts: list[np.ndarray], dtype: str) -> np.ndarray:
-    import numpy as np
-
     return np.concatenate([np.empty(0, dtype), *(part.astype(dtype, copy=False) for part in parts)])

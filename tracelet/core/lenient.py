@@ -1,6 +1,6 @@
-"""``on_error="warn"``: a mistake in a call becomes one warning, for jobs that must not stop.
+"""``on_error="warn"``: a mistake in a call becomes a warning, for jobs that must not stop.
 
-A call that gives something back gives back what it would have, such as the object it was given.
+A failed call returns what a successful one would, e.g. the object that was connected.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ def make_lenient(exp: Any) -> None:
         _wrap(exp.params, name, lambda *_, **__: exp.params)
 
 
-def warn_once(cause: object, text: str) -> None:
-    """Warn, unless a warning with this cause was given before in this process."""
+def warn_once(cause: object, message: str) -> None:
+    """Warn, unless this process has warned of the same cause before."""
     if cause not in _causes:
         _causes.add(cause)
-        warn(text)
+        warn(message)
 
 
 def _return_none(*_: Any, **__: Any) -> None:
-    """Give nothing back."""
+    """Return None for a failed call."""
 
 
 def _wrap(owner: Any, name: str, otherwise: Callable[..., Any]) -> None:
-    """Make a method give warnings, and something else instead of its result."""
+    """Replace a method by one that warns of errors, and then returns ``otherwise(...)``."""
     call = getattr(owner, name)
     if not hasattr(call, "__wrapped__"):
         setattr(owner, name, _lenient(call, otherwise))
@@ -66,7 +66,7 @@ def _lenient(call: Callable[..., Any], otherwise: Callable[..., Any]) -> Callabl
         try:
             result = call(*args, **kwargs)
         except TraceletError as error:
-            # A bad value of one metric is one cause, however often and with what number it comes.
+            # All bad values of one metric are one cause.
             what = args[0] if args and isinstance(args[0], str) else None
             warn_once((call.__name__, type(error), what), f"not logged: {error}")
             return otherwise(*args, **kwargs)

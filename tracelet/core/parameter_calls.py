@@ -1,6 +1,6 @@
-"""The calls about parameters and properties, the same for a run being logged and one read back.
+"""The calls about parameters and properties, which an Experiment and a loaded Run have in common.
 
-Each of them ends in ``_write``, so what is logged after a run is a record like any other.
+Each of them writes records with ``_write``, also after the end of the run.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from tracelet.values.sections import full_key, sections_first
 
 
 class ParameterCalls:
-    """What an :class:`~tracelet.Experiment` and a :class:`~tracelet.Run` do with parameters."""
+    """The base class of :class:`~tracelet.Experiment` and :class:`~tracelet.Run`."""
 
     _params: Parameters
     _redactor: Redactor
 
     def _check_running(self) -> None:
-        """Raise unless records are taken."""
+        """Raise NotRunningError unless records are accepted."""
         raise NotImplementedError
 
     def _write(self, record: Any) -> None:
@@ -51,7 +51,7 @@ class ParameterCalls:
         Args:
             params: a mapping, dataclass, Namespace, pydantic model, or any object with fields.
             section: puts the keys under ``section/``; None or ``General``: under no section.
-            values: more of them, by name.
+            values: more parameters, by name.
 
         Raises:
             KeyCollisionError: two of them become the same key.
@@ -64,16 +64,17 @@ class ParameterCalls:
         self.log_params({key: value})
 
     def set_parameters(self, params: Any = NOTHING, /, **values: ParamValue) -> None:
-        """Replace all parameters; the journal keeps what they were.
+        """Replace all parameters; the journal keeps the earlier ones.
 
         Args:
-            params: the parameters there are from now on: ``{"Args/epochs": 7, "lr": 0.5}``.
-            values: more of them, by name.
+            params: the new parameters: ``{"Args/epochs": 7, "lr": 0.5}``.
+            values: more parameters, by name.
 
         Raises:
             ValueTypeError: None, or something else without named fields, is given.
             KeyCollisionError: two of them become the same key.
-            ParameterConflictError: one would change or vanish, and ``on_param_conflict="error"``.
+            ParameterConflictError: one would change or be removed, with
+                ``on_param_conflict="error"``.
         """
         self._check_running()
         self.params.replace_all(params, **values)
@@ -83,10 +84,10 @@ class ParameterCalls:
         self.log_param(name, value)
 
     def set_parameters_as_dict(self, dictionary: Any) -> None:
-        """Merge parameters, the first level of nested ones being their section.
+        """Merge parameters; the first level of nested ones is their section.
 
         Args:
-            dictionary: such as ``{"my_args/lr": 0.3, "opt": {"momentum": 0.9}, "epochs": 10}``.
+            dictionary: e.g. ``{"my_args/lr": 0.3, "opt": {"momentum": 0.9}, "epochs": 10}``.
 
         Raises:
             KeyCollisionError: two of them become the same key.
@@ -95,27 +96,27 @@ class ParameterCalls:
         self.params.merge(sections_first(flatten(dictionary, foreign=foreign_params)))
 
     def get_parameters(self) -> dict[str, ParamValue]:
-        """Return the parameters, typed, under keys with their section, ``General`` too."""
+        """Return the parameters, typed, under keys with their section, also ``General``."""
         return {full_key(key): value for key, value in self.params.flat().items()}
 
     def get_parameters_as_dict(self) -> dict[str, dict[str, Any]]:
-        """Return the parameters, typed and nested, below the sections that they are in."""
+        """Return the parameters, typed and nested, below their sections."""
         return self.params.by_section()
 
     def set_user_properties(self, /, *properties: Any, **named: Any) -> None:
-        """Set user properties: notes, editable after the run; one that is there is replaced.
+        """Set user properties: notes, editable after the run. A known property is replaced.
 
         Args:
             properties: dicts with ``name``, ``value`` and maybe ``description`` and ``type``,
                 mappings of properties by name, or lists of dicts.
-            named: properties by name: a value, or a dict with ``value`` and the like.
+            named: properties by name: a value, or a dict with ``value``, ``description``, ``type``.
 
         Raises:
-            ValueTypeError: something given is no property.
+            ValueTypeError: an argument is no property.
             KeyCollisionError: a property is given twice.
         """
         self._check_running()
-        from tracelet.core.properties import properties_record
+        from tracelet.core.properties import properties_record  # start-up time
 
         record = properties_record(properties, named, self._now(), self._redactor)
         if record is not None:

@@ -1,8 +1,8 @@
-"""The parameters of a run: a live view that is always what the journal says.
+"""The parameters of a run: a live view of those in the journal.
 
-- Only what changed is written; what is the same again is no record.
+- Only changes are written; the same value again makes no record.
 - A call that raises has written nothing, and changed nothing.
-- Values are taken at the call and copied when read: no one else can change them.
+- Values are copied when they are set and when they are read: no other code can change them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from tracelet.records import Params, ParamValue
 from tracelet.redaction import Redactor
 from tracelet.values.equality import same_value
 from tracelet.values.flatten import Flat, Foreign, KeyPaths, is_split, path_of, unflatten
-from tracelet.values.sections import by_section, plain_key, taken
+from tracelet.values.plain import copy_plain
+from tracelet.values.sections import by_section, flatten_call, plain_key
 
 Policy = Literal["overwrite", "keep", "error"]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -28,7 +29,7 @@ _alive: weakref.WeakValueDictionary[int, Parameters] = weakref.WeakValueDictiona
 
 
 class ParamChange(NamedTuple):
-    """A value that a parameter was given, and when: seconds since the epoch."""
+    """A value of a parameter, and when it was set, in seconds since the epoch."""
 
     value: ParamValue
     time: float
@@ -38,14 +39,14 @@ class Parameters(Mapping[str, ParamValue]):
     """The current flat values, as a mapping; ``exp.params`` is one.
 
     Args:
-        write: writes a record to the journal before it counts; None: these are to be read only.
-        clock: gives seconds since the epoch.
+        write: writes a record to the journal before it counts; None: these are read-only.
+        clock: returns seconds since the epoch.
         policy: what happens to a parameter that has another value already: ``overwrite`` it,
             ``keep`` the first value, or raise an ``error``.
-        redactor: hides secrets before anything is compared, written or shown; None: nothing is.
-        foreign: asked for the fields of objects of a foreign type.
-        news: gives what other processes have written since it was asked last; asked before a
-            change, which would else be compared with values that are out of date.
+        redactor: hides secrets before values are compared or written; None: no secrets are hidden.
+        foreign: returns the fields of an object of a foreign type.
+        news: returns the records that other processes have written since its last call; called
+            before each change, so that it is compared with the present values.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Parameters(Mapping[str, ParamValue]):
         _alive[id(self)] = self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Other trackers take a parameter so; here it would be lost without a word.
+        # In other trackers this sets a parameter; here it would be lost.
         if name[0] != "_" and not hasattr(Parameters, name):
             raise AttributeError(f"params.{name} = … sets nothing; params.set({name}=…) does")
         super().__setattr__(name, value)
@@ -80,36 +81,36 @@ class Parameters(Mapping[str, ParamValue]):
     # -- writing ------------------------------------------------------------------------------
 
     def set(self, given: Any = None, /, *, section: str | None = None, **values: Any) -> Self:
-        """Merge parameters into those there are; later wins.
+        """Merge parameters into the present ones; later values win.
 
         Args:
-            given: a mapping, or any object with named fields. A parameter called ``section`` has
-                to be in here.
+            given: a mapping, or any object with named fields. A parameter called ``section`` must
+                be in here.
             section: puts the keys under ``section/``; None or ``General``: under no section.
             values: parameters by keyword.
 
         Returns:
-            Itself.
+            This object.
 
         Raises:
-            ValueTypeError: if ``given`` has no named fields.
-            InvalidValueError: if a key is empty.
-            KeyCollisionError: if two keys of the call become the same.
-            ParameterConflictError: if a parameter would change and the policy is ``error``.
-            NotRunningError: if these parameters are to be read only.
+            ValueTypeError: ``given`` has no named fields.
+            InvalidValueError: a key is empty.
+            KeyCollisionError: two keys of the call become the same.
+            ParameterConflictError: a parameter would change, and the policy is ``error``.
+            NotRunningError: these parameters are read-only.
         """
-        self.merge(taken(given, values, section, foreign=self._foreign))
+        self.merge(flatten_call(given, values, section, foreign=self._foreign))
         return self
 
     def replace_all(self, given: Any = NOTHING, /, **values: Any) -> Self:
         """Set parameters and remove all others; their history stays.
 
-        With the policy ``keep`` nothing is removed; with ``error`` nothing may be. The arguments
-        and errors are those of :meth:`set`, but that None is a ValueTypeError.
+        With the policy ``keep`` no parameter is removed; with ``error`` a removal raises. Arguments
+        and errors are those of :meth:`set`; None is a ValueTypeError.
         """
-        if given is None:  # what a function without ``return`` gives, and not a wish to lose all
+        if given is None:  # probably of a function without ``return``
             raise ValueTypeError("None are no parameters; an empty mapping removes all of them")
-        flat, _ = self._without_secrets(taken(given, values, foreign=self._foreign), NOTHING)
+        flat, _ = self._without_secrets(flatten_call(given, values, foreign=self._foreign), NOTHING)
         self._commit(flat, NOTHING, replace=True)
         return self
 
@@ -124,15 +125,15 @@ class Parameters(Mapping[str, ParamValue]):
 
         Args:
             flat: the parameters.
-            descriptions: key to a text that explains it, for any of them.
-            may_have_secrets: False: all secrets are hidden already, in the descriptions, too.
+            descriptions: key to help text, for any of the parameters.
+            may_have_secrets: False: all secrets are hidden already, also in the descriptions.
         """
         if may_have_secrets:
             flat, descriptions = self._without_secrets(flat, descriptions)
         self._commit(flat, descriptions, replace=False)
 
     def apply(self, record: Params) -> None:
-        """Take over a record of the journal, whoever wrote it; the later record wins."""
+        """Apply a record of the journal, also of another process; a later record wins."""
         with self._lock:
             self._descriptions.update(record.descriptions)
             for key in record.removed:
@@ -148,7 +149,7 @@ class Parameters(Mapping[str, ParamValue]):
     # -- reading ------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> ParamValue:
-        return _copy(self._values[plain_key(key)])
+        return copy_plain(self._values[plain_key(key)])
 
     def __contains__(self, key: object) -> bool:
         return plain_key(key) in self._values
@@ -165,15 +166,15 @@ class Parameters(Mapping[str, ParamValue]):
     def flat(self) -> dict[str, ParamValue]:
         """Return the current values under their dotted keys."""
         with self._lock:
-            return {key: _copy(value) for key, value in self._values.items()}
+            return {key: copy_plain(value) for key, value in self._values.items()}
 
     def nested(self) -> dict[str, Any]:
-        """Return the current values nested as they were given."""
+        """Return the current values, nested as they were given."""
         with self._lock:
             return unflatten(self.flat(), self._paths)
 
     def by_section(self) -> dict[str, dict[str, Any]]:
-        """Return the current values nested, below the sections that they are in."""
+        """Return the current values, nested, below their sections."""
         with self._lock:
             return by_section(Flat(self.flat(), {key: [*p] for key, p in self._paths.items()}))
 
@@ -181,14 +182,14 @@ class Parameters(Mapping[str, ParamValue]):
         """Return every value that a parameter had, the oldest first.
 
         Raises:
-            KeyError: if there never was such a parameter.
+            KeyError: the run never had this parameter.
         """
         with self._lock:
             changes = self._history[plain_key(key)]
-            return [ParamChange(_copy(value), when) for value, when in changes]
+            return [ParamChange(copy_plain(value), when) for value, when in changes]
 
     def description(self, key: str) -> str | None:
-        """Return what explains a parameter, as the help of a captured argument; None if nothing."""
+        """Return the help text of a parameter, e.g. of a captured argument; None without one."""
         return self._descriptions.get(plain_key(key))
 
     # -- inside -------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ class Parameters(Mapping[str, ParamValue]):
     def _without_secrets(
         self, flat: Flat, descriptions: Mapping[str, str]
     ) -> tuple[Flat, Mapping[str, str]]:
-        """Hide secrets; the text about a value that is one can name it, and is left out."""
+        """Hide secrets; the description of a secret may contain it, and is left out."""
         redactor = self._redactor
         if redactor is None:
             return flat, descriptions
@@ -209,9 +210,9 @@ class Parameters(Mapping[str, ParamValue]):
         return Flat(values, flat.paths), texts
 
     def _commit(self, flat: Flat, descriptions: Mapping[str, str], *, replace: bool) -> None:
-        """Write what changes, then change it."""
+        """Write the changes to the journal, then apply them."""
         if self._write is None:
-            raise NotRunningError("these parameters are to be read only")
+            raise NotRunningError("these parameters are read-only")
         with self._lock:
             for record in self._news():
                 self.apply(record)
@@ -226,7 +227,7 @@ class Parameters(Mapping[str, ParamValue]):
                 if same and self._paths[key] == path:
                     continue
                 conflicts = self._paths.conflicting_keys(key, path)
-                # An empty mapping only held the place of a branch.
+                # An empty mapping was only a branch without parameters.
                 reshaped = [other for other in conflicts if self._values[other] != {}]
                 if (known and not same) or reshaped:
                     if self._policy == "keep":
@@ -257,7 +258,12 @@ class Parameters(Mapping[str, ParamValue]):
                 self.apply(record)
 
     def _allow_change(self, key: str | None, removed: list[str]) -> None:
-        """Raise if the policy is that nothing changes; ``key`` is what would, or what does it."""
+        """Raise if the policy is ``error``.
+
+        Args:
+            key: the parameter that would change, or would remove others; None: there is none.
+            removed: the parameters that would be removed.
+        """
         if self._policy == "error" and (key is not None or removed):
             name = removed[0] if removed else key or ""
             raise ParameterConflictError(
@@ -271,19 +277,10 @@ class Parameters(Mapping[str, ParamValue]):
         self._paths.remove(key)
 
 
-def _copy(value: ParamValue) -> ParamValue:
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return value
-
-
 def _renew_locks() -> None:
-    """A lock that another thread held at the time of a fork is never released in the child."""
+    """Replace the locks in a forked child: a thread of the parent may have held one."""
     for parameters in _alive.values():
         parameters._lock = threading.RLock()  # noqa: SLF001 - of this module
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+os.register_at_fork(after_in_child=_renew_locks)

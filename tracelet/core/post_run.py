@@ -1,9 +1,9 @@
-"""Records that are added to a run by whoever has loaded it, and their delivery to its backends.
+"""Adds records to a run that was loaded, and delivers them to its backends.
 
 - A record is in the journal when the call returns, in a segment of this process.
-- A run that lives is left to its own courier, and so is one that a courier is delivering.
-- A run that has ended is delivered at once: its local files here, the rest by a courier process,
-  which outlives this one.
+- A run that lives, or that a courier is delivering, is left to its courier.
+- A run that has ended is delivered at once: the local files by this process, the other backends by
+  a courier process, which outlives this one.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _numbers = itertools.count()
 
 
 class PostRunRecords:
-    """What one process adds to one run.
+    """The records that one process adds to one run.
 
     Args:
         run_dir: the run.
-        settings: for the options of its backends that the run itself does not have.
+        settings: for options of the backends that the journal does not have.
     """
 
     def __init__(self, run_dir: RunDir, settings: Settings) -> None:
@@ -51,35 +51,35 @@ class PostRunRecords:
 
     @property
     def position(self) -> dict[str, int]:
-        """Where the records of this process end; nowhere before the first of them."""
+        """The segment and offset behind the last record of this process; ``{}`` without records."""
         return self._writer.position() if self._writer is not None else {}
 
     def now(self) -> float:
-        """Return a time after all others of the run."""
+        """Return a time after all control records of the run."""
         return self._state.update().now()
 
     def add(self, record: AnyRecord, *, redacted: int = 0) -> None:
-        """Journal a record, and see that it is delivered.
+        """Journal a record, and begin to deliver it.
 
         Args:
             record: the record.
             redacted: how many secrets were hidden in it.
 
         Raises:
-            JournalError: the run's directory takes no file, or not this record.
+            JournalError: the run's directory cannot be written.
         """
-        writer = self._opened()
+        writer = self._open_writer()
         lost = writer.lost
         writer.append(record)
         writer.sync()
         if writer.lost != lost or writer.gone:
-            raise JournalError(f"nothing can be added to {self._run_dir.path}; the log says why")
+            raise JournalError(f"nothing can be added to {self._run_dir.path}; see the log")
         self._deliver(redacted)
 
-    def _opened(self) -> JournalWriter:
-        if self._writer is None or os.getpid() != self._pid:  # what a fork has is its parent's
+    def _open_writer(self) -> JournalWriter:
+        if self._writer is None or os.getpid() != self._pid:  # after a fork, it is the parent's
             try:
-                # The run itself, or another of these, may have a segment of this process, too.
+                # The run itself, or another such object, may have a segment of this process, too.
                 self._writer = self._run_dir.writer(chain=f"late{next(_numbers)}")
             except OSError as error:
                 place = self._run_dir.path
@@ -89,7 +89,7 @@ class PostRunRecords:
         return self._writer
 
     def flush(self, timeout: float) -> bool:
-        """Wait until the backends have what was added; return whether they have in time."""
+        """Wait up to ``timeout`` seconds until the backends have all records; return whether so."""
         deadline = time.monotonic() + timeout
         while self._is_pending():
             if time.monotonic() > deadline:
@@ -100,12 +100,12 @@ class PostRunRecords:
         return True
 
     def close(self) -> None:
-        """Let go of the run; what is not delivered yet is left to a courier."""
+        """Close the journal; a courier delivers the rest."""
         if self._writer is None or os.getpid() != self._pid:
             return
         if self._is_pending() and self._run_dir.cursors.is_dir():
             if self._courier is not None and self._courier.exit_code is not None:
-                self._courier = None  # to begin with a new one at once
+                self._courier = None  # so that a new one starts at once
             if self._courier is None:
                 self._deliver()
         self._writer.close()
@@ -113,12 +113,12 @@ class PostRunRecords:
             self._courier.release()
 
     def _is_pending(self) -> bool:
-        """Return whether a backend lacks what was added."""
+        """Return whether a backend lacks a record of this process."""
         upto = self.position
         return not all(is_delivered(self._run_dir, name, upto) for name in self._names())
 
     def _names(self) -> list[str]:
-        """Return the backends that records can be brought to."""
+        """Return the backends to which records can be delivered."""
         run_start = self._state.update().start
         if run_start is None:
             return []
@@ -134,7 +134,7 @@ class PostRunRecords:
         )
 
     def _deliver(self, redacted: int = 0) -> None:
-        """Deliver a run that has ended, unless a courier is at work: it looks again at its end."""
+        """Deliver a run that has ended, unless a courier does: it checks for records at its end."""
         state, lock = self._state.update(), self._run_dir.lock()
         if state.start is None or self._lives():
             return
@@ -159,14 +159,14 @@ class PostRunRecords:
 
 
 def reachable(
-    run_start: RunStart, names: Iterable[str], say: Callable[[str], object]
+    run_start: RunStart, names: Iterable[str], report: Callable[[str], object]
 ) -> Iterator[str]:
     """Yield those of a run's backends to which any process can deliver.
 
     Args:
         run_start: the start of the run.
-        names: the backends in question.
-        say: told, in a line, why one is left out.
+        names: the backends to check.
+        report: called with a line for each backend that is left out.
     """
     for entry in run_start.backends:
         name, target = entry["name"], entry["target"]
@@ -174,9 +174,9 @@ def reachable(
             continue
         try:
             if target is None or resolve(target).cls.capabilities.in_process:
-                say(f"{name}: only the process that logged the run can deliver to it")
+                report(f"{name}: only the process that logged the run can deliver to it")
                 continue
         except TraceletError as error:
-            say(f"{name}: {error}")
+            report(f"{name}: {error}")
             continue
         yield name

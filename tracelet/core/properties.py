@@ -1,4 +1,4 @@
-"""User properties: what people note about a run; without one shape, each tracker would guess.
+"""User properties: notes about a run. Converts the arguments of a call to a record.
 
 A property has a typed value, and may have a description and a type. It can be given as
 ``name=value``, as ``name={"value": …, "description": …, "type": …}``, as a dict with ``name`` and
@@ -15,7 +15,7 @@ from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.records import Properties
 from tracelet.redaction import Redactor
 from tracelet.values.flatten import MAX_DEPTH
-from tracelet.values.plain import copied, describe
+from tracelet.values.plain import copy_mapping, describe
 from tracelet.wire import clean_text
 
 _FIELDS = frozenset({"value", "description", "type"})
@@ -29,16 +29,16 @@ def properties_record(
     Args:
         given: the positional arguments.
         named: the keyword arguments.
-        now: the time of the call.
+        now: the time of the call, in seconds since the epoch.
         redactor: hides secrets.
 
     Raises:
-        ValueTypeError: something that is given is no property.
-        InvalidValueError: a property has no name, no value, or a field that there is not.
+        ValueTypeError: an argument is no property.
+        InvalidValueError: a property has no name, no value, or an unknown field.
         KeyCollisionError: a property is given twice.
     """
     found: dict[str, dict[str, Any]] = {}
-    for name, content in [*_several(given), *named.items()]:
+    for name, content in [*_name_content_pairs(given), *named.items()]:
         key = _name(name)
         if key in found:
             raise KeyCollisionError(key, f"the property {key!r} is given twice")
@@ -46,20 +46,20 @@ def properties_record(
     return Properties(now, found) if found else None
 
 
-def _several(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
-    """Return names and contents of what was given, lists taken apart."""
+def _name_content_pairs(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
+    """Return the names and contents of properties, also of those in nested lists."""
     if depth > MAX_DEPTH:
         raise InvalidValueError(f"user properties in lists more than {MAX_DEPTH} levels deep")
     pairs: list[tuple[Any, Any]] = []
     for one in given:
         if isinstance(one, list | tuple):
-            pairs += _several(one, depth + 1)
+            pairs += _name_content_pairs(one, depth + 1)
         elif not isinstance(one, Mapping):
             raise ValueTypeError(
                 "a user property is name=value, or a dict with 'name' and 'value', not "
                 f"{type(one).__name__}: {describe(one):.80}"
             )
-        elif _describes_one(fields := copied("the user properties", one)):
+        elif _describes_one(fields := copy_mapping("the user properties", one)):
             pairs.append((fields.pop("name"), fields))
         else:
             pairs += fields.items()
@@ -67,10 +67,10 @@ def _several(given: Any, depth: int = 0) -> list[tuple[Any, Any]]:
 
 
 def _describes_one(given: Mapping[Any, Any]) -> bool:
-    """Tell ``{"name": "x", "value": 1}`` from properties of which one is called ``name``.
+    """Return whether a mapping is one property, and not several by name.
 
-    One that lacks its value, or has a misspelt field beside the others, is meant as one, too: it
-    must not become properties that nobody meant.
+    ``{"name": "x", "value": 1}`` is one. A mapping that lacks its value, or has a misspelt field,
+    counts as one, too, so that it raises.
     """
     fields = given.keys() - {"name"}
     return isinstance(given.get("name"), str) and (not fields or bool(fields & _FIELDS))
@@ -78,7 +78,7 @@ def _describes_one(given: Mapping[Any, Any]) -> bool:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise ValueTypeError(f"the name of a user property is a text, not {describe(name):.80}")
+        raise ValueTypeError(f"the name of a user property must be a str, not {describe(name):.80}")
     if not name:
         raise InvalidValueError("the name of a user property must not be empty")
     return clean_text(name)
@@ -87,7 +87,7 @@ def _name(name: Any) -> str:
 def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
     fields = {"value": content}
     if isinstance(content, Mapping):
-        fields = copied(f"the user property {name!r}", content)
+        fields = copy_mapping(f"the user property {name!r}", content)
     if fields.get("name") == name:
         del fields["name"]
     if "value" not in fields or fields.keys() - _FIELDS:

@@ -1,4 +1,4 @@
-"""What a person sees at the end of a run: a progress bar while it is delivered, then the report."""
+"""Writes to the terminal at the end of a run: a progress bar during delivery, then the report."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from tracelet.courier.report import DeliveryReport
 from tracelet.courier.run_delivery import RunDelivery
 
 _QUIET_SECONDS = 1.0
-"""A drain that takes no longer shows nothing."""
+"""Without a progress bar for this long."""
 
 
 def wait(delivery: RunDelivery, timeout: float) -> bool:
-    """Wait until a run is delivered, with a progress bar if somebody is looking."""
+    """Wait up to ``timeout`` seconds for the delivery, with a progress bar on a terminal.
+
+    Returns:
+        Whether everything is delivered.
+    """
     began = time.monotonic()
     if delivery.drain(min(timeout, _QUIET_SECONDS)):
         return True
     left = timeout - (time.monotonic() - began)
     if left <= 0 or sys.stderr is None or not sys.stderr.isatty():
         return delivery.drain(max(0.0, left))
+    # Start-up time, and only for a terminal:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -30,24 +35,24 @@ def wait(delivery: RunDelivery, timeout: float) -> bool:
         return delivery.drain(left, lambda part: progress.update(task, completed=part))
 
 
-def show(report: DeliveryReport, *, goes_on: bool) -> None:
-    """Write the report to stderr, one line a backend; nobody may be there to read it.
+def show(report: DeliveryReport, *, courier_continues: bool) -> None:
+    """Write the report to stderr, one line for each backend; stderr may be closed.
 
     Args:
         report: the report.
-        goes_on: whether a process goes on with what is pending; threads have ended with the run.
+        courier_continues: whether a courier process delivers the pending records.
     """
     lines = [f"tracelet: {line}" for line in report.lines()]
     if any(one.pending for one in report.backends.values()):
         delivers = "what is pending is delivered by"
-        if goes_on:
+        if courier_continues:
             delivers = "the courier goes on with what is pending; so does"
         lines.append(f"tracelet: {delivers}: tracelet sync")
     if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads the pipe any more
+        with contextlib.suppress(OSError, ValueError):  # closed, or a broken pipe
             sys.stderr.write("\n".join(map(_printable, lines)) + "\n")
 
 
 def _printable(line: str) -> str:
-    """Return a line in which control characters, as a server can send, are written out."""
+    """Return a line with its control characters escaped: a server may have sent them."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)

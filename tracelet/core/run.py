@@ -1,7 +1,7 @@
-"""Finding runs and reading them back, from their journals, whatever their backends were.
+"""Finds runs, and reads them back from their journals, independent of their backends.
 
-A run can be read while it goes on. What is set on it is journaled and delivered as if the run had
-logged it, before its end or after.
+A run can be read while it runs. Parameters and properties can be set on it: they are journaled and
+delivered as if the run had logged them, also after its end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 from tracelet.backends.base import Property, TextLine
 from tracelet.core.active import running_in
 from tracelet.core.artifacts import PathLike, content_of
-from tracelet.core.configurations import find, stored
+from tracelet.core.configurations import configurations_in, find_configuration
 from tracelet.core.parameter_calls import ParameterCalls
 from tracelet.core.parameters import Parameters
 from tracelet.core.post_run import PostRunRecords
@@ -53,10 +53,10 @@ _BATCH_BYTES = 1 << 20
 
 
 class Run(ParameterCalls):
-    """A run that was logged, finished or not, as its journal has it when it is first looked at.
+    """A run that was logged, finished or not. Its journal is read at the first access.
 
-    ``tracelet.load_run`` makes one. Its parameters and properties can be set: that is journaled,
-    and delivered to the run's backends, like what the run itself logged.
+    ``tracelet.load_run`` returns one. Its parameters and properties can be set: they are journaled,
+    and delivered to the run's backends, like those that the run itself has logged.
     """
 
     def __init__(self, run_dir: RunDir) -> None:
@@ -95,17 +95,17 @@ class Run(ParameterCalls):
 
     @property
     def reason(self) -> str | None:
-        """Why it ended, if not by ``stop()``."""
+        """Why the run ended; None after ``stop()``, and while it runs."""
         return self._state.reason
 
     @property
     def started(self) -> float:
-        """When it was started first, seconds since the epoch."""
+        """When the run was started first, in seconds since the epoch."""
         return self._view.started
 
     @property
     def ended(self) -> float | None:
-        """When it ended, seconds since the epoch; None while it runs."""
+        """When the run ended, in seconds since the epoch; None while it runs."""
         return self._state.ended
 
     @property
@@ -115,22 +115,22 @@ class Run(ParameterCalls):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """How it was started: command line, host, Python and so on."""
+        """How the run was started: command line, host, Python and so on."""
         return MappingProxyType(self._view.facts)
 
     @property
     def backends(self) -> list[str]:
-        """The names of its backends."""
+        """The names of the run's backends."""
         return list(self._view.backends)
 
     @property
     def links(self) -> dict[str, RunLink]:
-        """Where the run is in its backends."""
+        """The run's link in each backend that has opened it."""
         return {name: one.link for name, one in self.report.items() if one.link is not None}
 
     @functools.cached_property
     def report(self) -> DeliveryReport:
-        """What became of everything that was logged, as of now."""
+        """The present delivery report."""
         ended = self._view.report
         return make_report(
             self._run_dir,
@@ -168,7 +168,7 @@ class Run(ParameterCalls):
 
     @functools.cached_property
     def artifacts(self) -> Mapping[str, Path]:
-        """The content of every artifact by its destination; read it, do not write to it."""
+        """Destination to the file of each artifact; do not write to these files."""
         placed, blobs = self.dir / "artifacts", self._run_dir.blobs
         found = {
             record.path: content_of(record, placed, blobs)
@@ -180,15 +180,15 @@ class Run(ParameterCalls):
     @functools.cached_property
     def configurations(self) -> Mapping[str, Any]:
         """Configuration objects by name: the value, or the path of the file that was given."""
-        return MappingProxyType(stored(self._records, self._run_dir.blobs))
+        return MappingProxyType(configurations_in(self._records, self._run_dir.blobs))
 
     def get_configuration(self, name: str = "General") -> Any:
         """Return a configuration object: the value, or the path of the file that was given.
 
         Raises:
-            ConfigurationNotFoundError: there is none of that name.
+            ConfigurationNotFoundError: no object has that name.
         """
-        return find(self.configurations, name)
+        return find_configuration(self.configurations, name)
 
     @functools.cached_property
     def properties(self) -> Mapping[str, Property]:
@@ -196,7 +196,7 @@ class Run(ParameterCalls):
         found: dict[str, Property] = {}
         for record in self._records:
             if type(record) is Properties:
-                # One that is damaged, the backends have refused as well.
+                # The backends have rejected a damaged one, too.
                 with contextlib.suppress(msgspec.ValidationError):
                     found.update(msgspec.convert(record.values, dict[str, Property]))
         return MappingProxyType(found)
@@ -218,23 +218,23 @@ class Run(ParameterCalls):
             is too large for one), ``iteration``, ``axis`` and ``time`` (seconds since the epoch).
 
         Raises:
-            ImportError: pandas is not installed; the message has the install line.
+            ImportError: pandas is not installed; the message has the command that installs it.
         """
-        from tracelet.core.frames import points_to_dataframe
+        from tracelet.core.frames import points_to_dataframe  # an optional library: pandas
 
-        # The records are kept once something else has asked for them, but not for this.
+        # Records that are in memory are used; they are not kept in memory for this call.
         if "_records" in self.__dict__:
             return points_to_dataframe([self._records])
         return points_to_dataframe(self._run_dir.reader(chunk_bytes=_BATCH_BYTES).batches())
 
     def flush(self, timeout: float = 60.0) -> bool:
-        """Wait until the run's backends have what was set on this object.
+        """Wait until the run's backends have everything that was set on this object.
 
         Args:
-            timeout: seconds to wait at most; what is not delivered then, is later.
+            timeout: seconds to wait at most; the rest is delivered later.
 
         Returns:
-            Whether they have; if not, ``report`` says what is pending.
+            Whether the backends have everything; if not, ``report`` has the pending records.
         """
         flushed = "_post_run" not in self.__dict__ or self._post_run.flush(timeout)
         self.__dict__.pop("report", None)
@@ -255,20 +255,20 @@ class Run(ParameterCalls):
         return records
 
     def _check_running(self) -> None:
-        """Do nothing: a run takes parameters and properties at any time."""
+        """Do nothing: a loaded run accepts records at any time."""
 
     def _now(self) -> float:
         return self._post_run.now()
 
     def _write(self, record: AnyRecord) -> None:
-        """Journal a record, tell the experiment if it is one of this process, and remember it."""
+        """Journal a record; add it to the records in memory, and to a running experiment's."""
         redactor = self._redactor
         redacted, redactor.count = redactor.count, 0
         self._post_run.add(record, redacted=redacted)
         live = running_in(str(self.dir))
         if live is not None and isinstance(record, Params):
             live.params.apply(record)
-        if "_records" in self.__dict__:  # else it will be read with the others
+        if "_records" in self.__dict__:  # else it is read with the others
             self._records.append(record)
             self._position.update({name: (at, 0) for name, at in self._post_run.position.items()})
         for name in ("properties", "report"):
@@ -276,15 +276,15 @@ class Run(ParameterCalls):
 
     @functools.cached_property
     def _records(self) -> list[AnyRecord]:
-        return list(self._read_on())
+        return list(self._read_new())
 
     def _news(self) -> list[Params]:
-        """Return the parameters that others have set since the records were read."""
-        new = list(self._read_on())
+        """Return the parameters that other processes have set since the last reading."""
+        new = list(self._read_new())
         self._records.extend(new)
         return [record for record in new if isinstance(record, Params)]
 
-    def _read_on(self) -> Iterator[AnyRecord]:
+    def _read_new(self) -> Iterator[AnyRecord]:
         reader = self._run_dir.reader()
         while (chunk := reader.read(self._position)) is not None:
             yield from chunk.records
@@ -309,10 +309,10 @@ def load_run(
         run: its directory, or its run id.
         project: with ``exp_name`` or alone: the latest run of that project.
         exp_name: the latest run of that name.
-        dir: where the runs are; None: the setting ``dir``.
+        dir: the directory of the runs; None: the setting ``dir``.
 
     Raises:
-        RunNotFoundError: there is no such run.
+        RunNotFoundError: no run matches.
         ValueTypeError: ``run`` or ``dir`` is no path.
     """
     if run is not None:
@@ -346,11 +346,11 @@ def runs(
     *,
     dir: PathLike | None = None,  # noqa: A002 - the setting's name
 ) -> list[Run]:
-    """Return the runs there are, newest first.
+    """Return all runs, newest first.
 
     Args:
-        project: only those of this project.
-        dir: where the runs are; None: the setting ``dir``.
+        project: only the runs of this project.
+        dir: the directory of the runs; None: the setting ``dir``.
     """
     found = []
     for one, view in views(runs_root(dir)):
@@ -361,12 +361,12 @@ def runs(
 
 
 def runs_root(dir: PathLike | None) -> Path:  # noqa: A002
-    """Return where the runs are; None: the setting ``dir``."""
+    """Return the directory of the runs; None: the setting ``dir``."""
     return resolve().dir if dir is None else _absolute(_path("dir= is a directory", dir))
 
 
 def _absolute(path: str) -> Path:
-    """Return a path from the root; as it is if there is no such home, or no working directory."""
+    """Return an absolute path; unchanged if its home or the working directory does not exist."""
     with contextlib.suppress(RuntimeError, OSError):
         return Path(path).expanduser().absolute()
     return Path(path)

@@ -1,4 +1,4 @@
-"""The directories of runs: those there are, the one that a run goes on in, and a new one."""
+"""Finds the directories of runs, chooses one for a start, and makes a new one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def views(root: Path) -> list[tuple[RunDir, RunView]]:
-    """Return the runs below ``root`` with their views, newest first; what is no run is left out."""
+    """Return the runs below ``root`` and their views, newest first, without unreadable runs."""
     found = []
     for run_dir in find_runs(root):
         with skip_unreadable(run_dir):
@@ -36,30 +36,30 @@ def views(root: Path) -> list[tuple[RunDir, RunView]]:
 
 @contextlib.contextmanager
 def skip_unreadable(run_dir: RunDir) -> Iterator[None]:
-    """Log that a run cannot be read, and go on with the others: for a block that reads one run."""
-    was_there = run_dir.run_json.exists()
+    """Log that a run cannot be read, for a block that reads this run; do not raise."""
+    existed = run_dir.run_json.exists()
     try:
         yield
     except (OSError, RunNotFoundError) as error:
-        # Else it is just being made, or was deleted meanwhile.
-        if was_there and run_dir.run_json.exists():
-            log.error("a run is left out: %s", error)  # noqa: TRY400 - it says all there is to say
+        # Else the run is being made, or was deleted meanwhile.
+        if existed and run_dir.run_json.exists():
+            log.error("a run is left out: %s", error)  # noqa: TRY400 - the message is complete
 
 
 def check_ids(resume: object, run_id: object) -> None:
-    """Refuse what is no id of a run.
+    """Check the arguments ``resume`` and ``run_id`` of a start.
 
     Raises:
-        ValueTypeError: ``resume`` or ``run_id`` is none of the types that it can be.
-        InvalidValueError: an id cannot be the name of a directory, or there are two.
+        ValueTypeError: ``resume`` or ``run_id`` has the wrong type.
+        InvalidValueError: an id cannot be the name of a directory, or both are given.
     """
-    going_on = f"resume is a run id, or True for the latest run, not {resume!r}"
+    resume_message = f"resume is a run id, or True for the latest run, not {resume!r}"
     if not isinstance(resume, str | bool | None):
-        raise ValueTypeError(going_on)
+        raise ValueTypeError(resume_message)
     if not isinstance(run_id, str | None):
-        raise ValueTypeError(f"run_id is a text, not {run_id!r}")
+        raise ValueTypeError(f"run_id must be a str, not {run_id!r}")
     if isinstance(resume, str) and slug(resume) != resume:
-        raise InvalidValueError(going_on)
+        raise InvalidValueError(resume_message)
     if run_id is not None and slug(run_id) != run_id:
         raise InvalidValueError(
             f"run_id is the name of a directory, such as {slug(run_id)!r}, not {run_id!r}"
@@ -73,26 +73,26 @@ def check_ids(resume: object, run_id: object) -> None:
 def choose_directory(
     settings: Settings, run: RunInfo | None, *, resume: str | bool | None, run_id: str | None
 ) -> tuple[RunDir, bool]:
-    """Return the directory of a run, and whether it is one that goes on.
+    """Return the directory of a run, and whether the run exists and is resumed.
 
     Args:
         settings: name, project and ``dir``.
         run: the run of an experiment that was stopped, and is started again.
         resume: a run id, or True for the latest run of the name.
-        run_id: the id of a new run, or None to make one up.
+        run_id: the id of a new run; None: an id is made up.
 
     Raises:
-        RunNotFoundError: there is no run to go on with.
-        ValueTypeError: ``resume`` or ``run_id`` is none of these.
-        InvalidValueError: the id is none, or is taken.
-        JournalError: the system lets nobody look there.
+        RunNotFoundError: the run to resume does not exist.
+        ValueTypeError: ``resume`` or ``run_id`` has the wrong type.
+        InvalidValueError: an id is not valid, or a run has it already.
+        JournalError: the directory cannot be read.
     """
     check_ids(resume, run_id)
     with _naming_settings(settings):
-        return _chosen(settings, run, resume, run_id)
+        return _choose(settings, run, resume, run_id)
 
 
-def _chosen(
+def _choose(
     settings: Settings, run: RunInfo | None, resume: str | bool | None, run_id: str | None
 ) -> tuple[RunDir, bool]:
     project = settings.dir / slug(settings.project)
@@ -112,8 +112,8 @@ def _chosen(
 
 
 def _absent(run_dir: RunDir, settings: Settings) -> RunNotFoundError:
-    """Return the error, with the run that may be meant; it can be of another project."""
-    import difflib  # 3 ms that only a mistake pays
+    """Return the error, with the run of the most similar id, in any project."""
+    import difflib  # start-up time: only a mistake needs it
 
     known = {one.path.name: one.path.parent.name for one in find_runs(settings.dir)}
     near = difflib.get_close_matches(run_dir.path.name, known, n=1)
@@ -126,13 +126,13 @@ def _absent(run_dir: RunDir, settings: Settings) -> RunNotFoundError:
 def new_directory(
     settings: Settings, run_dir: RunDir, *, exists: bool, may_rename: bool
 ) -> Iterator[RunDir]:
-    """Make the directories of a run; those of a new one are gone if the block fails.
+    """Make the directories of a run; remove those of a new run if the block raises.
 
     Args:
         settings: ``name`` and ``journal_dir``.
         run_dir: the directory.
-        exists: whether it is that of a run that goes on.
-        may_rename: take another id if that of a new run is taken, as it was made up.
+        exists: whether the run is resumed.
+        may_rename: whether a new run gets another id if another process has taken the id.
 
     Raises:
         InvalidValueError: another process has begun a run with this id.
@@ -155,11 +155,11 @@ def new_directory(
 
 @contextlib.contextmanager
 def _naming_settings(settings: Settings) -> Iterator[None]:
-    """Make an error of the system ours, which says what the directory was wanted for.
+    """Replace an error of the system by one of tracelet that names the settings.
 
     Raises:
-        JournalError: the system refuses a directory.
-        InvalidValueError: no path can be like that.
+        JournalError: a directory cannot be read or made.
+        InvalidValueError: a path is not valid.
     """
     where = f"dir={str(settings.dir)!r}"
     if settings.journal_dir is not None:
@@ -170,17 +170,17 @@ def _naming_settings(settings: Settings) -> Iterator[None]:
         raise
     except OSError as error:
         raise JournalError(f"no run can be kept in {where}: {error}") from error
-    except ValueError as error:  # there is a null in it
+    except ValueError as error:  # a null character
         raise InvalidValueError(f"no run can be kept in {where}: {error}") from error
 
 
 def _claim(run_dir: RunDir, name: str, *, may_rename: bool) -> RunDir:
-    """Make the directory of a new run such that no other process has it; return it.
+    """Make the directory of a new run, which no other process has; return it.
 
     Args:
         run_dir: the directory.
         name: the run's name.
-        may_rename: take another id if that is taken, as it was made up.
+        may_rename: whether the run gets another id if another process has taken the id.
 
     Raises:
         InvalidValueError: another process has begun a run with this id.
@@ -194,7 +194,7 @@ def _claim(run_dir: RunDir, name: str, *, may_rename: bool) -> RunDir:
                 run_dir = RunDir(run_dir.path.with_name(new_run_id(name)))
                 continue
             if run_dir.path.is_dir() and not any(run_dir.path.iterdir()):
-                return run_dir  # made for us, or left by a start that failed
+                return run_dir  # the user has made it, or a failed start has left it
             raise _taken(run_dir) from None
         return run_dir
 

@@ -1,4 +1,4 @@
-"""How a run was started: what a colleague asks first when a number looks wrong."""
+"""The facts of a run: the process, machine and command line that started it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 def process_rank() -> int:
     """Return this process's rank in a distributed job; 0 outside of one.
 
-    The first that is set of RANK (torchrun), SLURM_PROCID, OMPI_COMM_WORLD_RANK, PMI_RANK.
+    It is in the first of RANK (torchrun), SLURM_PROCID, OMPI_COMM_WORLD_RANK, PMI_RANK that is set.
     """
     for variable in _RANKS:
-        text = os.environ.get(variable, "").strip()
-        if text.isdigit():
-            return int(text)
+        value = os.environ.get(variable, "").strip()
+        if value.isdigit():
+            return int(value)
     return 0
 
 
-def _user() -> str | None:
-    """Return who runs this: the name at the login, else the number that a container gives."""
+def _user() -> str:
+    """Return the name of the user; the user id, if a container has no name for it."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):
-        return str(os.getuid()) if hasattr(os, "getuid") else None
+        return str(os.getuid())
 
 
 def run_facts(argv: list[str]) -> dict[str, Any]:
-    """Return process, machine and command line.
+    """Return the facts by name: ``pid``, ``host``, ``argv`` and so on.
 
     Args:
         argv: the command line without secrets.

@@ -1,4 +1,4 @@
-"""What a run is called when nobody has said."""
+"""The name of a run, which may be taken from the script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tracelet.settings import Settings
 
 
 def run_name(settings: Settings) -> str:
-    """Return the name of a run: the setting, or else the name of the script, or ``run``."""
+    """Return the name of a run: the setting, else the name of the script, else ``run``."""
     if settings.name is not None:
         return settings.name
     # A Python that is embedded in another program may have no command line.

@@ -1,6 +1,6 @@
-"""One process's part of one run: its status, and everything that a running run has.
+"""One process's part of one run: its status, its journal, its capture, its end.
 
-What must never happen here: a call that is taken after the end, or a run that ends twice.
+No call is accepted after the end, and no run ends twice.
 """
 
 from __future__ import annotations
@@ -12,48 +12,44 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracelet.errors import (
-    DeliveryError,
-    JournalError,
-    NotRunningError,
-    TraceletWarning,
-)
-from tracelet.plugin_hooks import tell_plugins
+from tracelet.core.connect import Connections
+from tracelet.errors import DeliveryError, JournalError, NotRunningError, TraceletWarning
+from tracelet.plugin_hooks import notify_plugins
 from tracelet.records import AnyRecord, RunInfo, RunLink, Status
+from tracelet.redaction import Redactor
+from tracelet.settings import Settings
 from tracelet.values.scalars import seconds_value
 
 if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.backends.base import Backend
     from tracelet.capture.session import CaptureSession
-    from tracelet.core.connect import Connections
     from tracelet.courier.report import DeliveryReport
     from tracelet.courier.run_delivery import RunDelivery
     from tracelet.journal.blobs import BlobStore
-    from tracelet.redaction import Redactor
-    from tracelet.settings import Settings
 
 _stopping = threading.RLock()
 
 
 class Session:
-    """What an experiment has of its run.
+    """The part of an experiment that exists once for each start of its run.
 
-    - ``status`` alone says whether calls are taken: while it is ``running``.
-    - ``append`` takes whole lines of the journal, their count and the time of the call. It raises
-      unless the run is running, and writes nothing for a session that only checks.
+    - Calls are accepted while ``status`` is ``running``.
+    - ``append`` writes complete lines to the journal; its arguments are those of
+      ``JournalWriter.append_lines``. It raises unless the run is running. In a session that only
+      checks arguments it does nothing.
     - Without a delivery nothing is written: before the start, in a rank above 0, and for a run
       that was stopped in another process.
 
     Args:
-        name: what the experiment is called, for messages.
-        settings: those of the run.
+        name: the name of the experiment, for messages.
+        settings: the settings of the run.
         redactor: hides the run's secrets.
-        connections: the objects whose fields are parameters as long as the run goes on.
-        status: None: the run was not started.
-        run: who the run is, once it was started.
-        report: what became of everything, for a run that was stopped in another process.
-        delivery: this process's journal of the run; the delivery of it, where it began here.
-        capture: the sources of capture, where the run began here.
+        connections: the connected objects.
+        status: the status of the run; None: it was not started.
+        run: the identity of the run; None before the start.
+        report: the delivery report of a run that was stopped in another process.
+        delivery: this process's journal of the run and, if the run began here, its delivery.
+        capture: the automatic capture, if the run began here.
     """
 
     def __init__(
@@ -87,7 +83,7 @@ class Session:
 
     @property
     def is_running(self) -> bool:
-        """Whether calls are taken."""
+        """Whether calls are accepted."""
         return self.status == "running"
 
     @property
@@ -106,11 +102,11 @@ class Session:
 
     @property
     def blobs(self) -> BlobStore | None:
-        """Where contents are kept; None if nothing is written."""
+        """The run's blobs; None if nothing is written."""
         return self._delivery.run_dir.blobs if self._delivery is not None else None
 
     def check_running(self) -> None:
-        """Raise NotRunningError unless calls are taken."""
+        """Raise NotRunningError unless calls are accepted."""
         if self.status != "running":
             self._refuse()
 
@@ -125,13 +121,13 @@ class Session:
             self._delivery.writer.append(record)
 
     def write_about(self, path: str, content: bytes) -> None:
-        """Keep a file about the run itself, if this process writes."""
+        """Write a file about the run itself, if this process writes."""
         if self._delivery is not None:
             self._delivery.run_dir.put_about(path, content)
 
     @contextlib.contextmanager
     def counting_losses(self) -> Iterator[None]:
-        """Count what the disk cannot take, as the journal does; the training goes on."""
+        """Count a record that cannot be written, as the journal does, in place of an error."""
         try:
             yield
         except JournalError as error:
@@ -140,32 +136,23 @@ class Session:
             self._delivery.writer.failed(error)
 
     def links(self) -> dict[str, RunLink]:
-        """Return where the run is in each backend that has opened it."""
+        """Return the run's link in each backend that has opened it."""
         return self._delivery.links() if self._delivery is not None else {}
 
     def backend(self, name: str) -> Backend | None:
-        """Return a backend's live object; None if it lives in another process.
-
-        Raises:
-            UnknownBackendError: the run has no backend of that name.
-            NotRunningError: the run was never started.
-        """
+        """Return a backend's live object; see :meth:`Experiment.backend`."""
         if self.status is None:
             self._refuse()
         return self._delivery.backend(name) if self._delivery is not None else None
 
     def read_records(self) -> Iterator[AnyRecord]:
-        """Yield the records that the run has by now; none if nothing is written."""
+        """Yield all records that the run has now; none if nothing is written."""
         if self._delivery is not None:
             with contextlib.closing(self._delivery.run_dir.reader()) as reader:
                 yield from reader.records()
 
     def flush(self, timeout: float) -> bool:
-        """Sync the journal, and wait until every healthy backend has what was logged so far.
-
-        Returns:
-            Whether they have, after ``timeout`` seconds at most.
-        """
+        """Read the connected objects, sync, and wait; see :meth:`Experiment.flush`."""
         self.check_running()
         with self.connections.read_again():
             seconds = seconds_value("flush: timeout", timeout)
@@ -174,12 +161,10 @@ class Session:
     # -- the end ------------------------------------------------------------------------------
 
     def close(self, status: Status) -> None:
-        """Take no more calls: the run has ended. What the sources of capture still report is taken.
-
-        Of two threads, one closes it, and the other is told that it was closed.
+        """Stop capture, and accept no more calls: the run has ended.
 
         Raises:
-            NotRunningError: it was closed already.
+            NotRunningError: another call, maybe of another thread, has closed the session.
         """
         with _stopping:
             self.check_running()
@@ -197,19 +182,13 @@ class Session:
         may_raise: bool = True,
         show: bool = True,
     ) -> DeliveryReport:
-        """Write the ending of a run that was closed, and wait for its backends.
-
-        Args:
-            reason: why it has ended, unless it was stopped.
-            timeout: the seconds to wait for delivery.
-            wait: whether to wait.
-            may_raise: whether a strict run may raise.
-            show: whether a report that is complete is written to stderr, too.
+        """Write the ending of a closed run, and wait for its backends; see :meth:`Experiment.end`.
 
         Raises:
             DeliveryError: with ``strict=True``, something was not delivered.
         """
-        from tracelet.core import report_output  # start-up time: the courier's side
+        # Start-up time: the courier's side.
+        from tracelet.core import report_output
         from tracelet.courier.report import DeliveryReport
 
         delivery, status = self._delivery, self.status
@@ -220,15 +199,15 @@ class Session:
             delivery.end(status, reason, redacted=self._redactor.count)
             if wait:
                 report_output.wait(delivery, timeout)
-        finally:  # Ctrl-C ends the waiting, too
+        finally:  # also after Ctrl-C
             self.report = delivery.release(redacted=self._redactor.count)
         self._redactor.count = 0
         if self.owns_run:
             if show or not self.report.complete:
-                report_output.show(self.report, goes_on=not delivery.delivers_here)
+                report_output.show(self.report, courier_continues=not delivery.delivers_here)
             assert self.run is not None
             assert status is not None
-            tell_plugins("tracelet_run_finished", run=self.run, status=status)
+            notify_plugins("tracelet_run_finished", run=self.run, status=status)
             if self._capture is not None:
                 self._capture.warn_failures()
             if (
@@ -241,16 +220,17 @@ class Session:
         return self.report
 
     def end_at_exit(self, timeout: float | None = None) -> DeliveryReport:
-        """End a run of a program that ends; its true ending may be known only after Python's.
+        """End the run at the exit of the program; the exit code may decide its status later.
 
         Args:
-            timeout: seconds to wait for the courier; None: it goes on alone, as it can. What
-                threads of this process deliver is waited for.
+            timeout: seconds to wait for the delivery; None: do not wait for a courier process, and
+                wait ``drain_timeout`` for threads of this process.
 
         Returns:
             The report; an empty one if this process does not own the run.
         """
-        from tracelet.core.exit import exit_status, uncaught_exception  # start-up time
+        # Start-up time: the courier's side.
+        from tracelet.core.exit import exit_status, uncaught_exception
         from tracelet.courier.exit_status import record_exit_code
         from tracelet.courier.report import DeliveryReport
 
@@ -287,7 +267,7 @@ class Session:
 
 
 def _is_complete(report: DeliveryReport, names: Iterable[str]) -> bool:
-    """Tell whether these backends have everything, and the ending; of a moved run none has."""
+    """Return whether these backends have every record, and the ending."""
     several = [report[name] for name in names]
     return not report.lost and all(
         one.complete and one.closed and one.health == "ok" for one in several
@@ -295,14 +275,13 @@ def _is_complete(report: DeliveryReport, names: Iterable[str]) -> bool:
 
 
 def _ignore(*_: Any) -> None:
-    """Take a call whose arguments are fine, in a process that writes nothing."""
+    """Write nothing, in a session that only checks arguments."""
 
 
 def _renew_lock() -> None:
-    """A lock that another thread held at the time of a fork is never released in the child."""
+    """Replace the lock in a forked child: a thread of the parent may have held it."""
     global _stopping  # noqa: PLW0603
     _stopping = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+os.register_at_fork(after_in_child=_renew_lock)

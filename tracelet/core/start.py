@@ -1,7 +1,7 @@
-"""How a run starts: a plan is made first, and nothing is written; then the plan is carried out.
+"""Starts a run: first makes a plan, which writes nothing, then carries the plan out.
 
-A start begins a new run, goes on with one that has ended, joins the run of the parent process, or
-only checks the arguments of calls, as in a rank above 0. A start that is refused leaves nothing.
+A start begins a new run, resumes one that has ended, joins the run of the parent process, or only
+checks the arguments of calls, as in a rank above 0. A start that raises leaves no files.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ Backends = list[tuple[ResolvedBackend, dict[str, Any]]]
 
 
 class StartRequest(msgspec.Struct, kw_only=True):
-    """What an experiment asks for when it starts.
+    """The arguments of a start.
 
     Attributes:
-        settings: those of the experiment.
+        settings: the settings of the experiment.
         redactor: hides its secrets.
         connections: its connected objects.
-        params_now: its parameters so far.
-        first_tags: logged at the start.
-        first_params: likewise.
-        run: the run that it had before, if it was stopped and starts again.
-        resume: a run id to go on with, or True for the latest run of the name.
-        run_id: the id of a new run, or None to make one up.
+        params_now: its present parameters.
+        first_tags: tags that are logged at the start.
+        first_params: parameters that are logged at the start.
+        run: the run of an experiment that was stopped, and starts again.
+        resume: the id of a run to resume, or True for the latest run of the name.
+        run_id: the id of a new run; None: an id is made up.
     """
 
     settings: Settings
@@ -71,12 +71,12 @@ class StartRequest(msgspec.Struct, kw_only=True):
 
 
 class Plan(msgspec.Struct, kw_only=True):
-    """How a start will go.
+    """The decisions about a start.
 
     Attributes:
-        kind: ``check``: arguments are checked, and nothing is written; ``join``: add to the run of
-            the parent process; ``resume``: go on with a run that has ended; ``new``: begin one.
-        backends: where the run goes, if this process is the one to deliver it.
+        kind: ``check``: only check the arguments of calls, write nothing; ``join``: add to the run
+            of the parent process; ``resume``: go on with a run that has ended; ``new``: begin one.
+        backends: the backends of the run, for ``resume`` and ``new``.
         run_dir: the run's directory; that of a new run is not made yet.
         view: the run to join.
     """
@@ -87,13 +87,13 @@ class Plan(msgspec.Struct, kw_only=True):
     view: RunView | None = None
 
 
-class Earlier(msgspec.Struct):
-    """What a run that goes on has logged before, as far as it counts for its next calls.
+class EarlierRecords(msgspec.Struct):
+    """The earlier records of a resumed run, as far as its next calls depend on them.
 
     Attributes:
         params: the records of its parameters.
-        iterations: metric and axis to the iteration of the last point there.
-        destinations: where it has artifacts.
+        iterations: ``(metric, axis)`` to the iteration of the last point.
+        destinations: the destinations of its artifacts.
     """
 
     params: list[Params] = []
@@ -101,30 +101,30 @@ class Earlier(msgspec.Struct):
     destinations: set[str] = set()
 
 
-class Started(msgspec.Struct):
+class StartResult(msgspec.Struct):
     """A start that was carried out.
 
     Attributes:
         session: the session of the run.
-        capture: its sources, which have started; None where nothing is captured.
-        earlier: what a run that goes on has logged before; None for any other.
+        capture: its automatic capture, started; None if nothing is captured.
+        earlier: the earlier records of a resumed run; None for any other.
     """
 
     session: Session
     capture: CaptureSession | None = None
-    earlier: Earlier | None = None
+    earlier: EarlierRecords | None = None
 
 
 def make_plan(request: StartRequest) -> Plan:
-    """Decide how a start will go; nothing is written, and no run is changed.
+    """Return the plan of a start; nothing is written, and no run is changed.
 
     Raises:
-        TraceletError: the start is a mistake.
+        TraceletError: an argument is wrong.
     """
     settings = request.settings
     if settings.disabled or (settings.ranks != "all" and process_rank() > 0):
         _check_request(request)
-        # Whoever switches logging off may not have the backends at all.
+        # Where logging is disabled, the backends may not be installed.
         return Plan(kind="check", backends=[] if settings.disabled else _backends_of(settings))
     inherited = inherited_run() if request.run is None else None
     wanted = request.run_id or request.resume or None
@@ -145,29 +145,30 @@ def carry_out(
     *,
     previous_dir: Path | None = None,
     stop_previous: Callable[[], object] = lambda: None,
-) -> Started:
+) -> StartResult:
     """Start as planned.
 
     Args:
         plan: the plan.
-        request: what it was made for.
+        request: the arguments that the plan was made for.
         previous_dir: the directory of the run that is stopped first.
-        stop_previous: stops that run; called as late as possible, and not for a start that is
-            refused.
+        stop_previous: stops that run; called once all arguments are checked.
 
     Raises:
         TraceletError: the run cannot be started; nothing was written.
     """
     if plan.kind == "check":
         stop_previous()
-        return Started(_session(request, None, None, None))
+        return StartResult(_session(request, None, None, None))
     assert plan.run_dir is not None
     if plan.kind == "join":
         assert plan.view is not None
-        parents = plan.view.info(plan.run_dir)
-        _warn_unused(request.settings, parents, plan.view.backends)
+        parent_run = plan.view.info(plan.run_dir)
+        _warn_unused(request.settings, parent_run, plan.view.backends)
         stop_previous()
-        return Started(_session(request, parents, RunDelivery(plan.run_dir, parents), None))
+        return StartResult(
+            _session(request, parent_run, RunDelivery(plan.run_dir, parent_run), None)
+        )
     run, earlier = request.run, None
     if plan.kind == "resume":
         if previous_dir == plan.run_dir.path:
@@ -190,27 +191,27 @@ def carry_out(
     except BaseException:
         capture.stop()
         raise
-    return Started(_session(request, run, delivery, capture), capture, earlier)
+    return StartResult(_session(request, run, delivery, capture), capture, earlier)
 
 
 def join_run(request: StartRequest, path: str | None) -> Session:
     """Return a session that adds to a run which another process began.
 
     Args:
-        request: what is asked for.
+        request: the arguments of the start.
         path: the run's directory; None: the session writes nothing.
 
     Returns:
-        The session; if the run has ended meanwhile, one that takes no calls.
+        The session; it accepts no calls if the run has ended meanwhile.
 
     Raises:
-        RunNotFoundError: the run is not there, or not on this machine.
+        RunNotFoundError: the run does not exist, at least not on this machine.
     """
     if path is None:
         return _session(request, None, None, None)
     run_dir = RunDir(Path(path))
     view = view_of(run_dir)
-    if view.process is not None and is_alive(view.process) is False:  # killed, and nobody looked
+    if view.process is not None and is_alive(view.process) is False:  # killed, without an ending
         reconcile(run_dir)
         view = view_of(run_dir)
     run = view.info(run_dir)
@@ -228,7 +229,7 @@ def join_run(request: StartRequest, path: str | None) -> Session:
 
 
 def inherited_run() -> tuple[RunDir, RunView] | None:
-    """Return the run of a parent process that lives, if this is a child process of one."""
+    """Return the running run of a parent process; None if there is none."""
     path = os.environ.get(RUN_DIR_VARIABLE)
     if not path:
         return None
@@ -242,15 +243,18 @@ def inherited_run() -> tuple[RunDir, RunView] | None:
     return (run_dir, view) if is_alive(view.process) is not False else None
 
 
-# -- what a plan is made of -----------------------------------------------------------------------
+# -- making the plan ------------------------------------------------------------------------------
 
 
 def _check_request(request: StartRequest, earlier: Collection[Params] = ()) -> None:
-    """Raise for what is no id, or cannot be captured or logged, while nothing is begun yet.
+    """Check ids, the setting ``capture``, and the first tags and parameters.
 
     Args:
-        request: what is asked for.
-        earlier: the parameters of the run that goes on.
+        request: the arguments of the start.
+        earlier: the parameters of a resumed run.
+
+    Raises:
+        TraceletError: an argument is wrong.
     """
     settings, redactor = request.settings, request.redactor
     check_ids(request.resume, request.run_id)
@@ -272,11 +276,11 @@ def _check_request(request: StartRequest, earlier: Collection[Params] = ()) -> N
 
 
 def _backends_of(settings: Settings) -> Backends:
-    """Return the backends that the settings ask for, each with its options.
+    """Return the backends of the settings, each with its options.
 
     Raises:
-        TraceletError: one is not there, or does not take its options; or there are options of one
-            whose name is misspelt.
+        TraceletError: a backend is unknown, or does not accept its options; or there are options
+            for a misspelt backend.
     """
     found: dict[str, tuple[ResolvedBackend, dict[str, Any]]] = {}
     for spec in settings.backend:
@@ -314,19 +318,19 @@ def _options_of(found: ResolvedBackend, settings: Settings) -> dict[str, Any]:
 
 
 def _misspelt(settings: Settings, used: Collection[str]) -> SettingsError | None:
-    """Return what is wrong if options are for a backend that nobody has, and that looks like one.
+    """Return an error if there are options for an unknown backend with a similar name to a known.
 
-    A class of the user's own that is not used here is not known by its name, and no mistake.
+    Other unknown names may be those of the user's own classes, which this run does not use.
     """
     others = settings.backends.keys() - used - CORE.keys() - OFFICIAL.keys()
     if not others:
         return None
-    import difflib  # 3 ms that others need not pay
+    import difflib  # start-up time: few runs need it
 
     known = {*used, *CORE, *OFFICIAL, *installed()}
     for name in sorted(others - known):
         near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
-        if near and near[0] not in name:  # mlflow2 is meant so
+        if near and near[0] not in name:  # mlflow2 is no mistake
             option = next(iter(settings.backends[name]))
             place = settings.origins[f"backends.{name}.{option}"]
             return SettingsError(
@@ -387,21 +391,21 @@ def _begin_delivery(
     )
 
 
-def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlier]:
-    """Return who a run is that goes on, and what it has logged that counts for its next call.
+def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, EarlierRecords]:
+    """Return the identity of a run to resume, and its earlier records.
 
     Raises:
-        RunBusyError: it is still running.
-        RunNotFoundError: it has no journal any more.
+        RunBusyError: the run is still running.
+        RunNotFoundError: the run has no journal any more.
     """
     state = RunState.read(run_dir)
-    status, launch = write_missing_ending(run_dir, state), state.start
-    assert launch is not None
+    status, run_start = write_missing_ending(run_dir, state), state.start
+    assert run_start is not None
     if status == "running":
-        who = "process {pid} of host {host}".format_map(launch.process)
+        who = "process {pid} of host {host}".format_map(run_start.process)
         raise RunBusyError(f"the run {run_dir.path.name} is still running: {who}")
-    _warn_unused(settings, launch.run)
-    earlier = Earlier()
+    _warn_unused(settings, run_start.run)
+    earlier = EarlierRecords()
     with closing(run_dir.reader()) as reader:
         for record in reader.records():
             if type(record) is Params:
@@ -410,19 +414,19 @@ def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlie
                 earlier.iterations[record.name, record.axis] = record.iteration
             elif type(record) is Artifact:
                 earlier.destinations.add(record.path)
-    return launch.run, earlier
+    return run_start.run, earlier
 
 
 def _warn_unused(settings: Settings, run: RunInfo, backends: list[str] | None = None) -> None:
-    """Warn of what the call gives that a run which was begun before does not take from it.
+    """Warn of settings in the call that a run which exists already does not use.
 
     Args:
-        settings: those of the call.
-        run: who the run is.
-        backends: where the process goes that began it; None: this one is going on with the run.
+        settings: the settings of the call.
+        run: the identity of the run.
+        backends: the backends of the run to join; None: the run is resumed.
 
     Raises:
-        TraceletError: a backend that is given is not there.
+        TraceletError: a backend in the settings is unknown.
     """
     unused = list(_unused(settings, run, backends))
     if not unused:
@@ -450,5 +454,5 @@ def _unused(settings: Settings, run: RunInfo, backends: list[str] | None) -> Ite
 
 
 def _is_given(settings: Settings, key: str) -> bool:
-    """Return whether the call itself has a setting, and not what it finds around it."""
+    """Return whether a setting was given in the call, and not by a file or a variable."""
     return settings.origins[key] in ("argument", "config=")

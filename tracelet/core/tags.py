@@ -1,4 +1,4 @@
-"""Tags: short strings by name; without this each tracker would make them strings in its own way."""
+"""Tags: short strings by name. Checks them, and converts their values to ``str``."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import ValueTypeError
-from tracelet.values.plain import copied, describe
+from tracelet.values.plain import copy_mapping, describe
 from tracelet.wire import clean_text
 
 
 def given_tags(tags: Any) -> Mapping[Any, Any]:
-    """Return a copy of the tags that were given; None are no tags.
+    """Return a copy of the tags that were given; ``{}`` for None.
 
     Raises:
-        ValueTypeError: they are no mapping.
+        ValueTypeError: ``tags`` is no mapping.
     """
     if tags is None:
         return {}
     if not isinstance(tags, Mapping):
         raise ValueTypeError(
-            "tags are a mapping of names to texts, such as {'team': 'ml'}, not "
+            "tags must be a mapping of names to str, such as {'team': 'ml'}, not "
             f"{type(tags).__name__}: {describe(tags):.80}"
         )
-    return copied("the tags", tags)
+    return copy_mapping("the tags", tags)
 
 
 def tag_values(tags: Mapping[Any, Any]) -> dict[str, str]:
-    """Return tags as they are stored.
+    """Return tags as they are stored, with ``str`` values.
 
     Raises:
-        ValueTypeError: a tag has no name.
+        ValueTypeError: the name of a tag is no ``str``, or empty; or ``str(value)`` raises.
     """
     for key in tags:
         if not isinstance(key, str) or not key:
             raise ValueTypeError(
-                f"the name of a tag is a text that is not empty: {describe(key):.80}"
+                f"the name of a tag must be a str that is not empty: {describe(key):.80}"
             )
     return {clean_text(key): as_str(f"the tag {key!r}", value) for key, value in tags.items()}
 
 
 def as_str(what: str, value: Any) -> str:
-    """Return any value as a str that UTF-8 can hold.
+    """Return any value as a ``str`` that UTF-8 can hold; ``what`` names it in an error.
 
     Raises:
-        ValueTypeError: its own code cannot write it.
+        ValueTypeError: ``str(value)`` raises.
     """
     try:
         return clean_text(str(value))
-    except Exception as error:  # how it is written is the user's code
-        raise ValueTypeError(f"{what} cannot be made a text: {error!r}") from error
+    except Exception as error:  # __str__ is the user's code
+        raise ValueTypeError(f"{what} cannot be converted to str: {error!r}") from error

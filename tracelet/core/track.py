@@ -1,4 +1,4 @@
-"""A metric as an object, for those who think in series."""
+"""One metric as an object: ``exp.track("loss").append(0.1, epoch=3)``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Track:
         Args:
             value: the number.
             time: seconds since the epoch; None: now.
-            axis: the x-axis and the position on it, as in ``epoch=3``; none: the iteration.
+            axis: the x-axis and the position on it, e.g. ``epoch=3``; without it: the iteration.
 
         Raises:
             InvalidValueError: more than one axis is given.

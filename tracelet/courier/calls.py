@@ -1,6 +1,6 @@
-"""What a backend is called with, and what it may return.
+"""Calls a backend with a batch of records, and checks what it returns.
 
-Records of the journal are grouped into batches; each batch is one call. The order of the log is
+Records of the journal are grouped into batches; each batch is one call. The order of the journal is
 kept across all kinds of records.
 """
 
@@ -36,15 +36,15 @@ Batch: TypeAlias = Sequence[Deliverable]
 """Records of one kind that go to the backend in one call."""
 
 ASIDE = "artifacts/"
-"""Where an artifact goes if the backend itself writes to the artifact's own path."""
+"""The folder of an artifact whose own path is that of a file which the backend writes."""
 
 
 class SourceMissingError(FileNotFoundError):
-    """The file of an artifact is not there any more; the backend was not called."""
+    """The file of an artifact does not exist any more; the backend was not called."""
 
 
 class InvalidReturnError(Exception):
-    """A backend's method returned what it must not; to call it again would not help."""
+    """A backend's method returned an invalid value; another call would not help."""
 
 
 def batches(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Batch]]:
@@ -52,11 +52,11 @@ def batches(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Bat
 
     Args:
         records: the records.
-        limit: the most metric points, or lines of text, of a batch.
+        limit: the largest number of metric points, or of lines of text, in a batch.
 
     Yields:
-        Each batch, after the index behind its last record. A record that no backend receives
-        (``Started``, ``Finished``) is an empty batch.
+        The index behind the last record of a batch, and the batch. A control record, which no
+        backend receives, is an empty batch.
     """
     start = 0
     while start < len(records):
@@ -75,7 +75,7 @@ def batches(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Bat
             keys = set(first.values)  # type: ignore[union-attr]
             while stop < len(records):
                 other = records[stop]
-                # A key that is set twice stays two calls: trackers that show the history do.
+                # A key that is set twice needs two calls, for trackers that show its history.
                 if type(other) is not Params or other.removed or not keys.isdisjoint(other.values):
                     break
                 keys.update(other.values)
@@ -85,13 +85,13 @@ def batches(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Bat
 
 
 def call_backend(backend: Backend, blobs: BlobStore, batch: Batch) -> None:
-    """Give a batch to a backend; what the backend raises passes through.
+    """Call a backend with a batch; its errors pass through.
 
-    If it raises, what it has written to its side files in this call is taken back: the call is made
-    again, with all or with a part of the batch.
+    After an error, the lines that the call has added to the side files are removed: the call is
+    made again, with the whole batch or a part of it.
 
     Raises:
-        SourceMissingError: an artifact was logged with ``copy=False``, and is not there any more.
+        SourceMissingError: an artifact was logged with ``copy=False``, and its file is gone.
     """
     with rollback_on_error(backend):
         _CALLS[type(batch[0])](backend, blobs, batch)
@@ -140,20 +140,20 @@ def _log_artifact(backend: Backend, blobs: BlobStore, batch: Sequence[Artifact])
 
 
 def free_path(path: str, own: Collection[str]) -> str:
-    """Return where an artifact is stored, so that it meets no file that the backend writes.
+    """Return the path where an artifact is stored, which is no path of the backend's own files.
 
     Args:
         path: the artifact's own path.
         own: files of the backend, and folders of such files.
 
     Returns:
-        ``path``, or ``path`` below ``artifacts/``. What was logged with that path already moves on
-        by one more ``artifacts/``.
+        ``path``, or ``path`` below ``artifacts/``. An artifact that was logged below ``artifacts/``
+        gets one more ``artifacts/``.
     """
     inner = path
     while inner.startswith(ASIDE):
         inner = inner.removeprefix(ASIDE)
-    # A file of one name and a folder of that name cannot be in one store, either.
+    # A file and a folder cannot have the same name, either.
     taken = any(f"{one}/".startswith(f"{inner}/") or inner.startswith(f"{one}/") for one in own)
     return ASIDE + path if taken else path
 
@@ -196,22 +196,22 @@ def split_record(record: Deliverable) -> list[Deliverable]:
     """Split a record of many parameters into records of one parameter; others stay as they are."""
     if type(record) is not Params or len(record.values) <= 1:
         return [record]
-    texts = record.descriptions
+    known = record.descriptions
     return [
-        Params(record.time, {key: value}, descriptions={key: texts[key]} if key in texts else {})
+        Params(record.time, {key: value}, descriptions={key: known[key]} if key in known else {})
         for key, value in record.values.items()
     ]
 
 
 def log_run_files(run_dir: RunDir, backend: Backend, known: dict[str, str]) -> None:
-    """Give a backend the files about the run itself that it does not have yet.
+    """Store the files about the run itself, e.g. ``tracelet/packages.txt``, in a backend.
 
-    They say how the run was started, and are no records: a report counts what the program logs.
+    They are no records: a report counts only what the program logs.
 
     Args:
         run_dir: the run.
-        backend: open.
-        known: the digest of each file that the backend has; brought up to date.
+        backend: the backend; it is open.
+        known: the digest of each file that the backend has already; new ones are added.
     """
     for path in sorted(run_dir.about.rglob("*")):
         if not path.is_file():
@@ -224,10 +224,10 @@ def log_run_files(run_dir: RunDir, backend: Backend, known: dict[str, str]) -> N
 
 
 def checked_link(name: str, link: object) -> RunLink | None:
-    """Return what ``open`` of the backend ``name`` returned, with secrets hidden in its URL.
+    """Return the link that ``open`` of the backend ``name`` has returned, with a redacted URL.
 
     Raises:
-        InvalidReturnError: it is neither a RunLink of two ``str`` nor None.
+        InvalidReturnError: ``link`` is neither a RunLink of two ``str`` nor None.
     """
     if link is None:
         return None
@@ -236,7 +236,7 @@ def checked_link(name: str, link: object) -> RunLink | None:
             content = msgspec.json.encode(link)
             link = msgspec.json.decode(content, type=RunLink)
             return msgspec.structs.replace(link, url=link.url and Redactor().text(link.url))
-    except (TypeError, ValueError):  # not a str, or one that UTF-8 cannot hold
+    except (TypeError, ValueError):  # not a str, or UTF-8 cannot hold it
         pass
     given = type(link).__name__
     if isinstance(link, RunLink):
@@ -248,10 +248,10 @@ def checked_link(name: str, link: object) -> RunLink | None:
 
 
 def checked_checkpoint(name: str, checkpoint: Any) -> Any:
-    """Return what ``flush`` of the backend ``name`` returned.
+    """Return the checkpoint that ``flush`` of the backend ``name`` has returned.
 
     Raises:
-        InvalidReturnError: JSON cannot hold it, so it cannot be kept in the cursor.
+        InvalidReturnError: JSON cannot hold the checkpoint, so the cursor cannot.
     """
     try:
         msgspec.json.encode(checkpoint)

@@ -1,6 +1,6 @@
-"""The training process's end of the courier: starts it, wakes it, waits for it.
+"""Starts the courier from the training process, wakes it, and waits for it.
 
-The courier is a process of its own, or threads of the training process.
+The courier is a process, or threads of the training process.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.5
 _READING_SECONDS = 0.1
-"""How long the run's lock may be held by somebody who only reads the run."""
+"""How long a reader of the run may hold the run's lock."""
 _left_running: list[subprocess.Popen[bytes]] = []
-"""Couriers that outlive their experiment. With the object in this list, Python does not warn."""
+"""Couriers that outlive their experiment. Python warns of a running Popen that is deleted."""
 
 
 class ProcessCourier:
@@ -33,9 +33,10 @@ class ProcessCourier:
     Args:
         run_dir: the run.
         options: the options of each backend, with their secrets: they go through a pipe.
-        linger: seconds after the end of the run for which a failing backend is tried; or None.
-        only: the backends to deliver to; None: all of the run.
-        system_metrics: the seconds between two readings of system metrics; None: none are read.
+        linger: how many seconds after the end of the run a failing backend is tried; None: the
+            default.
+        only: the backends to deliver to; None: all backends of the run.
+        system_metrics: the seconds between two readings of system metrics; None: no readings.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class ProcessCourier:
         """Start the process, unless it runs.
 
         Args:
-            at_once: also if it was started a moment ago.
+            at_once: also if the last start was a moment ago.
         """
         _left_running[:] = [process for process in _left_running if process.poll() is None]
         if self._process is not None and self._process.poll() is None:
             return
         if not self._run_dir.path.exists():  # deleted: there is nothing to deliver
             return
-        # Another courier may hold the run, or this one may die at once: do not start one each time.
+        # Another courier may hold the run, or this one may die at once: not one start a call.
         has_tried = self._process is not None or self._failed
         if has_tried and not at_once and time.monotonic() - self._started_at < _PAUSE_SECONDS:
             return
@@ -76,10 +77,10 @@ class ProcessCourier:
             self._process = start_process(
                 self._run_dir.path, self._config, self._run_dir.courier_log
             )
-        except OSError as error:  # no process or no file more for this user
+        except OSError as error:  # this user's limit of processes or files is reached
             self._process = None
             if not self._failed:
-                log.error(  # noqa: TRY400 - it says all there is to say
+                log.error(  # noqa: TRY400 - the message is complete
                     "no courier can be started: %s. The journal has what is logged; flush(), "
                     "stop() and 'tracelet sync' try again to deliver it",
                     error,
@@ -87,12 +88,16 @@ class ProcessCourier:
             self._failed = True
 
     def wake(self) -> None:
-        """There is something to deliver now."""
+        """Have the courier deliver now."""
         if self._process is not None:
             send(self._process, WAKE)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until the courier has delivered the ended run and left; False if it has not yet."""
+        """Wait up to ``timeout`` seconds until the courier has delivered the ended run and exited.
+
+        Returns:
+            Whether it has.
+        """
         if self._process is None:  # the caller tries again to start one
             time.sleep(min(timeout, 0.05))
             return False
@@ -106,18 +111,18 @@ class ProcessCourier:
 
     @property
     def exit_code(self) -> int | None:
-        """How the process ended; None while it runs."""
+        """The exit code of the process; None while it runs, or before it was started."""
         return self._process.poll() if self._process is not None else None
 
     def release(self) -> None:
-        """Leave the process to itself; it goes on until it has delivered everything."""
+        """Let the process run alone; it exits when it has delivered everything."""
         self._close_pipe()
         if self._process is not None and self._process.poll() is None:
             _left_running.append(self._process)
         self._process = None
 
     def end(self) -> None:
-        """End the process now; the cursors stay where they are."""
+        """Terminate the process now; the cursors stay where they are."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
@@ -132,11 +137,11 @@ class ProcessCourier:
 
 
 class ThreadCourier:
-    """A courier that is made of threads of this process, one for each backend.
+    """A courier of threads of this process, one for each backend.
 
     Args:
         run_dir: the run.
-        run: who the run is.
+        run: the identity of the run.
         backends: the backends with their options.
     """
 
@@ -157,12 +162,12 @@ class ThreadCourier:
             self._threads[found.name] = DeliveryThread(self._run_dir, found, self._run, options)
 
     def wake(self) -> None:
-        """There is something to deliver now."""
+        """Have the threads deliver now."""
         for thread in self._threads.values():
             thread.wake()
 
     def wait(self, timeout: float) -> bool:
-        """Wait until every backend is closed; return whether that was so in time."""
+        """Wait up to ``timeout`` seconds until every backend is closed; return whether they are."""
         if not self._threads:  # another courier has the run; ensure() tries again
             time.sleep(min(timeout, 0.05))
             return False
@@ -173,27 +178,27 @@ class ThreadCourier:
         return all(thread.done for thread in self._threads.values())
 
     def release(self) -> None:
-        """End what still runs, and let another courier take the run."""
+        """End the threads, and release the run's lock."""
         for thread in self._threads.values():
             thread.abandon()
-        # A thread that hangs in a backend may still deliver: the run stays ours until it is gone.
+        # A thread that hangs in a backend may still deliver: the lock is kept until it has ended.
         for thread in self._threads.values():
             thread.join(1.0)
         if all(thread.done for thread in self._threads.values()):
             self._lock.release()
 
     def backend(self, name: str) -> Backend | None:
-        """Return the backend's object, if there is one yet."""
+        """Return the backend's object; None if it was not created yet."""
         thread = self._threads.get(name)
         return thread.backend if thread is not None else None
 
 
 def needs_thread(backends: list[ResolvedBackend], courier: str) -> str | None:
-    """Return why threads of the training process deliver the run; None if they need not."""
+    """Return why threads of the training process must deliver the run; None for a process."""
     if courier == "thread":
         return "courier='thread'"
     if not sys.executable:
-        return "sys.executable does not say what Python to start it with"
+        return "sys.executable has no Python to start it with"
     for found in backends:
         if found.needs_this_process:
             return f"the backend {found.name!r} exists in this process only"

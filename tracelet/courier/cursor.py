@@ -1,6 +1,6 @@
 """The cursor of one backend on disk: how far the backend has come in the journal.
 
-A cursor that runs ahead of what the tracker has stored would lose records.
+A cursor must never be ahead of the tracker, or records would be lost.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from tracelet.wire import clean_text
 log = logging.getLogger(__name__)
 
 Health: TypeAlias = Literal["starting", "ok", "degraded", "hung", "gave up"]
-"""``degraded``: calls keep failing, the backlog waits in the journal and is tried now and then."""
+"""``degraded``: calls keep failing, the records stay in the journal and are tried again."""
 
 
 class Cursor(msgspec.Struct):
     """The durable state of one backend of one run.
 
     Attributes:
-        position: the place in the journal from which on records are still to be delivered.
-        delivered: records that the backend has taken.
-        adjusted: of those, how many it could not hold as given.
-        rejected: records that it did not take; they are in ``rejected/<backend>.jsonl``.
+        position: the place in the journal of the next record to deliver.
+        delivered: how many records the backend has taken.
+        adjusted: how many of these it could not store as given.
+        rejected: how many records it has rejected; they are in ``rejected/<backend>.jsonl``.
         link: where the run is in the tracker.
-        checkpoint: what the backend's ``flush`` returned for this position.
-        ended: the status with which the run ended before ``position``, if it was not resumed since.
+        checkpoint: the value that the backend's ``flush`` returned for this position.
+        ended: the status of the run's ending before ``position``; None if there is none, or the run
+            was resumed after it.
         closed: the status with which the backend was closed last; None while it is open.
         health: see :data:`Health`.
         last_error: the last failure, in one line.
         failures: how many calls in a row have failed.
-        skipped: lines before ``position`` that were no records.
-        side_files: the size of each side file at ``position``; None if that is not known. See
+        skipped: how many lines before ``position`` were no records.
+        side_files: the size of each side file at ``position``; None if it is not known. See
             :mod:`tracelet.courier.progress`.
     """
 
@@ -58,24 +59,24 @@ class Cursor(msgspec.Struct):
 
 
 class CursorFile:
-    """The file of one backend's cursor. While there is a delivery, nobody else writes it."""
+    """The file of one backend's cursor. During a delivery, only the delivery writes it."""
 
     def __init__(self, directory: Path, backend: str) -> None:
         self.path = directory / f"{backend}.json"
 
     def load(self) -> Cursor:
-        """Return the cursor that was saved last; a new one if there is none, or it is damaged."""
+        """Return the saved cursor; a new one if there is no file, or it is damaged."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Cursor)
         except (FileNotFoundError, ValueError):
             return Cursor()
 
     def save(self, cursor: Cursor) -> None:
-        """Replace what was saved."""
+        """Save a cursor in place of the last one."""
         replace_file(self.path, msgspec.json.encode(cursor))
 
     def note(self, health: Health, error: str) -> None:
-        """Note an error, in place of a delivery that is not there to do it."""
+        """Save health and error of a delivery that cannot save it itself, e.g. a killed worker."""
         cursor = self.load()
         cursor.health, cursor.last_error = health, clean_text(error)
         cursor.failures += 1

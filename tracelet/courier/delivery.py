@@ -1,16 +1,16 @@
-"""Delivers one run to one backend: read, call, commit. Records are lost here or nowhere.
+"""Delivers one run to one backend: read the journal, call the backend, commit the cursor.
 
 Promises:
 
 - The cursor moves behind a record only when the backend has taken it and flushed, or has rejected
   it and it is in ``rejected/<backend>.jsonl``. So a record is delivered at least once.
-- Records go to the backend in the order of the journal.
-- A failure that may pass is tried again for as long as the run lives, with backoff. Memory does not
-  grow meanwhile, because the backlog stays in the journal.
-- A failure for what is in a batch splits the batch until the one bad record is found.
-- The backend is closed with the run's status when everything before its end is delivered. What
-  comes later opens it again.
-- A backend that has lost what it was given is opened again, and gets the run from the start.
+- The backend gets the records in the order of the journal.
+- After a failure that may pass, the call is made again, with backoff, as long as the run lives.
+  Memory does not grow, because the records stay in the journal.
+- After a failure that will not pass, the batch is split until the one bad record is found.
+- The backend is closed with the run's status when everything before its end is delivered. A later
+  record opens it again.
+- A backend that has lost its data is opened again, and gets the run from the start.
 """
 
 from __future__ import annotations
@@ -63,10 +63,12 @@ class Delivery:
     Args:
         run_dir: the run.
         found: the backend.
-        run: who the run is.
+        run: the identity of the run.
         options: the backend's own settings.
-        wait: waits some seconds, or less if there may be news; returns True to end the delivery.
-        watch: is given the time bound in seconds when a call begins, and None when it has returned.
+        wait: waits some seconds, or less if there may be new records; returns True to end the
+            delivery.
+        watch: called with the time bound in seconds when a call begins, with None when it has
+            returned.
         linger: see :data:`LINGER_SECONDS`.
     """
 
@@ -114,7 +116,7 @@ class Delivery:
 
     @property
     def cursor(self) -> Cursor:
-        """The cursor as it was saved last."""
+        """The cursor that was saved last."""
         return self._progress.cursor
 
     @property
@@ -123,22 +125,22 @@ class Delivery:
         return self._progress.finished
 
     def run(self) -> None:
-        """Deliver until the run has ended and is closed, or until ``wait`` says to stop."""
+        """Deliver until the run has ended and is closed, or until ``wait`` returns True."""
         try:
             while True:
                 self.catch_up()
                 if self.finished or self._wait(POLL_SECONDS):
                     return
-        except Interrupted:  # perhaps in the middle of a batch: the cursor is not behind it
+        except Interrupted:  # perhaps within a batch: the cursor is before it
             return
         finally:
             self._reader.close()
 
     def catch_up(self) -> None:
-        """Deliver what the journal holds now, and close the backend if the run has ended.
+        """Deliver the records that the journal has now; close the backend if the run has ended.
 
         Raises:
-            Interrupted: the delivery was asked to stop meanwhile, or gave up.
+            Interrupted: ``wait`` returned True, or the delivery gave up.
         """
         while True:
             try:
@@ -147,7 +149,7 @@ class Delivery:
                 self._start_over_after(error)
             except InvalidReturnError as error:
                 message = one_line(error)
-                log.error("%s", message)  # noqa: TRY400 - it says all there is to say
+                log.error("%s", message)  # noqa: TRY400 - the message is complete
                 self._progress.note_health("gave up", message, 1)
                 raise Interrupted from error
             else:
@@ -157,15 +159,15 @@ class Delivery:
     def _deliver_journal(self) -> None:
         """Read the journal from the cursor on, call the backend with it, and move the cursor.
 
-        A run that goes on is read once to where its end is now. What comes meanwhile is left to the
-        next time: the delivery would otherwise follow a busy program in ever smaller batches.
+        The journal of a running run is read once to its present end. New records wait for the next
+        call: otherwise the batches of a busy program would become ever smaller.
         """
         progress = self._progress
         backend = None if progress.finished else self._open()
         while (chunk := self._reader.read(self.cursor.position)) is not None:
             if backend is None:
                 backend = self._open()
-                continue  # and read again: to open it may have moved the cursor to the start
+                continue  # read again: opening it may have moved the cursor to the start
             send = partial(call_backend, backend, self._run_dir.blobs)
             done = 0
             for end, batch in batches(chunk.records, backend.capabilities.batch_limit):
@@ -175,7 +177,7 @@ class Delivery:
                         batch, send, self._attempts, before_waiting=commit_first
                     )
                     if rejections and not progress.has_rejections:
-                        # Once for a person; all of them are in the dead-letter file.
+                        # Only the first; all of them are in the dead-letter file.
                         reason = full_text(rejections[0].error)
                         log.warning("%s refused a record: %s", self._found.name, reason)
                     progress.add(len(batch) - len(rejections), rejections)
@@ -197,11 +199,11 @@ class Delivery:
             self._progress.ended = record.status
 
     def _commit(self, backend: Backend, chunk: Chunk | None = None, done: int = 0) -> None:
-        """Have the backend flush, then move the cursor behind ``done`` records of ``chunk``."""
+        """Flush the backend, then move the cursor behind ``done`` records of ``chunk``."""
         self._save(backend, chunk, done, self._attempts.until_it_works(backend.flush))
 
     def _try_commit(self, backend: Backend, chunk: Chunk, done: int) -> None:
-        """Commit if that works at once: what was taken need not be delivered twice."""
+        """Commit if the flush succeeds at once, so that fewer records are delivered twice."""
         if self._progress.is_ahead:
             with contextlib.suppress(*BACKEND_ERRORS):
                 self._save(backend, chunk, done, self._attempts.once(backend.flush))
@@ -218,7 +220,7 @@ class Delivery:
         )
 
     def _open(self) -> Backend:
-        """Return the backend; it is opened unless it is open."""
+        """Return the backend; open it unless it is open."""
         if self._backend is not None and self._is_open:
             return self._backend
         if self._found.cls.capabilities.restart == "replay":
@@ -246,15 +248,15 @@ class Delivery:
         return backend
 
     def _start_over(self) -> None:
-        """Move the cursor to the start of the run: the tracker has nothing of it any more."""
+        """Move the cursor to the start of the run."""
         self._progress.start_over()
         self._run_files.clear()
 
     def _start_over_after(self, error: CheckpointLostError) -> None:
-        """Wait and start over: in the middle of the run the backend has lost what it had.
+        """Wait and start over: the backend has lost its data during the run.
 
         Raises:
-            Interrupted: asked to stop meanwhile, or the run is over and nothing helps.
+            Interrupted: ``wait`` returned True, or the run has ended and the backend keeps failing.
         """
         self._log_start_over(error)
         now = time.monotonic()
@@ -274,7 +276,7 @@ class Delivery:
         )
 
     def _close(self, backend: Backend, status: Status) -> None:
-        """Give the backend what comes at the end of a run, and close it."""
+        """Store the files about the run itself in the backend, and close it."""
         self._call_at_end(partial(log_run_files, self._run_dir, backend, self._run_files))
         self._call_at_end(backend.log_leftovers)
         self._commit(backend)
@@ -284,7 +286,7 @@ class Delivery:
         self._is_open = False
 
     def _call_at_end(self, call: Callable[[], None]) -> None:
-        """Make one of the last calls. An error that no later try can cure is noted, not raised."""
+        """Make one of the last calls. A permanent error is logged, not raised."""
         try:
             self._attempts.until_it_works(call, raise_permanent=True)
         except (Interrupted, CheckpointLostError):

@@ -1,7 +1,7 @@
-"""Makes a ``str`` of a backend's exception, without the secrets in it. No other module does.
+"""Converts a backend's exception to a ``str`` without secrets. No other module does.
 
-SDKs put addresses with passwords, headers and the values of their own options into messages. These
-messages are kept: in the cursors, in ``rejected/``, in ``courier.log`` and in the report.
+SDKs put URLs with passwords, headers and the values of their options into messages. These messages
+are stored in the cursors, in ``rejected/``, in ``courier.log`` and in the report.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from tracelet.wire import REDACTED, clean_text
 _LONGEST_LINE = 500
 _LONGEST_MESSAGE = 20_000
 _SHORTEST_SECRET = 6
-"""A shorter value is not hidden wherever it occurs: it would be a part of many words."""
+"""Shorter values are not hidden everywhere: many words contain them."""
 
 _secrets: set[str] = set()
 
 
 def remember_secrets(options: Mapping[str, Any]) -> None:
-    """Hide from now on, in all that this process says, the secrets among a backend's options."""
+    """Hide the secrets among a backend's options in all later output of this process."""
     _secrets.update(Redactor().whole(options))
 
 
 def redacted(text: str) -> str:
-    """Return ``text`` without its secrets: by their shape, by their name, or as known values.
+    """Return ``text`` without secrets: these have a secret's form or name, or are known values.
 
-    Known are the secrets of the options, and what the environment has under a secret's name: SDKs
-    find their credentials there.
+    Known values are the secrets of the options, and environment variables with a secret's name,
+    where SDKs find their credentials.
     """
     redactor = Redactor()
     # Another thread may change the environment meanwhile.
@@ -48,12 +48,12 @@ def one_line(error: BaseException) -> str:
     try:
         message = " ".join(str(error)[:_LONGEST_MESSAGE].split())
     except Exception as reason:  # noqa: BLE001 - __str__ is foreign code
-        message = f"(what it says cannot be shown: {type(reason).__name__})"
+        message = f"(its message cannot be shown: {type(reason).__name__})"
     return redacted(f"{type(error).__name__}: {message}")[:_LONGEST_LINE]
 
 
 def full_text(error: BaseException) -> str:
-    """Return an error in one line, and below it its causes and where they were raised."""
+    """Return an error in one line, and below it the traceback with its causes."""
     return f"{one_line(error)}\n{redacted(''.join(traceback.format_exception(error)).rstrip())}"
 
 
@@ -76,5 +76,5 @@ class _RedactedStream:
 
 
 def redact_output() -> None:
-    """Hide secrets in what Python code of this process logs and prints from now on."""
+    """Hide secrets in all that Python code of this process logs and prints from now on."""
     sys.stdout, sys.stderr = _RedactedStream(sys.stdout), _RedactedStream(sys.stderr)

@@ -1,13 +1,12 @@
-"""How a run truly ended, without a hook in the training process's signals or exits.
+"""Finds out how a run ended, without signal handlers or exit hooks in the training process.
 
-``stop()`` writes the ending, a ``Finished`` record, into the journal. So does the interpreter's
-``atexit`` after an uncaught exception. A normal end and ``sys.exit(3)`` look the same from there:
-only the C library knows the exit code. So each process that owns a run has an **exit file**, to
-which the C library itself adds the code. The courier, or the next reader, looks at it. A process
-that is gone and left no code there was killed.
+``stop()`` writes the ending, a ``Finished`` record, into the journal. So does ``atexit`` after an
+uncaught exception. ``atexit`` cannot tell a normal end from ``sys.exit(3)``: only the C library has
+the exit code. So each process that owns a run has an **exit file**, to which the C library adds the
+code. The courier, or the next reader, reads it. A process that is gone and left no code was killed.
 
-The exit file has its size from the start of the run on. An ending that a full disk keeps out of the
-journal is written over these bytes, with the count of what was lost.
+The exit file has its full size from the start of the run on. If a full disk keeps the ending out of
+the journal, the ending is written over these bytes, with the count of lost records.
 """
 
 from __future__ import annotations
@@ -27,10 +26,9 @@ from tracelet.records import Finished, Status, decode_lines, encode
 _CONSOLE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.01
 _RESERVED = 1000
-"""Bytes of an exit file before the exit code; less than any limit of a file's size that lets a
-journal begin."""
+"""Bytes of an exit file before the exit code."""
 _SIGNALS = {130: "SIGINT", 137: "SIGKILL", 143: "SIGTERM"}
-"""Exit codes with which shells and Python report a signal."""
+"""Exit codes by which shells and Python report a signal."""
 
 
 def _exit_file(run_dir: RunDir, pid: int) -> Path:
@@ -38,22 +36,22 @@ def _exit_file(run_dir: RunDir, pid: int) -> Path:
 
 
 def reserve_exit_file(run_dir: RunDir) -> None:
-    """Write an empty exit file of this process, also over an old one of a process with its id."""
+    """Write an empty exit file for this process; replace one of an earlier process with its id."""
     try:
         run_dir.exit.mkdir(exist_ok=True)
         _exit_file(run_dir, os.getpid()).write_bytes(b" " * _RESERVED)
-    except OSError:  # a part of it would be taken for an exit code
+    except OSError:  # an incomplete file would be read as an exit code
         remove_exit_file(run_dir)
 
 
 def remove_exit_file(run_dir: RunDir) -> None:
-    """Remove the exit file of this process: the journal has its ending."""
+    """Remove the exit file of this process: the journal has the ending."""
     with contextlib.suppress(OSError):
         _exit_file(run_dir, os.getpid()).unlink(missing_ok=True)
 
 
 def save_to_exit_file(run_dir: RunDir, ending: Finished) -> None:
-    """Write an ending that the journal does not take into the exit file of this process."""
+    """Write an ending into the exit file of this process, as the journal cannot be written."""
     line = encode(ending)
     if len(line) > _RESERVED:
         line = encode(msgspec.structs.replace(ending, reason=None))
@@ -64,11 +62,11 @@ def save_to_exit_file(run_dir: RunDir, ending: Finished) -> None:
 def record_exit_code(run_dir: RunDir) -> bool:
     """Have the C library add this process's exit code to its exit file.
 
-    To be called while the interpreter is shutting down. glibc's ``on_exit`` hands the exit code to
-    a function ``(int, void *)``, and ``fputc`` is one: it writes the code to an open file.
+    Call it while the interpreter shuts down. glibc's ``on_exit`` calls a function ``(int, void *)``
+    with the exit code. ``fputc`` is such a function: it writes the code to an open file.
 
     Returns:
-        Whether that is possible here.
+        Whether the C library can do this.
     """
     import ctypes  # start-up time: needed only at exit, for a run that was not stopped
 
@@ -86,9 +84,10 @@ def record_exit_code(run_dir: RunDir) -> bool:
 
 
 def unwritten_ending(run_dir: RunDir, state: RunState) -> Finished | None:
-    """Return how a run has ended, if the journal does not say so yet; nothing is written.
+    """Return the ending of a run that the journal does not have yet; nothing is written.
 
-    None for a run that lives, or that somebody on another host may be running.
+    Returns:
+        The ending; None if the journal has it, or the run lives, or its process is on another host.
     """
     if state.start is None or state.status != "running":
         return None
@@ -96,7 +95,7 @@ def unwritten_ending(run_dir: RunDir, state: RunState) -> Finished | None:
     is_gone = is_alive(process) is False
     saved, code = _read_exit_file(_exit_file(run_dir, process["pid"]))
     is_known = saved is not None and saved.status is not None
-    # The process may have written its ending itself, between the two looks.
+    # The process may have written its ending itself meanwhile.
     if not (is_gone or is_known) or state.update().status != "running":
         return None
     if is_known:
@@ -109,7 +108,7 @@ def unwritten_ending(run_dir: RunDir, state: RunState) -> Finished | None:
 
 
 def _read_exit_file(file: Path) -> tuple[Finished | None, int | None]:
-    """Return the ending that was saved in an exit file, and the exit code in it."""
+    """Return the ending and the exit code in an exit file, each None if it is not there."""
     try:
         content = file.read_bytes()
     except OSError:
@@ -124,7 +123,7 @@ def _read_exit_file(file: Path) -> tuple[Finished | None, int | None]:
 def write_missing_ending(run_dir: RunDir, state: RunState) -> Status:
     """Write the ending of a run into the journal, if the journal lacks it.
 
-    A run that lives, or that somebody on another host may be running, is left as it is.
+    A run that lives, or whose process is on another host, is left as it is.
 
     Returns:
         The run's status.
@@ -135,7 +134,7 @@ def write_missing_ending(run_dir: RunDir, state: RunState) -> Status:
     if unwritten_ending(run_dir, state) is None:
         return state.status
     _wait_for_console(run_dir)
-    with run_dir.ending_lock():  # and its time is behind all that others wrote meanwhile
+    with run_dir.ending_lock():  # the ending's time is after all records of other processes
         ending = unwritten_ending(run_dir, state)
         if ending is not None:
             _write_ending(run_dir, ending)
@@ -152,12 +151,12 @@ def _write_ending(run_dir: RunDir, ending: Finished) -> None:
 
 
 def _wait_for_console(run_dir: RunDir) -> None:
-    """Wait until the last output of the process is in the journal, if that is recorded."""
+    """Wait until the last output of the process is in the journal, if output is recorded."""
     deadline = time.monotonic() + _CONSOLE_SECONDS
     while time.monotonic() < deadline:
         try:
             reader = msgspec.json.decode(run_dir.console_reader.read_bytes(), type=ProcessId)
-        except (OSError, ValueError):  # it is done, or there was none
+        except (OSError, ValueError):  # the console reader is done, or there was none
             return
         if is_alive(reader) is not True:
             return
@@ -165,7 +164,7 @@ def _wait_for_console(run_dir: RunDir) -> None:
 
 
 def status_of_exit(code: object) -> tuple[Status, str | None]:
-    """Return the status and the reason for an exit code, or for what else ``sys.exit`` got."""
+    """Return the status and the reason for the argument of ``sys.exit``, e.g. an exit code."""
     if not code:
         return "finished", None
     if not isinstance(code, int):

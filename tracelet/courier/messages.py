@@ -1,9 +1,9 @@
-"""What the processes of a run send each other: one JSON line at the start, then single words.
+"""The messages between the processes of a run: one line of JSON at the start, then short lines.
 
-The training process sends to the courier's stdin, the courier to the stdin of each worker: first a
+The training process writes to the courier's stdin, the courier to the stdin of each worker: first a
 :class:`WorkerConfig`, later ``wake``. The end of the stream means that the sender is gone. A worker
-sends to the courier through its stdout: ``busy <seconds>`` when a call begins, ``idle`` when it has
-returned. Options travel here and not on a command line or a disk: they may hold secrets.
+writes to the courier through its stdout: ``busy <seconds>`` when a call begins, ``idle`` when it
+has returned. Options are sent here, and not on a command line or a disk: they may hold secrets.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import msgspec
 WAKE = b"wake\n"
 BUSY, IDLE = b"busy", b"idle"
 LOCKED = 3
-"""The exit code of a courier that found another one at work."""
+"""The exit code of a courier if another courier delivers the run."""
 DONE = 4
-"""The exit code of a worker with nothing left to do; an SDK that ends its process has another."""
+"""The exit code of a worker that has delivered everything; an SDK's ``sys.exit`` has another."""
 
 
 class WorkerConfig(msgspec.Struct):
-    """What a courier or a worker needs to know: the first line.
+    """The configuration of a courier or a worker: the first line that it reads.
 
     Attributes:
         options: the options of each backend.
-        linger: seconds after the end of the run for which a failing backend is tried.
-        only: the backends to deliver to; None: all of the run.
-        system_metrics: the seconds between two readings of system metrics; None: none are read.
+        linger: how many seconds after the end of the run a failing backend is tried.
+        only: the backends to deliver to; None: all backends of the run.
+        system_metrics: the seconds between two readings of system metrics; None: no readings.
     """
 
     options: dict[str, dict[str, Any]] = {}
@@ -41,7 +41,7 @@ class WorkerConfig(msgspec.Struct):
 
 
 def read_config(stream: IO[bytes]) -> WorkerConfig:
-    """Read the first line; defaults if the stream ends before it, or is somebody's keyboard."""
+    """Read the configuration; the default one if the stream is empty, or a terminal."""
     if stream.isatty():
         return WorkerConfig()
     line = stream.readline()
@@ -53,14 +53,13 @@ def start_process(
 ) -> subprocess.Popen[bytes]:
     """Start a courier, or the worker of one backend.
 
-    The process gets this one's ``sys.path``, so that the modules of the user are found; a session
-    of its own, so that Ctrl-C at the terminal does not reach it; and a log file for what the SDKs
-    print.
+    The process gets the ``sys.path`` of this one, so that it finds the user's modules. It gets a
+    session of its own, so that Ctrl-C at the terminal does not reach it.
 
     Args:
         run_dir: the run's directory.
         config: sent to the process.
-        log: the log file.
+        log: the log file, for the output of the SDKs, too.
         backend: the backend of a worker; None: start a courier.
 
     Raises:
@@ -81,13 +80,13 @@ def start_process(
         )
     send(process, msgspec.json.encode(config) + b"\n")
     assert process.stdin is not None
-    # A process that is stopped does not read. A full pipe of wake messages lacks none of them.
+    # A stopped process does not read. A pipe full of wake messages needs no other one.
     os.set_blocking(process.stdin.fileno(), False)
     return process
 
 
 def _search_path() -> list[str]:
-    """Return ``sys.path`` for another process, without what is no ``str``: Python ignores that."""
+    """Return ``sys.path`` for another process, without entries that Python ignores."""
     given: list[object] = [*sys.path]
     entries = [entry for entry in given if isinstance(entry, str)]
     try:
@@ -98,12 +97,12 @@ def _search_path() -> list[str]:
 
 
 def send(process: subprocess.Popen[bytes], line: bytes) -> None:
-    """Send a line to a courier or a worker; harmless if it is gone, or does not read."""
+    """Send a line to a courier or a worker; harmless if it has ended, or does not read."""
     assert process.stdin is not None
     try:
         process.stdin.write(line)
         process.stdin.flush()
-    except (OSError, ValueError):  # that it is gone, its waiting parent notices
+    except (OSError, ValueError):  # whoever waits for the process notices its end
         return
 
 
@@ -113,5 +112,5 @@ def close_pipes(process: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             try:
                 pipe.close()
-            except OSError:  # a message was not read any more
+            except OSError:  # the process has ended before it read the last message
                 continue

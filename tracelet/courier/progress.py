@@ -1,16 +1,15 @@
-"""How far a delivery has come: what the cursor on disk has, and what was done since it was saved.
+"""The progress of a delivery: the cursor on disk, and what was delivered since it was saved.
 
-What was done counts only once the backend has flushed it. Until then it is kept apart: a delivery
-that ends in between begins again where the cursor is, and counts nothing twice.
+Delivered records count once the backend has flushed them. Until then they are counted separately.
+So a delivery that starts again at the cursor counts nothing twice.
 
-The same holds for the **side files**, which grow with a delivery. They are cut back to their sizes
-at the cursor, here and nowhere else; without that, a batch that comes again after a crash would add
-its lines twice. Side files are
+A delivery also appends to **side files**. A new delivery truncates them to their sizes at the
+cursor. Otherwise a batch that comes again after a crash would add its lines twice. Side files are
 
-- ``rejected/<backend>.jsonl``, the backend's dead-letter file: each record that the backend did not
-  take, with the reason;
-- in the backend's scratch directory: the log of a backend that has no place for texts, and the
-  exact values of what the backend could not hold as given.
+- ``rejected/<backend>.jsonl``, the backend's dead-letter file: each record that the backend has
+  rejected, with the reason;
+- in the backend's scratch directory: the log of a backend that has no place for lines of text, and
+  the exact values of records that the backend has adjusted.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ COMMIT_SECONDS = 1.0
 """How often a delivery that makes progress saves its cursor."""
 _FIRST_STEP_SECONDS = 0.01
 _IN_SCRATCH = ("log.txt", "tracelet/adjusted.jsonl")
-"""The side files that the backend itself writes, in its scratch directory."""
+"""The side files that the backend writes, in its scratch directory."""
 _TABLES = ("parameters.json", "properties.json", "tags.json")
-"""Files of the scratch directory that are replaced as a whole, and so are never cut back."""
+"""Files of the scratch directory that are replaced as a whole, and so are never truncated."""
 
 
 class Rejection(NamedTuple):
-    """A record that a backend did not take: its lines for the dead-letter file, and the error."""
+    """A rejected record: its lines for the dead-letter file, and the backend's error."""
 
     lines: list[bytes]
     error: BaseException
@@ -58,8 +57,8 @@ class Progress:
         backend: the backend's name.
 
     Attributes:
-        cursor: what is saved.
-        ended: the status with which the run ended, by the records so far; None while it goes on.
+        cursor: the saved cursor.
+        ended: the status of the run's ending among the records so far; None while it runs.
     """
 
     def __init__(self, run_dir: RunDir, backend: str) -> None:
@@ -73,13 +72,13 @@ class Progress:
         }
         self.cursor = self._file.load()
         if self.cursor.side_files is not None or not self.cursor.position:
-            self._cut_back(self.cursor.side_files or {})
+            self._truncate_side_files(self.cursor.side_files or {})
         self.ended: Status | None = self.cursor.ended
         self._adjusted_before = 0
         self._skipped_before = self.cursor.skipped
         self._committed_at = time.monotonic()
-        # A delivery that left the backend open has died, perhaps of what comes next, and this one
-        # may die of it, too. With small steps at first, each delivery comes nearer to it.
+        # A delivery that left the backend open has died, perhaps of the next records, and this one
+        # may die of them, too. Small steps at first bring each delivery nearer to them.
         was_left_open = self.cursor.health != "starting" and self.cursor.closed is None
         self._step = 0.0 if was_left_open else COMMIT_SECONDS
         self._delivered = 0
@@ -98,7 +97,7 @@ class Progress:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether something was delivered or rejected that the cursor does not have."""
+        """Whether records were delivered or rejected since the last commit."""
         return bool(self._delivered or self._rejections)
 
     @property
@@ -107,10 +106,10 @@ class Progress:
         return bool(self.cursor.rejected or self._rejections)
 
     def check_side_files(self) -> None:
-        """Look whether the side files still have what they had at the cursor.
+        """Check that the side files are as long as they were at the cursor.
 
         Raises:
-            CheckpointLostError: one is gone or is shorter; only the whole run gives it back.
+            CheckpointLostError: a file is gone or shorter; only a new delivery restores it.
         """
         for name, size in (self.cursor.side_files or {}).items():
             file = self._side_files.get(name, self._scratch / name)
@@ -119,27 +118,27 @@ class Progress:
                 raise CheckpointLostError(f"{file} is not there in full any more")
 
     def opened(self, adjustments: int) -> None:
-        """Note that the backend is open, and how many records it has adjusted before."""
+        """Save that the backend is open; it has adjusted ``adjustments`` records so far."""
         self._adjusted_before = adjustments
         self.cursor.health = "ok"
         self.save()
 
     def add(self, delivered: int, rejections: list[Rejection]) -> None:
-        """Note what became of a batch of records."""
+        """Count the delivered and rejected records of a batch."""
         self._delivered += delivered
         self._rejections += rejections
 
     def commit(
         self, position: Position, checkpoint: Any, *, adjustments: int, skipped: int
     ) -> None:
-        """Move the cursor: the backend has flushed what it was given.
+        """Move the cursor: the backend has flushed.
 
         Args:
-            position: behind what was delivered or rejected.
-            checkpoint: what the flush returned.
-            adjustments: how many records the backend has adjusted.
-            skipped: how many lines before ``position``, of those that this delivery has read, were
-                no records.
+            position: behind the last record that was delivered or rejected.
+            checkpoint: the value that ``flush`` returned.
+            adjustments: how many records the backend has adjusted so far.
+            skipped: how many of the lines that this delivery has read before ``position`` were no
+                records.
         """
         cursor = self.cursor
         if self._rejections:
@@ -162,13 +161,13 @@ class Progress:
         self._step = min(2 * self._step + _FIRST_STEP_SECONDS, COMMIT_SECONDS)
 
     def closed(self, status: Status) -> None:
-        """Note that the backend was closed with the run's status."""
+        """Save that the backend was closed with the run's status."""
         self.cursor.closed = status
         self.cursor.side_files = self._sizes()
         self.save()
 
     def start_over(self) -> None:
-        """Go back to the start of the run: what the tracker had is not there any more."""
+        """Move the cursor to the start of the run: the tracker has lost its data."""
         self.cursor = Cursor(link=self.cursor.link, last_error=self.cursor.last_error)
         self.ended = None
         self._skipped_before = 0
@@ -178,13 +177,13 @@ class Progress:
         self.save()
 
     def note_health(self, health: Health, error: str | None, failures: int) -> None:
-        """Note how the backend is; without an error the last one stays."""
+        """Save the health of the backend; without an error the last one stays."""
         self.cursor.health, self.cursor.failures = health, failures
         self.cursor.last_error = error or self.cursor.last_error
         self.save()
 
     def save(self) -> None:
-        """Save the cursor. That this fails is logged once for as long as the reason is the same."""
+        """Save the cursor. A failure is logged, once for as long as its reason is the same."""
         save_error = None
         try:
             self._file.save(self.cursor)
@@ -199,14 +198,14 @@ class Progress:
         sizes = {name: _size(file) for name, file in files.items()}
         return {name: size for name, size in sizes.items() if size}
 
-    def _cut_back(self, sizes: Mapping[str, int]) -> None:
+    def _truncate_side_files(self, sizes: Mapping[str, int]) -> None:
         for name, file in self._side_files.items():
             _truncate(file, sizes.get(name, 0))
 
 
 @contextmanager
 def rollback_on_error(backend: Backend) -> Iterator[None]:
-    """Take back what the backend adds to its side files in this block, if the block raises."""
+    """Remove what the backend adds to its side files in this block, if the block raises."""
     files = [backend.scratch / name for name in _IN_SCRATCH] if backend.scratch is not None else []
     sizes, adjustments = [_size(file) for file in files], backend.adjustments
     try:

@@ -1,8 +1,8 @@
-"""What the machine, a program's processes and its GPUs use; what is hidden here is left out.
+"""Reads the use of the machine, of a program's processes and of its GPUs.
 
-It is read with psutil, and with nvidia-ml-py, which only machines with an NVIDIA GPU need. Nothing
-here changes what a program sees of psutil: the running totals that rates are made of are kept here,
-not in psutil's own caches.
+The readings come from psutil and, on machines with an NVIDIA GPU, from nvidia-ml-py. A value that
+the system does not show is left out. Rates are computed from totals that are kept here, and not in
+psutil's caches, which the program may use itself.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 
 
 class Readings:
-    """Reads what was used since the last reading.
+    """Takes readings; rates are since the last reading.
 
     Args:
-        pid: the process whose use, with that of its descendants, is read besides the machine's.
-        disk: a path on the disk whose filling is read.
+        pid: the process to read; its descendants are added.
+        disk: a path on the disk to read.
     """
 
     def __init__(self, pid: int, disk: Path) -> None:
@@ -44,25 +44,25 @@ class Readings:
         self.take()
 
     def take(self) -> dict[str, float]:
-        """Return what can be read now, by name; rates are means since the last time."""
+        """Return the readings by name; rates are means since the last call."""
         now = time.monotonic()
         seconds, self._at = now - self._at, now
         found: dict[str, float] = {}
         for read in (self._machine, self._processes, self._drives, self._network, self._gpus.read):
-            found.update(self._of(read, seconds))
+            found.update(self._try_read(read, seconds))
         return found
 
     def close(self) -> None:
         """Release the GPUs' driver."""
         self._gpus.close()
 
-    def _of(
+    def _try_read(
         self, read: Callable[[float], Iterator[tuple[str, float]]], seconds: float
     ) -> dict[str, float]:
         found: dict[str, float] = {}
         try:
             found.update(read(seconds))
-        except Exception as error:  # noqa: BLE001 - a system that hides one thing shows others
+        except Exception as error:  # noqa: BLE001 - the other readings may work
             if read.__name__ not in self._failed:
                 self._failed.add(read.__name__)
                 log.warning(
@@ -71,7 +71,7 @@ class Readings:
         return found
 
     def _since(self, name: str, total: float) -> float:
-        """Return how much a running total has grown; nothing at first, or if it was reset."""
+        """Return how much a total has grown since the last call; 0 at first, or if it was reset."""
         before = self._totals.get(name, total)
         self._totals[name] = total
         return max(0.0, total - before)
@@ -107,7 +107,7 @@ class Readings:
             yield "process_count", len(spent)
 
     def _family(self) -> Iterator[psutil.Process]:
-        """Yield the process and its descendants, without this courier and what it runs."""
+        """Yield the process and its descendants, without this courier and its descendants."""
         try:
             first = psutil.Process(self._pid)
             children = first.children(recursive=True)
@@ -157,7 +157,7 @@ class Gpus:
             ]
 
     def read(self, seconds: float = 0.0) -> Iterator[tuple[str, float]]:
-        """Yield what each of them uses now; what its model or driver does not say is left out."""
+        """Yield the use of each GPU; values that its model or driver does not have are left out."""
         for index, handle in self._handles:
             name = f"gpu{index}"
             with contextlib.suppress(self._nvml.NVMLError):
@@ -183,9 +183,9 @@ class Gpus:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is None:
             return True
-        known = [word.strip() for word in visible.split(",")]
+        ids = [part.strip() for part in visible.split(",")]
         uuid = self._nvml.nvmlDeviceGetUUID(handle)
-        return str(index) in known or any(word and uuid.startswith(word) for word in known)
+        return str(index) in ids or any(one and uuid.startswith(one) for one in ids)
 
 
 def _nvidia_library() -> Any:

@@ -1,4 +1,4 @@
-"""Brings a run up to date before somebody reads it: its ending, and its local files."""
+"""Brings a run up to date before it is read: its ending, and its local files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tracelet.records import Status
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 5.0
-"""How long a reader waits for somebody else who brings the local files up to the journal."""
+"""How long a reader waits for another process that is updating the local files."""
 _PAUSE_SECONDS = 0.01
 
 
 def reconcile(run_dir: RunDir) -> RunState:
-    """Write the ending of a run whose process is gone, and deliver what its local files lack.
+    """Write the ending of a run whose process is gone, and update its local files.
 
-    A run that lives is left to its courier. If one that has ended is delivered by somebody else, a
-    courier or another reader, its local files are waited for. Where nothing can be written, or the
-    wait takes too long, the files are as they are; the status is true anyway.
+    A run that lives is left to its courier. If another process is delivering a run that has ended,
+    this function waits for the local files. If the files cannot be written, or the wait takes too
+    long, they stay as they are. The returned state has the right status in any case.
 
     Raises:
         RunNotFoundError: the directory holds no run.
@@ -39,7 +39,7 @@ def reconcile(run_dir: RunDir) -> RunState:
     try:
         if _take_lock(run_dir, state, lock):
             bring_up_to_date(run_dir, state)
-            # They differ if it was killed after it wrote its ending, or the ending was just found.
+            # They differ if the run was killed after it wrote its ending, or has just got one.
             if _status_in_view(run_dir) != state.status:
                 refresh_view(run_dir, state)
     except OSError as error:
@@ -53,26 +53,26 @@ def reconcile(run_dir: RunDir) -> RunState:
 
 
 def _take_lock(run_dir: RunDir, state: RunState, lock: FileLock) -> bool:
-    """Take the lock of a run; return False if there is no need to, or no way."""
+    """Take the lock of a run; return False if that is not necessary, or not possible."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while _is_exiting(state) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
         state.update()
     try:
         while not lock.acquire():
-            # In this order: meanwhile the other may have written the ending.
+            # In this order: the other process may have written the ending meanwhile.
             lives = unwritten_ending(run_dir, state) is None and state.status == "running"
             if lives or _is_up_to_date(run_dir, state) or time.monotonic() > deadline:
                 return False
             time.sleep(_PAUSE_SECONDS)
             state.update()
-    except OSError:  # it is on a disk that nobody can write to
+    except OSError:  # the disk cannot be written
         return False
     return True
 
 
 def _is_exiting(state: RunState) -> bool:
-    """Return whether a process is exiting whose exit code will say how the run has ended."""
+    """Return whether the process of the run is exiting, and its exit code is not known yet."""
     if state.start is None or not state.pending_exit:
         return False
     process = state.start.process
@@ -80,7 +80,7 @@ def _is_exiting(state: RunState) -> bool:
 
 
 def _is_up_to_date(run_dir: RunDir, state: RunState) -> bool:
-    """Return whether the journal has the ending, and the local files, unless they fail, have it."""
+    """Return whether the journal and the local files, unless they fail, have the ending."""
     if state.start is None or "local" not in state.start.names:
         return state.status != "running"
     cursor = CursorFile(run_dir.cursors, "local").load()
@@ -98,7 +98,7 @@ def _status_in_view(run_dir: RunDir) -> Status | None:
 
 
 def view_of(run_dir: RunDir) -> RunView:
-    """Read ``run.json``. If it is damaged, or was deleted, it is written again from the journal.
+    """Read ``run.json``; write it again from the journal if it is damaged or missing.
 
     Raises:
         RunNotFoundError: the directory holds no run.
@@ -112,11 +112,11 @@ def view_of(run_dir: RunDir) -> RunView:
 
 
 def bring_up_to_date(run_dir: RunDir, state: RunState) -> None:
-    """Write the ending, then deliver what the local files lack; the caller holds the run's lock."""
+    """Write the ending, then update the local files; the caller holds the run's lock."""
     write_missing_ending(run_dir, state)
     if state.start is None:
         return
-    run_dir.cursors.mkdir(exist_ok=True)  # to delete them is to ask for delivery from the start
+    run_dir.cursors.mkdir(exist_ok=True)  # deleting it means delivery from the start
     for entry in state.start.backends:
         if entry["target"] == "local":
             delivery = Delivery(run_dir, resolve("local"), state.start.run, {}, wait=lambda _: True)

@@ -1,4 +1,4 @@
-"""The delivery report: what became of everything that was logged."""
+"""The delivery report: how many records each backend has delivered, rejected, or pending."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tracelet.records import DELIVERABLE, RunLink, Status
 
 
 class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the records of a run in one backend.
+    """The counts of a run's records in one backend.
 
     A metric point is one record; so is each call that logs parameters, an artifact, and so on.
     ``accepted == delivered + rejected + pending``, always.
@@ -20,10 +20,10 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         accepted: records in the journal.
         delivered: records that the backend has taken.
-        adjusted: of those, how many it could not hold as given; it has them exact in an artifact.
-        rejected: records it did not take; they are in ``rejected/<backend>.jsonl`` with the reason.
-        pending: records still to be delivered; ``tracelet sync`` does.
-        link: where the run is in the tracker, once known.
+        adjusted: how many of these it could not store as given; an artifact has the exact values.
+        rejected: records that it has rejected; ``rejected/<backend>.jsonl`` has the reasons.
+        pending: records that are not delivered yet; ``tracelet sync`` delivers them.
+        link: where the run is in the tracker; None until the backend has opened it.
         closed: the status with which the backend was closed; None while it is open there.
         health: ``ok``, ``degraded`` …
         last_error: the last failure, in one line, or None.
@@ -57,15 +57,15 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of everything that was logged, a :class:`BackendReport` for each backend.
+    """The delivery report of a run: a :class:`BackendReport` for each backend.
 
-    ``report["mlflow"]`` is the report of one backend; iterating gives the names.
+    ``report["mlflow"]`` is the report of one backend; iteration yields the names.
 
     Attributes:
         backends: the reports by backend.
         lost: records that could not be written to the journal.
         redacted: values in which a secret was replaced.
-        skipped: lines of the journal that were no records.
+        skipped: lines of the journal that are no records.
     """
 
     backends: dict[str, BackendReport] = {}
@@ -92,7 +92,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
         return not self.lost and all(report.complete for report in self.backends.values())
 
     def lines(self) -> list[str]:
-        """Return the report for people, one line a backend."""
+        """Return the report as lines for people, one for each backend."""
         width = max(map(len, self.backends), default=0)
         lines = [f"{name:{width}}  {report}" for name, report in self.backends.items()]
         if self.lost:
@@ -106,7 +106,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
 def make_report(
     run_dir: RunDir, backends: list[str], *, lost: int = 0, redacted: int = 0
 ) -> DeliveryReport:
-    """Make the report of a run from its journal and its cursors."""
+    """Return the report of a run, from its journal and the cursors of ``backends``."""
     reports: dict[str, BackendReport] = {}
     skipped = 0
     for name in backends:
@@ -134,7 +134,7 @@ def is_delivered(run_dir: RunDir, backend: str, upto: Mapping[str, int]) -> bool
 
 
 def _pending(run_dir: RunDir, cursor: Cursor) -> tuple[int, int]:
-    """Count the records behind a cursor, and the lines there that are no records."""
+    """Return the number of records behind a cursor, and of lines there that are no records."""
     reader = run_dir.reader()
     position, count = dict(cursor.position), 0
     while (chunk := reader.read(position)) is not None:

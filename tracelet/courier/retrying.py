@@ -1,10 +1,10 @@
-"""Calls a backend, and deals with what its calls raise.
+"""Calls a backend, and handles the errors of its calls.
 
-- A failure that a later try may cure is waited out, with backoff, for as long as the run lives.
-- Any other failure is the fault of what was sent. The batch is split until the one bad record is
-  found, and that record into its parts: of many parameters only the bad one is rejected.
+- After a transient error the call is made again, with backoff, as long as the run lives.
+- Any other error is permanent: the batch has a bad record. The batch is split until that record is
+  found, and the record is split, too: of many parameters only the bad one is rejected.
 
-Which of the two it is, :meth:`Attempts.is_transient` decides, and nothing else does.
+Only :meth:`Attempts.is_transient` decides which of the two an error is.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ log = logging.getLogger(__name__)
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
 DEGRADED_AFTER = 3
-"""Failures in a row after which a backend is called degraded."""
+"""Failures in a row after which a backend is degraded."""
 LINGER_SECONDS = 600.0
-"""How long after the end of the run a backend that keeps failing is tried before it is left."""
+"""How long after the end of the run a failing backend is tried before the delivery gives up."""
 SLOWEST_UPLOAD = 1_000_000
 """Bytes a second. The time bound of an artifact grows with its size."""
 
 BACKEND_ERRORS = (Exception, SystemExit)
-"""What a call of a backend can raise: SDKs call ``sys.exit``, too."""
-_FAULTS_OF_A_FILE = (
+"""The errors of a backend's call: SDKs call ``sys.exit``, too."""
+_FILE_ERRORS = (
     FileNotFoundError,
     FileExistsError,
     IsADirectoryError,
@@ -52,11 +52,11 @@ _Result = TypeVar("_Result")
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
-    """The delivery was asked to stop, or gave up."""
+    """The delivery was stopped, or gave up."""
 
 
 def backoff(failures: int) -> float:
-    """Return the seconds to wait after ``failures`` failures in a row, the first being 1.
+    """Return the seconds to wait after the ``failures``-th failure in a row.
 
     The wait doubles from 1 s to 60 s. Half of it is random, so that not all runs try at once.
     """
@@ -65,13 +65,13 @@ def backoff(failures: int) -> float:
 
 
 def is_transient_by_type(error: BaseException) -> bool:
-    """Apply the courier's own rule, for errors that the backend itself does not know.
+    """Return whether an error is transient by its type, without asking the backend.
 
-    An error of the system, such as one of the network, may pass, unless it is about one file. So
-    may a ``TransientError``, and ``sys.exit``. Anything else is the fault of what was sent.
+    Transient are errors of the system, e.g. of the network, unless they are about one file;
+    ``TransientError``; and ``sys.exit``.
     """
     if isinstance(error, OSError) and not isinstance(error, TransientError):
-        return not (isinstance(error, _FAULTS_OF_A_FILE) or error.errno == errno.ENAMETOOLONG)
+        return not (isinstance(error, _FILE_ERRORS) or error.errno == errno.ENAMETOOLONG)
     return isinstance(error, TransientError | SystemExit)
 
 
@@ -79,13 +79,15 @@ class Attempts:
     """Makes the calls to one backend, and waits after those that fail.
 
     Args:
-        name: the backend's, for the log.
+        name: the backend's name, for the log.
         time_bound: seconds that a call may take.
         ask_backend: the backend's ``is_transient``.
-        wait: waits some seconds, or less if there may be news; returns True to end the delivery.
-        watch: is given the time bound in seconds when a call begins, and None when it has returned.
-        run_is_over: whether the run has ended, so that a backend that keeps failing may be left.
-        report: is given health, last error and failures in a row when they change.
+        wait: waits some seconds, or less if there may be new records; returns True to end the
+            delivery.
+        watch: called with the time bound in seconds when a call begins, with None when it has
+            returned.
+        run_is_over: returns whether the run has ended, so that the delivery may give up.
+        report: called with health, last error and failures in a row when they change.
         linger: see :data:`LINGER_SECONDS`.
     """
 
@@ -114,10 +116,10 @@ class Attempts:
         self._is_asking_broken = False
 
     def is_transient(self, error: BaseException) -> bool:
-        """Decide whether a later try may cure an error that a call has raised.
+        """Return whether a later try may succeed after this error of a call.
 
-        The backend is asked first: it knows the errors of its SDK. Where it has no answer, or
-        raises an error itself, the courier's own rule holds.
+        The backend's ``is_transient`` decides first: it recognises the errors of its SDK. If it
+        returns None or raises, :func:`is_transient_by_type` decides.
         """
         answer = None
         if isinstance(error, Exception) and not isinstance(error, SourceMissingError):
@@ -130,7 +132,7 @@ class Attempts:
         return answer if isinstance(answer, bool) else is_transient_by_type(error)
 
     def once(self, call: Callable[[], _Result], *, extra: float = 0.0) -> _Result:
-        """Call once; whatever it raises passes through.
+        """Call once; errors pass through.
 
         Args:
             call: the call.
@@ -160,12 +162,12 @@ class Attempts:
 
         Args:
             call: the call.
-            raise_permanent: let errors pass through that no later try can cure.
+            raise_permanent: raise errors that are not transient.
 
         Raises:
-            Interrupted: asked to stop while waiting, or the run is over and nothing helps.
-            CheckpointLostError: the backend has lost what it was given.
-            InvalidReturnError: the backend returned what it must not.
+            Interrupted: ``wait`` returned True, or the run has ended and the backend keeps failing.
+            CheckpointLostError: the backend has lost its data.
+            InvalidReturnError: the backend returned an invalid value.
         """
         while True:
             try:
@@ -178,10 +180,10 @@ class Attempts:
                 self.wait_after(error)
 
     def wait_after(self, error: BaseException) -> None:
-        """Note a failure and wait until it is time to try again.
+        """Count and report a failure, and wait until it is time to try again.
 
         Raises:
-            Interrupted: asked to stop meanwhile, or the run is over and nothing helps.
+            Interrupted: ``wait`` returned True, or the run has ended and the backend keeps failing.
         """
         now = time.monotonic()
         if not self._failures:
@@ -200,12 +202,12 @@ class Attempts:
         self.pause(backoff(self._failures))
 
     def pause(self, seconds: float) -> None:
-        """Wait, whatever news there is: a flush of the training makes no try come sooner.
+        """Wait the full time, also when new records come.
 
-        Only the end of the run ends the wait, once: somebody may be waiting for the last records.
+        The end of the run ends the wait early, once: the program may wait for the last records.
 
         Raises:
-            Interrupted: asked to stop meanwhile.
+            Interrupted: ``wait`` returned True.
         """
         was_over = self._run_is_over()
         until = time.monotonic() + seconds
@@ -223,21 +225,21 @@ def deliver_batch(
     *,
     before_waiting: Callable[[], None],
 ) -> list[Rejection]:
-    """Give a batch to a backend; a record that it does not take costs no other record.
+    """Deliver a batch to a backend; a bad record does not affect the others.
 
     Args:
         batch: the records, in order.
-        send: makes the backend's call with records of the batch.
-        attempts: makes the tries, and waits between them.
-        before_waiting: called before a wait, which may be long or the last, if the backend has
-            taken nothing of this batch yet.
+        send: calls the backend with records of the batch.
+        attempts: makes the calls, and waits between them.
+        before_waiting: called before each wait as long as the backend has taken nothing of this
+            batch.
 
     Returns:
-        The records that the backend does not take.
+        The records that the backend has rejected.
 
     Raises:
-        Interrupted: asked to stop while waiting, or the run is over and nothing helps.
-        CheckpointLostError: the backend has lost what it was given before.
+        Interrupted: the delivery was stopped while it waited, or gave up.
+        CheckpointLostError: the backend has lost its data.
     """
     rejections: list[Rejection] = []
     waiting = [batch]
@@ -269,7 +271,7 @@ def deliver_batch(
 def _reject(
     record: Deliverable, error: BaseException, send: Callable[[Batch], None], attempts: Attempts
 ) -> list[Rejection]:
-    """Deliver the parts of a bad record that the backend takes; return what is left, if any is."""
+    """Deliver the good parts of a bad record; return the rejection of the others, if any."""
     left = [(record, error)]
     if len(parts := split_record(record)) > 1:
         left = []

@@ -1,6 +1,6 @@
-"""One process's journal of one run, and the delivery of that run: from its start to its report.
+"""The journal of one process in one run, and the delivery of that run: from start to report.
 
-What must never happen here: a started run without its ending, or a second courier beside the first.
+Every started run gets an ending, and has one courier at a time.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ from tracelet.records import Finished, RunInfo, RunLink, Started, Status
 log = logging.getLogger(__name__)
 
 _PAUSES = (0.002, 0.05)
-"""Shortest and longest pause between two looks at the cursors, in seconds."""
-
-
+"""Shortest and longest pause between two reads of the cursors, in seconds."""
 _LONGEST_WAIT = 3600.0
-"""Seconds between two looks at the courier; no wait of the system's takes an infinity."""
+"""Seconds of one wait for the courier: the system has no infinite wait."""
 
 
 class RunDelivery:
-    """The delivery of a run by the process that begins it; a child process only writes its journal.
+    """A process's part of a run: its journal and, in the process that began the run, the delivery.
 
     Args:
         run_dir: the run; its directories exist.
-        run: who the run is.
-        backends: the backends with their options; empty in a child process, which only writes.
+        run: the identity of the run.
+        backends: the backends with their options; empty in a child process, which only writes its
+            journal.
         courier: the setting: ``auto``, ``process`` or ``thread``.
-        stored_options: ``backends`` as the journal may have them, without secrets.
-        system_metrics: the seconds between two readings of system metrics; None: none are read.
+        stored_options: the options of each backend without secrets, for the journal.
+        system_metrics: the seconds between two readings of system metrics; None: no readings.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class RunDelivery:
         self.names = [found.name for found, _ in backends]
         self._pid = os.getpid()
         self._began = 0.0
-        self._end: dict[str, int] = {}
+        self._end_position: dict[str, int] = {}
         self._warned: set[str] = set()
         self._sealed = True
         self._courier: ProcessCourier | ThreadCourier | None = None
@@ -120,7 +119,7 @@ class RunDelivery:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is the process that began the session, and not a fork of it."""
+        """Whether this is the process that made this object, and not a fork of it."""
         return os.getpid() == self._pid
 
     @property
@@ -129,12 +128,12 @@ class RunDelivery:
         return isinstance(self._courier, ThreadCourier)
 
     def links(self) -> dict[str, RunLink]:
-        """Return where the run is in each backend that has opened it."""
+        """Return the run's link in each backend that has opened it."""
         cursors = {name: CursorFile(self.run_dir.cursors, name).load() for name in self.names}
         return {name: cursor.link for name, cursor in cursors.items() if cursor.link is not None}
 
     def backend(self, name: str) -> Backend | None:
-        """Return the live object of a backend that is delivered by a thread of this process.
+        """Return the live object of a backend; None if the courier is another process.
 
         Raises:
             UnknownBackendError: the run has no backend of that name.
@@ -147,16 +146,15 @@ class RunDelivery:
         return self._courier.backend(name) if self._courier is not None else None
 
     def flush(self, timeout: float) -> bool:
-        """Sync the journal and wait until every healthy backend has what was logged so far.
+        """Sync the journal and wait until every healthy backend has all records so far.
 
-        A backend that is not healthy, and lacks something of it, is named in the log, once until
-        it has caught up.
+        A warning names a backend that is not healthy and lacks records, once until it has them.
 
         Args:
             timeout: seconds to wait at most.
 
         Returns:
-            Whether every healthy backend has it.
+            Whether every healthy backend has all records.
         """
         self.writer.sync()
         upto = self.writer.position()
@@ -173,8 +171,8 @@ class RunDelivery:
                     self._warned.add(name)
                     log.warning("the backend %s lacks records, and flush() does not wait for it: "
                                 "%s", name, health)  # fmt: skip
-        except OSError as error:  # no file more for this process
-            warn(f"flush() cannot see what the backends have: {error}")
+        except OSError as error:  # this process's limit of files is reached
+            warn(f"flush() cannot read what the backends have: {error}")
             return False
         return complete
 
@@ -196,7 +194,7 @@ class RunDelivery:
         return is_delivered(self.run_dir, name, upto) or self._unhealthy_reason(name) is not None
 
     def _unhealthy_reason(self, name: str) -> str | None:
-        """Return what is wrong with a backend that nobody waits for; None if it is healthy."""
+        """Return why ``flush`` does not wait for a backend; None if it is healthy."""
         cursor = CursorFile(self.run_dir.cursors, name).load()
         if cursor.health not in ("degraded", "hung", "gave up"):
             return None
@@ -208,20 +206,20 @@ class RunDelivery:
         return run_start
 
     def end(self, status: Status | None, reason: str | None, *, redacted: int = 0) -> None:
-        """Write the ending and seal the segment.
+        """Write the ending and close the journal.
 
         Args:
-            status: how the run has ended; None: the exit code of this process will tell.
-            reason: why, unless it was stopped.
+            status: how the run has ended; None: it depends on the exit code of this process.
+            reason: why the run has ended, unless it was stopped.
             redacted: how many values had secrets.
         """
         lost = self.writer.lost
         if self.owner and self.is_ours:
             if self._metrics is not None:
                 self._metrics.stop()
-            # Its time is behind all that others wrote meanwhile.
+            # With the lock, the time of the ending is after all records of other processes.
             with self.run_dir.ending_lock():
-                # A clock may have been set back: an ending before the start would be none.
+                # A clock may have been set back: the ending must be later than the start.
                 now = max(time.time(), self._began)
                 ending = Finished(now, status, reason, lost, redacted)
                 self.writer.append(ending)
@@ -230,39 +228,39 @@ class RunDelivery:
                     save_to_exit_file(self.run_dir, ending)
                 elif status is not None:
                     remove_exit_file(self.run_dir)
-        self._end = self.writer.position()
+        self._end_position = self.writer.position()
         self.writer.close()
         self._sealed = self.writer.lost == lost
         if self._courier is not None and self.is_ours and self.run_dir.path.exists():
-            self._courier.ensure(at_once=True)  # it may have been killed, and nobody may wait
+            self._courier.ensure(at_once=True)  # it may have been killed
             self._courier.wake()
 
-    def drain(self, timeout: float, waiting: Callable[[float], None] | None = None) -> bool:
+    def drain(self, timeout: float, on_progress: Callable[[float], None] | None = None) -> bool:
         """Wait until everything is delivered; return whether it is.
 
         Args:
             timeout: seconds to wait at most.
-            waiting: called now and then with the part that is delivered, 0 to 1.
+            on_progress: called about every 0.25 s with the part that is delivered, 0 to 1.
         """
         if self._courier is None or not self.is_ours:
             return True
         if self.writer.gone or not self.run_dir.path.exists():  # deleted, or moved
             return False
-        if not self._sealed:  # the disk is full: there is an end to wait for, but nobody is told
-            return self._wait_for(self.names, self._end, timeout)
+        if not self._sealed:  # the disk is full: the journal has no ending
+            return self._wait_for(self.names, self._end_position, timeout)
         deadline = time.monotonic() + timeout
         while True:
             self._courier.ensure()
             left = deadline - time.monotonic()
-            if self._courier.wait(max(0.0, min(left, 0.25 if waiting else _LONGEST_WAIT))):
+            if self._courier.wait(max(0.0, min(left, 0.25 if on_progress else _LONGEST_WAIT))):
                 return True
             if time.monotonic() >= deadline:
                 return False
-            if waiting is not None:
-                waiting(self._delivered_part())
+            if on_progress is not None:
+                on_progress(self._delivered_part())
 
     def release(self, *, redacted: int = 0) -> DeliveryReport:
-        """Leave the courier to itself, write ``run.json``, and return the report.
+        """Let the courier run alone, write ``run.json``, and return the report.
 
         Args:
             redacted: how many values had secrets.
@@ -273,7 +271,7 @@ class RunDelivery:
             left_running = process is not None and process.exit_code is None
             self._courier.release()
         state = RunState(self.run_dir).update()
-        # Those of earlier starts, and those added since, may lack something, too.
+        # Backends of earlier starts, and those added since, may lack records, too.
         names = [entry["name"] for entry in state.start.backends] if state.start else self.names
         report = make_report(
             self.run_dir,
@@ -281,11 +279,11 @@ class RunDelivery:
             lost=max(self.writer.lost, state.lost),
             redacted=max(redacted, state.redacted),
         )
-        # A courier at work writes run.json at its end: what is known now could come after that.
+        # A running courier writes run.json at its end; this process must not overwrite that.
         if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
             try:
                 write_view(self.run_dir, state, report)
-            except OSError as error:  # the disk is full; whoever reads the run next writes them
+            except OSError as error:  # the disk is full; the next reader of the run writes it
                 log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
         return report
 

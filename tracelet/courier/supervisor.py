@@ -1,9 +1,8 @@
-"""The courier: a process that outlives the training and delivers what it logged, whatever happens.
+"""The courier: a process that delivers a run, and outlives the training.
 
-It runs light backends in threads and keeps a worker process for each of the others. A worker that
-dies is started again, and one whose call goes far past its time bound is ended. When the training
-process is gone the courier writes the run's true ending, waits until everything is delivered, and
-leaves.
+It runs light backends in threads, and each other backend in a worker process. A worker that dies is
+started again. A worker whose call takes far longer than its time bound is killed. When the training
+process is gone, the courier writes the run's ending, delivers everything, and exits.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 READING_SECONDS = 2.0
-"""How long somebody who only reads the run may hold its lock; another courier holds it longer."""
+"""How long a reader of the run may hold its lock; another courier holds it longer."""
 
 
 class Supervisor:
-    """Has one run delivered to all its backends; the caller holds the run's lock.
+    """Delivers one run to all its backends; the caller holds the run's lock.
 
     Args:
         run_dir: the run.
-        state: its state, read.
-        config: options, and how long to keep trying.
+        state: the state of the run, up to date.
+        config: the options of the backends, and how long to keep trying.
     """
 
     def __init__(self, run_dir: RunDir, state: RunState, config: WorkerConfig) -> None:
@@ -54,19 +53,19 @@ class Supervisor:
         self._parent_alive = True
         self._deliveries: dict[str, WorkerProcess | DeliveryThread] = {}
         self._delivered_starts: dict[str, int] = {}
-        """How often the run had been started when each delivery began."""
+        """For each delivery: the run's ``start_count`` when it began."""
         self._view_content: Any = None
         self._metrics: SystemMetrics | None = None
         self._measured_starts = 0
-        """How often the run had been started when system metrics were read first."""
+        """The run's ``start_count`` when the present system metrics began."""
 
     def run(self) -> None:
-        """Deliver until the run has ended and every backend is done, or its directory is gone."""
+        """Deliver until the run has ended and every backend is done, or the directory is gone."""
         self._start_deliveries()
         over = False
-        # Somebody who deletes a run while it is delivered may leave a part of it.
+        # A run that is deleted during the delivery may leave some files.
         while self._run_dir.cursors.is_dir() and self._run_dir.journal.is_dir():
-            # At the end of the run the training process waits for this one.
+            # After the end of the run the training process waits for the courier.
             self._wait_for_message(TICK_SECONDS / 10 if over else TICK_SECONDS)
             self._state.update()
             over = self._is_over()
@@ -76,7 +75,7 @@ class Supervisor:
                 if isinstance(delivery, WorkerProcess):
                     delivery.tick(run_is_over=over)
             done = [name for name, delivery in self._deliveries.items() if delivery.done]
-            # The run may have been resumed meanwhile, which the journal says.
+            # The run may have been resumed meanwhile.
             starts = self._state.update().start_count
             if any(self._delivered_starts[name] < starts for name in done):
                 self._start_deliveries()
@@ -84,7 +83,7 @@ class Supervisor:
                 return
 
     def has_delivered(self, upto: dict[str, int]) -> bool:
-        """Return whether every backend that could be reached has what is before ``upto``."""
+        """Return whether every healthy backend has all records before ``upto``."""
         return all(
             is_delivered(self._run_dir, name, upto)
             for name in self._deliveries
@@ -118,7 +117,7 @@ class Supervisor:
             self._view_content = now
 
     def _update_system_metrics(self, over: bool) -> None:
-        """Have system metrics read while the run lives, however often it is resumed."""
+        """Read system metrics while the run runs, also after it was resumed."""
         start, starts = self._state.start, self._state.start_count
         if self._metrics is not None and (over or self._measured_starts < starts):
             self._metrics.stop()
@@ -130,7 +129,7 @@ class Supervisor:
         self._metrics = SystemMetrics(self._run_dir, start.run.started, start.process, interval)
 
     def _start_deliveries(self) -> None:
-        """Start the delivery to each backend that has none, or one from before the latest start."""
+        """Start the delivery to each backend without one; replace one that a resumed run ended."""
         start, starts = self._state.start, self._state.start_count
         assert start is not None
         outdated = {
@@ -152,7 +151,7 @@ class Supervisor:
         self._delivered_starts.update(dict.fromkeys(outdated, starts))
 
     def _wait_for_message(self, seconds: float) -> None:
-        """Wait for a message of the parent, and pass it on; notice if the parent is gone."""
+        """Wait for a message of the parent, and wake the deliveries; notice the parent's end."""
         if not self._parent_alive:
             time.sleep(seconds)
         elif select.select([0], [], [], seconds)[0]:
@@ -166,7 +165,10 @@ class Supervisor:
 def select_backends(
     run_dir: RunDir, start: RunStart, config: WorkerConfig
 ) -> list[tuple[ResolvedBackend, dict[str, Any]]]:
-    """Return the backends to deliver to, with their options; one that cannot be loaded is noted."""
+    """Return the backends to deliver to, with their options.
+
+    A backend that cannot be loaded is left out; its cursor gets the error.
+    """
     chosen = []
     names = start.names if config.only is None else config.only
     for entry in start.backends:
@@ -176,13 +178,13 @@ def select_backends(
         try:
             chosen.append((resolve(target), start.options(name, config.options.get(name))))
         except TraceletError as error:
-            log.error("%s", error)  # noqa: TRY400 - it says all there is to say
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
             CursorFile(run_dir.cursors, name).note("gave up", one_line(error))
     return chosen
 
 
 def serve(run_dir: RunDir, config: WorkerConfig) -> int:
-    """Be the courier of a run until it is delivered; return the exit code."""
+    """Deliver a run until everything is delivered; return the exit code of the courier."""
     if not run_dir.cursors.is_dir():
         log.error("%s holds no run", run_dir.path)
         return 2
@@ -191,7 +193,7 @@ def serve(run_dir: RunDir, config: WorkerConfig) -> int:
     ends: dict[str, int] = {}
     while True:
         if not lock.acquire():
-            log.info("somebody reads or delivers %s", run_dir.path)
+            log.info("another process reads or delivers %s", run_dir.path)
             if not lock.wait(READING_SECONDS):
                 log.info("another courier delivers %s", run_dir.path)
                 return LOCKED
@@ -209,13 +211,13 @@ def serve(run_dir: RunDir, config: WorkerConfig) -> int:
             log.warning("the files of the run are not up to date: %s", error)
         seen = state.start_count
         lock.release()
-        # Until now another process that wanted to deliver has found the lock taken, and has left:
-        # the courier of a run that was resumed, or somebody who added a record to the run.
+        # Until now another courier has found the lock taken, and has exited: the courier of a
+        # resumed run, or of a process that has added a record to the run.
         before, ends = ends, segment_ends(run_dir.journal)
         has_more = ends != before and not supervisor.has_delivered(ends)
         if state.update().start_count == seen and not has_more:
             return 0
-        if state.start_count == seen and before:  # once was for us, as the training may wait
+        if state.start_count == seen and before:  # not after the first round: the training may wait
             start_process(run_dir.path, config, run_dir.courier_log)
             return 0
 

@@ -1,10 +1,10 @@
-"""System metrics of a run, from the courier: the training process neither reads nor writes them.
+"""Logs system metrics to a run's journal, from the courier.
 
 Promises:
 
-- None of their points comes behind the ending of the run (see ``RunDir.ending_lock``).
-- The first points come when one interval is over, so a run that is shorter has none.
-- Whatever cannot be read is left out, with one warning in the courier's log.
+- No point of them comes after the ending of the run (see ``RunDir.ending_lock``).
+- The first points come after one interval, so a shorter run has no such points.
+- A value that cannot be read is left out, with one warning in the courier's log.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SECTION = "system"
 AXIS = "seconds"
 """The x-axis of system metrics: whole seconds since the run was started first."""
 _FIRST_SECONDS = 1.0
-"""The seconds of the first reading. In a thread of the training process nothing is imported before:
-psutil makes its tuples with ``eval``, and Python forgets in it that Ctrl-C ends the process."""
+"""The length of the first reading. A thread of the training process imports psutil only then: in
+the ``eval`` with which psutil makes its tuples, Python can lose a Ctrl-C."""
 
 
 class SystemMetrics:
@@ -34,10 +34,10 @@ class SystemMetrics:
 
     Args:
         run_dir: the run.
-        began: when the run was started first, seconds since the epoch.
+        began: when the run was started first, in seconds since the epoch.
         process: the training process.
         interval: seconds between two readings.
-        writer: where the points go; None: into a segment of their own.
+        writer: writes the points; None: they get a segment of their own.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class SystemMetrics:
         self._began = began
         self._process = process
         self._interval = interval
-        self._given = writer
+        self._given_writer = writer
         self._state = RunState(run_dir)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracelet-system", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Read no more; a reading that is under way is thrown away."""
+        """Stop reading; a reading that has begun is discarded."""
         self._over.set()
 
     def _run(self) -> None:
-        writer = self._given
+        writer = self._given_writer
         try:
             pause = min(_FIRST_SECONDS, self._interval / 2)
             if self._over.wait(self._interval - pause):
                 return
-            # Start-up time: psutil, which no start of a run waits for.
+            # Start-up time: it imports psutil.
             from tracelet.courier.readings import Readings
 
             readings = Readings(self._process["pid"], self._run_dir.path)
@@ -80,15 +80,15 @@ class SystemMetrics:
                 if not self._write(writer, found):
                     break
             readings.close()
-        except Exception:  # whatever psutil, a driver or the disk did: the delivery goes on
+        except Exception:  # an error of psutil or a driver must not stop the delivery
             log.warning("there are no more system metrics of this run", exc_info=True)
         finally:
-            if writer is not None and self._given is None:
+            if writer is not None and self._given_writer is None:
                 writer.close()
 
     def _write(self, writer: JournalWriter, found: dict[str, float]) -> bool:
-        """Journal a reading; return whether the run goes on."""
-        self._state.update()  # here the most of it, and what is new since then in the block
+        """Journal a reading; return whether the run still runs."""
+        self._state.update()  # most of the work, so that the lock is held for a short time
         with self._run_dir.ending_lock():
             state = self._state.update()
             ends = self._over.is_set() or state.status != "running" or state.pending_exit

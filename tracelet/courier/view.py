@@ -1,4 +1,4 @@
-"""``run.json``: what people and ``tracelet runs`` see of a run. It is made from the journal."""
+"""``run.json``: a summary of a run, made from the journal, for people and ``tracelet runs``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class RunView(msgspec.Struct, kw_only=True):
 
     Attributes:
         run_id, name, project, group, started, facts: as in :class:`RunInfo`.
-        status: as far as known when it was written.
+        status: the status of the run when the file was written.
         ended: seconds since the epoch, or None.
-        reason: why it ended, if not by ``stop()``.
+        reason: why the run ended; None after ``stop()``.
         tags: the tags.
-        backends: the names of its backends.
-        links: where it is in each of them.
-        report: the delivery report.
-        process: the process that logs, or logged, it.
+        backends: the names of the backends.
+        links: the run's link in each backend that has opened it.
+        report: the delivery report; None while the run runs.
+        process: the process that logs the run, or has logged it.
     """
 
     run_id: str
@@ -46,13 +46,13 @@ class RunView(msgspec.Struct, kw_only=True):
     process: ProcessId | None = None
 
     def info(self, run_dir: RunDir) -> RunInfo:
-        """Return who the run is."""
+        """Return the identity of the run in ``run_dir``."""
         names = set(RunInfo.__struct_fields__) & set(self.__struct_fields__)
         return RunInfo(dir=str(run_dir.path), **{name: getattr(self, name) for name in names})
 
 
 def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> None:
-    """Write ``run.json`` from the state of the run and a report, if there is one yet."""
+    """Write ``run.json`` from the state of the run and its report; None: there is no report yet."""
     start = state.start
     if start is None:
         return
@@ -79,14 +79,14 @@ def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) 
 
 
 def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> DeliveryReport:
-    """Write ``run.json`` with a new report, and return that.
+    """Write ``run.json`` with a new report, and return the report.
 
-    What only the training process could count is taken over from the report before.
+    Counts of the training process are taken from the present file.
 
     Args:
         run_dir: the run.
-        state: its state, read.
-        redacted: values in which a secret was replaced since the run ended.
+        state: the state of the run, up to date.
+        redacted: in how many values a secret was replaced since the run ended.
     """
     try:
         before = read_view(run_dir).report
@@ -95,7 +95,7 @@ def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> Deli
     report = make_report(
         run_dir,
         [entry["name"] for entry in state.start.backends] if state.start is not None else [],
-        # A full disk may have kept the ending, and so these, out of the journal.
+        # A full disk may have kept the ending, which has these counts, out of the journal.
         lost=max(state.lost, before.lost if before is not None else 0),
         redacted=max(state.redacted, before.redacted if before is not None else 0) + redacted,
     )
@@ -107,7 +107,7 @@ def read_view(run_dir: RunDir) -> RunView:
     """Read ``run.json``.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is not one of ours, or damaged.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is damaged.
     """
     return msgspec.json.decode(run_dir.run_json.read_bytes(), type=RunView)

@@ -1,7 +1,7 @@
-"""What delivers to one backend: a worker process, or a thread for a backend that is light.
+"""Delivers to one backend in a worker process, or in a thread for a light backend.
 
-The SDKs fight over ``sys.exit``, ``sys.excepthook``, signal handlers, environment variables and
-``fork``. Only a process keeps them apart, and only a process can be ended in the middle of a call.
+SDKs change ``sys.excepthook``, signal handlers and environment variables, and call ``sys.exit`` and
+``fork``. Only processes isolate them, and only a process can be killed during a call.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from tracelet.records import RunInfo
 log = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
-"""How long a worker may take from its start to its first call: SDKs import for many seconds."""
+"""How long a worker may take from its start to its first call: importing an SDK takes long."""
 
 
 class DeliveryThread:
-    """One backend's delivery in a daemon thread of this process."""
+    """The delivery to one backend in a daemon thread of this process."""
 
     def __init__(
         self,
@@ -74,20 +74,20 @@ class DeliveryThread:
 
     @property
     def backend(self) -> Backend | None:
-        """The backend's object, if there is one yet."""
+        """The backend's object; None if it was not created yet."""
         return self._delivery.backend
 
     def wake(self) -> None:
-        """There is something to deliver now."""
+        """Deliver now."""
         self._news.set()
 
     def abandon(self) -> None:
-        """End the delivery as soon as the call that is under way returns."""
+        """End the delivery as soon as the present call returns."""
         self._stop = True
         self._news.set()
 
     def join(self, timeout: float) -> None:
-        """Wait until the delivery has ended, or that many seconds."""
+        """Wait until the delivery has ended, for ``timeout`` seconds at most."""
         self._thread.join(timeout)
 
     def _wait(self, seconds: float) -> bool:
@@ -98,7 +98,7 @@ class DeliveryThread:
     def _run(self) -> None:
         try:
             self._delivery.run()
-        except BaseException as error:  # noqa: BLE001 - it must not end unseen
+        except BaseException as error:  # noqa: BLE001 - no error may end the thread silently
             log.error(  # noqa: TRY400 - with its secrets hidden
                 "the delivery to %s has failed: %s", self.name, full_text(error)
             )
@@ -106,15 +106,15 @@ class DeliveryThread:
 
 
 class WorkerProcess:
-    """The courier's end of the worker of one backend: keeps it alive, and within its time bounds.
+    """Starts the worker of one backend, restarts it if it dies, kills it if it hangs.
 
     Args:
         run_dir: the run.
-        name: the backend's.
-        config: for the worker.
+        name: the backend's name.
+        config: sent to the worker.
 
     Attributes:
-        done: whether there is nothing left to do for the worker.
+        done: whether the worker has delivered everything, or this object has given up.
     """
 
     def __init__(self, run_dir: RunDir, name: str, config: WorkerConfig) -> None:
@@ -123,7 +123,7 @@ class WorkerProcess:
         self._run_dir = run_dir
         self._cursor = CursorFile(run_dir.cursors, name)
         self._config = config
-        self._ends = 0  # in a row, without anything that was delivered between
+        self._ends = 0  # ends of the worker in a row, without a record delivered between
         self._ending_since = 0.0
         self._start_at = 0.0
         self._deadline: float | None = None
@@ -131,7 +131,7 @@ class WorkerProcess:
         self._delivered = -1
 
     def tick(self, *, run_is_over: bool) -> None:
-        """Start the process if it is time to, read its messages, end it if it hangs."""
+        """Start the process if it is time to, read its messages, kill it if it hangs."""
         now = time.monotonic()
         if self.done:
             return
@@ -152,12 +152,12 @@ class WorkerProcess:
         elif self._deadline is not None and now > self._deadline:
             self._process.kill()
             code = self._process.wait()
-            # Only now: the worker itself writes the cursor for as long as it lives.
+            # Not before: a living worker writes the cursor itself.
             self._cursor.note("hung", "no answer within twice its time bound; the worker was ended")
             self._ended(self._process, code, now)
 
     def wake(self) -> None:
-        """There is something to deliver now."""
+        """Have the worker deliver now."""
         if self._process is not None:
             send(self._process, WAKE)
 
@@ -166,14 +166,14 @@ class WorkerProcess:
             self._process = start_process(
                 self._run_dir.path, self._config, self._run_dir.courier_log, backend=self.name
             )
-        except OSError as error:  # no process or no file more for this user
+        except OSError as error:  # this user's limit of processes or files is reached
             log.warning("the worker of %s cannot be started: %s", self.name, error)
             self._postpone_start(now)
         else:
             self._deadline = now + START_SECONDS
 
     def _read_messages(self, process: subprocess.Popen[bytes], now: float) -> None:
-        """Set the deadline by the last message of the worker, if there is a new one."""
+        """Set the deadline from the worker's last message, if there is a new one."""
         assert process.stdout is not None
         pipe = process.stdout.fileno()
         received = b""
@@ -200,7 +200,7 @@ class WorkerProcess:
         )
 
     def _postpone_start(self, now: float) -> float:
-        """Set the time of the next start: at once if something was delivered, else ever later.
+        """Set the time of the next start: now if records were delivered, else with backoff.
 
         Returns:
             The seconds until then.
@@ -216,9 +216,9 @@ class WorkerProcess:
 
 
 def work(run_dir: RunDir, backend: str) -> int:
-    """Be the worker of one backend until the run has ended; return the exit code."""
+    """Deliver to one backend until the run has ended; return the exit code of the worker."""
     to_courier = os.dup(1)
-    os.dup2(2, 1)  # what an SDK prints belongs in the log
+    os.dup2(2, 1)  # the output of an SDK belongs in the log
     config = read_config(sys.stdin.buffer)
     start = RunState(run_dir).update().start
     if start is None:
@@ -228,12 +228,12 @@ def work(run_dir: RunDir, backend: str) -> int:
     try:
         found = resolve(target)
     except TraceletError as error:
-        log.error("%s", error)  # noqa: TRY400 - it says all there is to say
+        log.error("%s", error)  # noqa: TRY400 - the message is complete
         return 2
     lock = FileLock(run_dir.cursors / f"{backend}.lock")
     news = threading.Event()
     threading.Thread(target=_follow_courier, args=(news,), daemon=True).start()
-    while not lock.acquire():  # the worker of a courier that was killed is about to notice
+    while not lock.acquire():  # the worker of a killed courier exits soon
         news.wait(0.1)
 
     def wait(seconds: float) -> bool:
@@ -245,7 +245,7 @@ def work(run_dir: RunDir, backend: str) -> int:
         message = IDLE + b"\n" if time_bound is None else BUSY + b" %.3f\n" % time_bound
         try:
             os.write(to_courier, message)
-        except BrokenPipeError:  # the courier is gone; that is not the backend's failure
+        except BrokenPipeError:  # the courier is gone
             os._exit(1)
 
     delivery = Delivery(
@@ -258,12 +258,12 @@ def work(run_dir: RunDir, backend: str) -> int:
         linger=config.linger,
     )
     delivery.run()
-    watch(found.cls.capabilities.time_bound)  # an SDK can hang in what it does at exit, too
+    watch(found.cls.capabilities.time_bound)  # an SDK can hang in its exit hooks, too
     return DONE
 
 
 def _follow_courier(news: threading.Event) -> None:
-    """Set ``news`` for each message of the courier; end the process at once when it is gone."""
+    """Set ``news`` for each message of the courier; exit when the courier is gone."""
     while os.read(0, 4096):
         news.set()
     os._exit(1)

@@ -1,6 +1,6 @@
-"""Content that is stored once, under its SHA-256, and never changed after it is written.
+"""Stores contents under their SHA-256: each once, and never changed.
 
-``blobs/ab/abcdef…`` is written to a temporary name, then renamed, so a name that exists is whole.
+``blobs/ab/abcdef…`` is written to a temporary file, then renamed, so a blob is always complete.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class BlobStore:
         self._directory = directory
 
     def path(self, digest: str) -> Path:
-        """Return where the content with this digest is, or would be."""
+        """Return the path of the blob with this digest; it need not exist."""
         return self._directory / digest[:2] / digest
 
     def named(self, digest: str, suffix: str) -> Path:
-        """Return a path of a stored content that ends in ``suffix``, for loaders that look at it.
+        """Return a path of a blob that ends in ``suffix``, for loaders that need the suffix.
 
-        It is a link that is made when it is asked for first. Where none can be made, the path is
-        that of the content itself.
+        The path is a link, made at the first call. Where no link can be made, it is the path of the
+        blob itself.
         """
         path = self.path(digest)
         named = path.with_name(digest + suffix)
         try:
             if not named.exists():
                 _link(path, named)
-        except OSError:  # a directory that cannot be written, or a suffix that no name can have
+        except OSError:  # the directory cannot be written, or the suffix is not valid
             return path
         return named
 
@@ -50,31 +50,31 @@ class BlobStore:
         if not self.path(digest).exists():
             with self._temporary() as temporary:
                 temporary.write_bytes(content)
-                self._keep(temporary, digest)
+                self._move_to_blob(temporary, digest)
         return digest
 
     def put_file(self, file: Path) -> tuple[str, int]:
         """Store the content that ``file`` has now; return its digest and its size in bytes.
 
-        The content is copied first, with a reflink where the file system can, and hashed from the
-        copy: what is stored is what was hashed, even while somebody writes to ``file``.
+        The content is copied first, with a reflink where the file system can, and the copy is
+        hashed. So the digest is right even while another program writes to ``file``.
 
         Raises:
             OSError: ``file`` cannot be read.
-            JournalError: the content cannot be stored: the disk is full, for example.
+            JournalError: the content cannot be stored, e.g. because the disk is full.
         """
         with file.open("rb") as content, self._temporary() as temporary:
             _copy(content, temporary)
             digest, size = digest_file(temporary)
             if not self.path(digest).exists():
-                self._keep(temporary, digest)
+                self._move_to_blob(temporary, digest)
         return digest, size
 
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[Path]:
         name = None
         try:
-            self._directory.mkdir(exist_ok=True)  # not the run's: it was moved, or deleted
+            self._directory.mkdir(exist_ok=True)  # no parents: the run was moved, or deleted
             fd, name = tempfile.mkstemp(prefix=".incoming-", dir=self._directory)
             os.close(fd)
             yield Path(name)
@@ -85,10 +85,10 @@ class BlobStore:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name)
 
-    def _keep(self, temporary: Path, digest: str) -> None:
+    def _move_to_blob(self, temporary: Path, digest: str) -> None:
         path = self.path(digest)
         path.parent.mkdir(exist_ok=True)
-        # Read-only, because the local backend's artifacts/ may be links to the same content.
+        # Read-only, because the local backend's artifacts/ may be links to the same file.
         temporary.chmod(0o444)
         os.replace(temporary, path)
 
@@ -112,7 +112,7 @@ def _link(path: Path, named: Path) -> None:
 def _copy(content: BinaryIO, to: Path) -> None:
     with to.open("wb") as copy:
         if hasattr(os, "copy_file_range"):
-            # Shares the blocks where the file system can, instead of copying them.
+            # Shares blocks where the file system can.
             with contextlib.suppress(OSError):
                 while os.copy_file_range(content.fileno(), copy.fileno(), 1 << 30):
                     pass

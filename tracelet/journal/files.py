@@ -1,4 +1,4 @@
-"""Files that are replaced whole, and locks: half a file must never be seen by a reader."""
+"""Atomic replacement of files, and locks on files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PAUSE_SECONDS = 0.0005
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, whole.
+    """Write ``content`` to ``path``; a reader sees the old content or the new one, never a part.
 
     Raises:
-        OSError: it cannot be written; the old file stays.
+        OSError: the file cannot be written; the old one stays.
     """
-    # Several threads can bring one run up to date at a time: each has a file of its own.
+    # Several threads may write the same file at once: each has a temporary file of its own.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -32,11 +32,11 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 class FileLock:
-    """A lock on a file, held by a process until :meth:`release` or its death, however it dies.
+    """A lock on a file. A process holds it until :meth:`release` or its death.
 
-    It is a POSIX record lock and not ``flock``: a forked child must not inherit it, or a child
-    that lives on would keep the run from ever being delivered. Record locks belong to the process,
-    so a second lock in the same process is refused by a table of what this one holds.
+    It is a POSIX record lock and not ``flock``: a forked child must not inherit it, or a child that
+    lives on would keep the run locked. Record locks belong to the process, so a table of the held
+    locks refuses a second one in the same process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,11 +46,11 @@ class FileLock:
         self._pid = 0
 
     def acquire(self) -> bool:
-        """Take the lock if nobody holds it; return whether it is held now."""
+        """Take the lock if it is free; return whether this object holds it now."""
         if self._fd is not None and self._pid == os.getpid():
             return True
         mine = (self._key, os.getpid())
-        # Before the file is opened: to close it again would end the lock of another thread.
+        # Before the file is opened: closing it again would end the lock of another thread.
         if _held.setdefault(mine, self) is not self:
             return False
         self._fd, self._pid = None, os.getpid()
@@ -62,7 +62,7 @@ class FileLock:
         return self._fd is not None
 
     def wait(self, seconds: float) -> bool:
-        """Take the lock as soon as it is free; return whether it was within ``seconds``."""
+        """Wait up to ``seconds`` for the lock; return whether this object holds it now."""
         deadline = time.monotonic() + seconds
         while not self.acquire():
             if time.monotonic() > deadline:
@@ -80,7 +80,7 @@ class FileLock:
         return fd
 
     def release(self) -> None:
-        """Give the lock back; harmless if it is not held."""
+        """Release the lock; harmless if it is not held."""
         if self._fd is not None and self._pid == os.getpid():
             os.close(self._fd)
             _held.pop((self._key, self._pid), None)
@@ -88,7 +88,7 @@ class FileLock:
 
 
 def above_standard_streams(fd: int) -> int:
-    """Move a descriptor from where a standard stream is missing: somebody may print there."""
+    """Return a descriptor above 2 in place of ``fd``: the program may print to 0, 1 and 2."""
     if fd > 2:
         return fd
     try:

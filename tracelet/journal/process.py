@@ -1,6 +1,7 @@
-"""Is the process that wrote a run still alive? A wrong answer would end a living run.
+"""Identifies a process, and finds out whether it is alive.
 
-A process id alone is reused; together with the boot and the start time of the process it is not.
+The system reuses a process id. Together with the boot and the start time of the process it is
+unique.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TypedDict
 
 
 class ProcessId(TypedDict):
-    """Identifies a process: the token tells it from others that had the same id."""
+    """Identifies a process; ``token`` differs from that of any other process with this id."""
 
     host: str
     pid: int
@@ -21,17 +22,17 @@ class ProcessId(TypedDict):
 
 
 def this_process() -> ProcessId:
-    """Describe the calling process."""
+    """Return the identity of the calling process."""
     return process_of(os.getpid())
 
 
 def process_of(pid: int) -> ProcessId:
-    """Describe a process of this host, while it lives or was not waited for yet."""
+    """Return the identity of a process of this host that lives, or was not waited for yet."""
     return {"host": socket.gethostname(), "pid": pid, "token": _token(pid) or ""}
 
 
 def is_alive(process: ProcessId) -> bool | None:
-    """Return whether the process lives; None if that is unknown, as it is on another host."""
+    """Return whether the process lives; None if it is on another host."""
     if process["host"] != socket.gethostname():
         return None
     return _token(process["pid"]) == process["token"]
@@ -46,10 +47,10 @@ def _boot() -> str | None:
 
 
 def _token(pid: int) -> str | None:
-    """Return what no other process with this id ever has; None if the process is dead."""
+    """Return a ``str`` that no other process with this id has; None if the process is dead."""
     boot = _boot()
     if boot is None:
-        return _token_elsewhere(pid)
+        return _token_without_proc(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -61,7 +62,7 @@ def _token(pid: int) -> str | None:
     return f"{boot}:{int(fields[19])}"
 
 
-def _token_elsewhere(pid: int) -> str | None:
+def _token_without_proc(pid: int) -> str | None:
     import psutil  # start-up time: 20 ms that a process on Linux does not need
 
     try:

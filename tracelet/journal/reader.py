@@ -1,12 +1,12 @@
-"""Reads a journal from a position on; a torn or a garbage line must never stop a reader.
+"""Reads a journal from a position on.
 
 Promises:
 
 - Records of one thread come in the order of their calls. Records of several processes are merged
-  by their time.
-- A line without its newline is not read yet: it is being written, or its writer was killed in the
-  middle of it. A whole line that is no record is counted in :attr:`JournalReader.skipped`.
-- A :class:`Position` is exact to the record and stays valid while segments grow and are added.
+  by time.
+- A line without its newline is not read yet: it is being written, or its writer was killed. A
+  complete line that is no record is skipped and counted, in :attr:`JournalReader.skipped`.
+- A :class:`Position` is exact to the record. It stays valid while segments grow and are added.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from tracelet.journal.segments import SegmentFile, chains, segment_size
 from tracelet.records import AnyRecord, BlobRef, decode_lines
 
 Position: TypeAlias = dict[str, tuple[int, int]]
-"""For each segment: an offset in bytes, and how many records behind it are done."""
+"""Segment to an offset in bytes, and the number of records behind the offset that are done."""
 
 CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class Chunk(msgspec.Struct):
-    """Records in order, and where each of them is.
+    """Records in order, and the segment of each.
 
     Attributes:
         records: the records.
-        origins: for each record, the segment's index in ``segments``; None if there is only one.
+        segments: the parts of segments that the records are from.
+        origins: for each record, an index in ``segments``; None if there is only one segment.
     """
 
     records: list[AnyRecord]
@@ -43,8 +44,8 @@ class Chunk(msgspec.Struct):
 
     @property
     def more(self) -> bool:
-        """Whether there was more behind it when it was read."""
-        return any(piece.more for piece in self.segments)
+        """Whether the journal had more records when this chunk was read."""
+        return any(part.more for part in self.segments)
 
     def advance(self, position: Position, done: int) -> Position:
         """Return ``position`` moved behind the first ``done`` records of this chunk."""
@@ -62,7 +63,7 @@ class Chunk(msgspec.Struct):
 
 
 class _SegmentPart(msgspec.Struct):
-    """What was read of one segment: bytes ``start`` to ``end``, ``total`` records in them."""
+    """A part of one segment: the bytes ``start`` to ``end``, which hold ``total`` records."""
 
     name: str
     start: int
@@ -79,7 +80,7 @@ class JournalReader:
     Args:
         directory: where the segments are.
         blobs: where long records are kept.
-        chunk_bytes: how much of a segment is read at a time.
+        chunk_bytes: how many bytes of a segment are read at a time.
     """
 
     def __init__(
@@ -94,15 +95,15 @@ class JournalReader:
 
     @property
     def skipped(self) -> int:
-        """How many lines were no records, with those that are torn at the end of a segment.
+        """How many lines were no records, including a torn line at the end of a segment.
 
         The unreadable rest of a damaged segment counts as one line.
         """
         return sum(map(len, self._bad_lines.values())) + len(self._torn)
 
     def skipped_before(self, position: Position) -> int:
-        """Return how many whole lines before ``position`` were no records."""
-        # A reader that begins at the position reads, and counts, what is behind it once more.
+        """Return how many complete lines before ``position`` were no records."""
+        # A reader that begins at the position counts the lines behind it again.
         return sum(
             name == "blobs" or offset < position.get(name, (0, 0))[0]
             for name, offsets in self._bad_lines.items()
@@ -110,7 +111,7 @@ class JournalReader:
         )
 
     def read(self, position: Position) -> Chunk | None:
-        """Return the records that come next after ``position``, or None if there are none now."""
+        """Return the next records after ``position``; None if there are none now."""
         pieces: list[_SegmentPart] = []
         for chain in self._sizes():
             for index, (name, size) in enumerate(chain):
@@ -127,7 +128,7 @@ class JournalReader:
         return _merge(pieces)
 
     def batches(self) -> Iterator[list[AnyRecord]]:
-        """Yield every record there is now, many at a time; no file stays open behind it."""
+        """Yield all records that there are now, many at a time; close the files at the end."""
         position: Position = {}
         try:
             while (chunk := self.read(position)) is not None:
@@ -137,20 +138,20 @@ class JournalReader:
             self.close()
 
     def records(self) -> Iterator[AnyRecord]:
-        """Yield every record there is now."""
+        """Yield all records that there are now."""
         for batch in self.batches():
             yield from batch
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; reading opens them again."""
         for file in self._files.values():
             file.close()
         self._files.clear()
 
     def _sizes(self) -> list[list[tuple[str, int | None]]]:
         """Return the names of all segments, one list for each process, with their sizes."""
-        # Later segments are measured first: a record that a thread wrote to a later segment is
-        # then only seen together with those that it wrote to the earlier one before.
+        # Later segments are measured first: a record of a later segment is then never read without
+        # the records that the same thread has written to an earlier one before.
         measured = []
         for chain in chains(self._directory):
             sizes = [(name, segment_size(self._directory, name)) for name in reversed(chain)]
@@ -167,7 +168,7 @@ class JournalReader:
         limit = self._chunk_bytes
         while True:
             wanted = limit
-            if size is not None and not file.is_packed:  # one that is packed does not grow
+            if size is not None and not file.is_packed:  # a packed one does not grow
                 wanted = max(0, min(limit, size - start))
             data = file.read(start, wanted)
             end = data.rfind(b"\n") + 1
@@ -175,7 +176,7 @@ class JournalReader:
                 break
             limit *= 2  # one line is longer than a chunk
         more = len(data) >= limit
-        if not more:  # a run can have more segments than a process may have open files
+        if not more:  # a run can have more segments than a process can open files
             file.close()
         if (end == len(data) or more) and not file.is_damaged:
             self._torn.discard(name)
@@ -211,15 +212,18 @@ class JournalReader:
             return record
         try:
             (whole,) = decode_lines(self._blobs.path(record.digest).read_bytes())
-        except (OSError, ValueError):  # not there, or not one record
-            # The line stays in place, so that positions keep their meaning.
+        except (OSError, ValueError):  # the blob is missing, or is not one record
+            # The reference stays in the list: positions count it.
             self._bad_lines.setdefault("blobs", set()).add(hash(record.digest))
             return record
         return whole
 
 
 def _merge(pieces: list[_SegmentPart]) -> Chunk:
-    """Merge by time, each piece in its own order, as far as no unread rest can interfere."""
+    """Merge by time, up to the first record that may come after an unread one.
+
+    Each part keeps its own order.
+    """
     open_ends = [piece.records[-1].time for piece in pieces if piece.more]
     bound = min(open_ends, default=float("inf"))
     streams = [zip(itertools.repeat(index), piece.records) for index, piece in enumerate(pieces)]

@@ -1,8 +1,8 @@
-"""The state of a run: was it started, does it run, how did it end. Read without decoding points.
+"""The state of a run: whether it was started, whether it runs, how it ended.
 
-Few records change the state: starts, endings, tags, and backends that were added. These control
-records are found by the first bytes of their lines, so that following a run of ten million points
-costs a scan of its bytes.
+The state depends on the control records only: starts, endings, tags, and added backends. They are
+found by the first bytes of their lines. So reading the state of a run of ten million points decodes
+no point.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _CHUNK = 2 * 1024 * 1024
 
 
 class RunStart(msgspec.Struct, kw_only=True):
-    """The content of a ``Started`` record: who the run is, who logs it, and where it goes.
+    """The content of a ``Started`` record: the run, its process, and its backends.
 
     Attributes:
-        run: who the run is.
-        process: the process whose death is the end of the run.
-        backends: ``{"name", "target", "options"}`` of each backend. Those that were added to the
-            run later, or that only an earlier start has, are among them. Secrets are redacted.
-        left: the names of the backends that only an earlier start has. What they lack is reported,
-            and ``tracelet sync`` delivers it.
+        run: the identity of the run.
+        process: the process whose death ends the run.
+        backends: ``{"name", "target", "options"}`` of each backend, including those that were
+            added later, and those of earlier starts. Secrets are redacted.
+        left: the names of the backends that only an earlier start has. The report counts what they
+            lack, and ``tracelet sync`` delivers it.
     """
 
     run: RunInfo
@@ -55,16 +55,16 @@ class RunStart(msgspec.Struct, kw_only=True):
 
     @property
     def names(self) -> list[str]:
-        """The names of the backends that the run is delivered to as it goes on."""
+        """The names of the backends that the run is delivered to while it runs."""
         return [entry["name"] for entry in self.backends if entry["name"] not in self.left]
 
     def options(self, name: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the options of a backend.
 
         Args:
-            name: the backend's.
+            name: the backend's name.
             given: options from elsewhere. They are used where the journal has none, or has a
-                secret that was redacted.
+                redacted secret.
         """
         stored: dict[str, Any] = {}
         for entry in self.backends:
@@ -75,19 +75,19 @@ class RunStart(msgspec.Struct, kw_only=True):
 
 
 class RunState:
-    """Follows the state of a run; :meth:`update` reads what is new.
+    """The state of a run; :meth:`update` reads the new control records.
 
     Attributes:
-        start: the latest start, or None before the first. Its directory is where the run is now.
+        start: the latest start; None before the first. Its directory is the present one.
         start_count: how often the run was started.
         status: ``running``, ``finished``, ``failed`` or ``killed``.
-        pending_exit: whether the process has announced its end, and only its exit code can tell
-            how it ended.
+        pending_exit: whether the process has written its end, and its status depends on its exit
+            code.
         ended: when it ended, seconds since the epoch, or None.
-        reason: why it failed, if it did.
+        reason: why it failed, or None.
         tags: the tags.
-        lost: how many records the training could not write, of all processes that ended the run.
-        redacted: in how many values a secret was replaced, likewise.
+        lost: how many records could not be written, in all processes that ended the run.
+        redacted: in how many values a secret was replaced, in the same processes.
     """
 
     def __init__(self, run_dir: RunDir) -> None:
@@ -104,7 +104,7 @@ class RunState:
         self.lost = self.redacted = 0
 
     def update(self) -> RunState:
-        """Read what is new, and return this object."""
+        """Read the new control records, and return this object."""
         changed = False
         for process, record in self._new_records():
             self._records.setdefault(process, []).append(record)
@@ -115,7 +115,7 @@ class RunState:
 
     @classmethod
     def read(cls, run_dir: RunDir) -> RunState:
-        """Read the state of a run that there is; its ``start`` is never None.
+        """Read the state of an existing run; its ``start`` is not None.
 
         Raises:
             RunNotFoundError: the directory holds no run.
@@ -128,40 +128,40 @@ class RunState:
         return state
 
     def assume_ended(self, ending: Finished) -> None:
-        """Go on as if the journal had this ending; nothing is written."""
+        """Behave as if the journal had this ending; nothing is written."""
         self._records.setdefault("", []).append(ending)
         self._replay()
 
     def now(self) -> float:
-        """Return a time behind all control records, even if a clock was set back.
+        """Return a time after all control records, even if a clock was set back.
 
-        The processes of a run are merged by time: an ending before the start would be none.
+        The records of the processes are merged by time, so an ending must be later than its start.
         """
         times = [record.time for records in self._records.values() for record in records]
         latest = max(times, default=0.0)
         return max(time.time(), math.nextafter(latest, math.inf))
 
     def _replay(self) -> None:
-        """Work out the state from all control records."""
+        """Compute the state from all control records."""
         self.tags = {}
         self.start_count = self.lost = self.redacted = 0
         added: dict[str, dict[str, Any]] = {}
         started: dict[str, dict[str, Any]] = {}
-        # Merged by time as everywhere; each process keeps its order even if its clock went back.
+        # Merged by time; each process keeps its order even if its clock went back.
         for record in heapq.merge(*self._records.values(), key=lambda record: record.time):
             if type(record) is Started:
                 try:
                     self.start = msgspec.convert(record.info, RunStart)
-                except msgspec.ValidationError:  # a damaged line that is one of JSON still
+                except msgspec.ValidationError:  # a damaged line that is still JSON
                     continue
-                # Where it is, and not where it was: it may have been moved since, or copied.
+                # The run may have been moved, or copied.
                 self.start.run.dir = str(self._run_dir.path.absolute())
                 started.update((entry["name"], entry) for entry in self.start.backends)
                 self.start_count += 1
                 self.status, self.ended, self.reason = "running", None, None
                 self.pending_exit = False
             elif type(record) is Finished:
-                if not self.pending_exit:  # else it was over before, and this says only how
+                if not self.pending_exit:  # else it had ended, and this record has the status
                     self.ended = record.time
                 self.pending_exit = record.status is None
                 self.status = record.status or "running"

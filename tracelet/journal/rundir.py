@@ -1,4 +1,4 @@
-"""The directory of a run: what is where in it. No other module spells these names."""
+"""The directory of a run: the names of its files. No other module has these names."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ ABOUT = "tracelet"
 class RunDir:
     """The directory of one run.
 
-    - ``run.json``: what people see of the run.
-    - ``journal/``: the truth about the run.
+    - ``run.json``: a summary of the run, for people.
+    - ``journal/``: everything that was logged.
     - ``blobs/``: contents by their hash.
-    - ``cursors/``: how far each backend is.
-    - ``rejected/``: a dead-letter file for each backend, with the records that it did not take.
-    - ``scratch/``: files that a backend writes while it is delivered to.
-    - ``exit/``: how processes ended.
-    - ``courier.log``: what the courier and the SDKs printed.
-    - ``console.log``: what the program printed.
+    - ``cursors/``: how far each backend has come in the journal.
+    - ``rejected/``: a dead-letter file for each backend, with the records that it has rejected.
+    - ``scratch/``: files that a backend writes during the delivery.
+    - ``exit/``: the exit codes of processes.
+    - ``courier.log``: the output of the courier and the SDKs.
+    - ``console.log``: the output of the program.
     - ``tracelet/``: files about the run itself.
     """
 
@@ -53,7 +53,7 @@ class RunDir:
 
     @property
     def journal(self) -> Path:
-        """Where the segments are: ``journal/``, or the directory that ``journal_dir`` made."""
+        """The directory of the segments: ``journal/``, or one below the setting ``journal_dir``."""
         try:
             return Path(self._journal_link.read_text().strip())
         except FileNotFoundError:
@@ -61,14 +61,15 @@ class RunDir:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a run; ``run.json`` may have been deleted."""
+        """Whether the directory holds a run; ``run.json`` may have been deleted."""
         return self.run_json.exists() or self.cursors.is_dir()
 
     def create(self, journal_dir: Path | None = None) -> None:
-        """Make the directories; harmless if they are there.
+        """Make the directories; harmless if they exist.
 
         Args:
-            journal_dir: a directory on another disk for the journals of runs, if not here.
+            journal_dir: a directory for the journals of runs, e.g. on another disk; None: the
+                journal is in the run's directory.
         """
         self.cursors.mkdir(parents=True, exist_ok=True)
         if journal_dir is not None and not self._journal.exists():
@@ -78,19 +79,19 @@ class RunDir:
         self.journal.mkdir(parents=True, exist_ok=True)
 
     def writer(self, segment_bytes: int = SEGMENT_BYTES, *, chain: str = "") -> JournalWriter:
-        """Begin a segment of this process; a second writer of a process needs its own ``chain``."""
+        """Begin a segment of this process; a second writer of a process needs another ``chain``."""
         return JournalWriter(self.journal, self.blobs, segment_bytes=segment_bytes, chain=chain)
 
     def reader(self, chunk_bytes: int = CHUNK_BYTES) -> JournalReader:
-        """Read the journal."""
+        """Return a reader of the journal."""
         return JournalReader(self.journal, self.blobs, chunk_bytes=chunk_bytes)
 
     def lock(self) -> FileLock:
-        """Return the lock that the run's courier holds."""
+        """Return the lock of the run's courier; it is not taken yet."""
         return FileLock(self.path / "courier.lock")
 
     def put_about(self, name: str, content: bytes) -> None:
-        """Keep a file about the run itself; ``name`` is relative to the run's directory."""
+        """Write a file about the run itself; ``name`` is relative to the run's directory."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
@@ -99,12 +100,11 @@ class RunDir:
     def ending_lock(self) -> Iterator[None]:
         """Hold the lock for the run's ending: no other process writes the ending in this block.
 
-        Whoever adds records by itself, such as system metrics, checks within the block that the run
-        still lives, and then writes: so no such record comes behind the ending. A process that
-        hangs in its block is not waited for.
+        System metrics are written in such a block, after a check that the run still lives. So none
+        of them comes after the ending. A process that hangs in its block is not waited for.
         """
         lock = FileLock(self.path / "ending.lock")
-        with contextlib.suppress(OSError):  # the directory was deleted, or takes no file
+        with contextlib.suppress(OSError):  # the directory was deleted, or cannot be written
             lock.wait(_LOCK_SECONDS)
         try:
             yield
@@ -113,7 +113,7 @@ class RunDir:
 
 
 def slug(text: str, longest: int = 160) -> str:
-    """Make ``text`` a name of one file: of a project's directory, or the start of a run id.
+    """Return ``text`` as a valid file name, for a project's directory or a run id.
 
     Args:
         text: any ``str``.
@@ -124,13 +124,13 @@ def slug(text: str, longest: int = 160) -> str:
 
 
 def new_run_id(name: str) -> str:
-    """Make a run id of a name, the time (UTC) and four random characters."""
+    """Return a run id: the name, the time (UTC) and four random characters."""
     when = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     random = "".join(secrets.choice(_ALPHABET) for _ in range(4))
     return f"{slug(name, 100).replace(' ', '_')}-{when}-{random}"
 
 
 def find_runs(root: Path) -> list[RunDir]:
-    """Return every run below ``root``, which has a directory a project."""
+    """Return the runs below ``root``, which has a directory for each project."""
     found = {file.parent for name in ("run.json", "cursors") for file in root.glob(f"*/*/{name}")}
     return [RunDir(path) for path in sorted(found)]

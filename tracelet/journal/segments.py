@@ -1,8 +1,8 @@
-"""Segments of a journal: their names, their order, and their bytes.
+"""The segments of a journal: their names, their order, and their bytes.
 
-A segment is a file ``<host>-<pid>-<n>.jsonl``. One that somebody has compressed with gzip, once its
-run was over, is ``….jsonl.gz`` and is read like the others. Offsets always count the uncompressed
-bytes, so a cursor stays valid.
+A segment is a file ``<host>-<pid>-<n>.jsonl``. After the end of the run you may compress it with
+gzip; ``….jsonl.gz`` is read like the others. Offsets count uncompressed bytes, so cursors stay
+valid.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def segment_names(directory: Path) -> set[str]:
 
 
 def segment_size(directory: Path, name: str) -> int | None:
-    """Return the size in bytes, uncompressed; None if there is no such segment any more."""
+    """Return the size in bytes, uncompressed; None if the segment does not exist any more."""
     try:
         return os.stat(directory / (name + _PLAIN)).st_size
     except FileNotFoundError:
         pass
     try:
         with (directory / (name + _PACKED)).open("rb") as packed:
-            packed.seek(-4, os.SEEK_END)  # gzip ends with the size of what it holds
+            packed.seek(-4, os.SEEK_END)  # gzip ends with the uncompressed size
             return int.from_bytes(packed.read(4), "little")
     except OSError:
         return None
@@ -61,7 +61,7 @@ def segment_ends(directory: Path) -> dict[str, int]:
 
 
 def control_lines(lines: bytes) -> list[bytes]:
-    """Find the few lines that change the state of the run, among the many that are points."""
+    """Return the lines of control records, which change the state of the run."""
     return [line[1:] for line in _CONTROL.findall(b"\n" + lines)]
 
 
@@ -69,7 +69,7 @@ class SegmentFile:
     """The bytes of one segment, read forwards.
 
     Attributes:
-        is_damaged: whether it is compressed, and could not be read to its end; that is logged.
+        is_damaged: whether it is compressed, and could not be read to its end.
     """
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -80,11 +80,11 @@ class SegmentFile:
 
     @property
     def is_packed(self) -> bool:
-        """Whether the segment is there, and compressed."""
+        """Whether the segment exists, and is compressed."""
         return isinstance(self._open(), gzip.GzipFile)
 
     def read(self, offset: int, limit: int) -> bytes:
-        """Return up to ``limit`` bytes from ``offset``; nothing at the end, or if it is gone."""
+        """Return up to ``limit`` bytes from ``offset``; ``b""`` at the end, or without a file."""
         file = self._open()
         if file is None:
             return b""
@@ -95,7 +95,7 @@ class SegmentFile:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             if not self.is_damaged:
                 self.is_damaged = True
-                log.error(  # noqa: TRY400 - it says all there is to say
+                log.error(  # noqa: TRY400 - the message is complete
                     "%s is damaged: %s. What is behind that is left out", self._packed, error
                 )
             return b""

@@ -1,9 +1,9 @@
-"""The writer of a journal segment: one ``os.write`` a call, so a killed process loses nothing.
+"""Writes a segment of a journal: one ``os.write`` for each call that logs.
 
 Promises:
 
 - When :meth:`JournalWriter.append` has returned, the kernel has the record: it survives the death
-  of the process, whatever kills it. :meth:`JournalWriter.sync` makes it survive a power cut.
+  of the process. :meth:`JournalWriter.sync` makes it survive a power cut.
 - Records of one thread keep their order; records of several threads, and of forked children that
   share the descriptor, never mix within a line, because the kernel makes each append atomic.
 - A record that cannot be written never raises into the training: it is counted in
@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
-"""A record with a longer line keeps it in a blob, so that one write stays one append."""
+"""A longer line is stored in a blob, so that one write stays one append."""
 _CHECK_SECONDS = 1.0
-"""How often it is checked that the segment is still there."""
+"""How often the writer checks that the segment still exists."""
 _MOST_RETIRED = 8
 
 
@@ -47,7 +47,7 @@ class JournalWriter:
         blobs: where long records are kept.
         segment_bytes: the size at which a new segment is begun.
         chain: letters and digits that no other writer of this process has. The segments of one
-            writer are read one after another, those of several are merged by time.
+            writer are read one after another; those of several writers are merged by time.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class JournalWriter:
         self._torn_records = 0  # the records of that line, if it lacks nothing but the newline
         self._write: Callable[[int, bytes], int] = os.write
         self.gone = False
-        """Whether the segment was deleted under the process."""
+        """Whether the segment was deleted while it was written."""
         self._logged: set[str] = set()
         self._check_at = 0.0
         self.lost = 0
-        """Records that could not be written, or whose segment was deleted under the process."""
+        """Records that could not be written, or whose segment was deleted."""
         self._segment = ""
         self._fd = self._open_next()
         _writers.add(self)
@@ -94,11 +94,11 @@ class JournalWriter:
         """Append whole lines in one write.
 
         Args:
-            lines: the lines; each has as many records.
-            count: how many records they have, together.
-            now: the time of the call, in seconds.
+            lines: the lines; all have the same number of records.
+            count: the number of records in all lines.
+            now: the time of the call, in seconds since the epoch.
         """
-        # Every call that logs waits for this: what is rare is done in other methods.
+        # Every call that logs waits for this: rare cases are in other methods.
         write = self._write
         try:
             written = write(self._fd, lines)
@@ -115,7 +115,7 @@ class JournalWriter:
 
     def _write_after_torn_line(self, fd: int, lines: bytes) -> int:
         """Write in place of ``os.write``, while the line before lacks its newline."""
-        self._write = os.write  # no other thread shall end that line, too
+        self._write = os.write  # no other thread must end that line, too
         try:
             written = os.write(fd, b"\n" + lines)
         except OSError:
@@ -125,7 +125,7 @@ class JournalWriter:
         return written - 1
 
     def _handle_short_write(self, lines: bytes, written: int, count: int) -> None:
-        """Count the records that a short write has lost, and end the line that it has cut off."""
+        """Count the records that a short write has lost, and end the line that was cut off."""
         part = lines[:written]
         each = count // lines.count(b"\n")
         whole = each * part.count(b"\n")
@@ -145,13 +145,13 @@ class JournalWriter:
             self._warn_failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     def _line_ended(self) -> None:
-        """Note that the torn line has its newline now."""
+        """Update the counts: the torn line has its newline now."""
         self.lost -= self._torn_records
         self._in_segment += self._torn_records
         self._torn_bytes = self._torn_records = 0
 
     def sync(self) -> None:
-        """Make what was appended survive a crash of the machine."""
+        """Sync to the disk: all appended records survive a crash of the machine."""
         self._check_segment(time.time())
         try:
             os.fsync(self._fd)
@@ -159,10 +159,10 @@ class JournalWriter:
             self._warn_failure(error)
 
     def position(self) -> dict[str, int]:
-        """Return the segment of this process and how many bytes of whole lines are in it."""
+        """Return the segment, and the number of bytes of its complete lines."""
         try:
             return {self._segment: os.fstat(self._fd).st_size - self._torn_bytes}
-        except OSError as error:  # somebody has closed the descriptor, as daemons do with all
+        except OSError as error:  # the program closed the descriptor, as daemons close all
             self._warn_failure(error)
             return {}
 
@@ -175,14 +175,14 @@ class JournalWriter:
             _writers.discard(self)
 
     def _check_segment(self, now: float) -> None:
-        """Begin the next segment if this one is full; notice if it was deleted or moved."""
-        # Another thread may be here, or this one, if a signal handler logs: one check is enough.
+        """Begin the next segment if this one is full; check that it was not deleted or moved."""
+        # Another thread may be here, or this one, if a signal handler logs: one check suffices.
         if not self._lock.acquire(blocking=False):
             return
         try:
             self._check_at = now + _CHECK_SECONDS
             if os.fstat(self._fd).st_nlink == 0:
-                # Appends to a deleted file succeed and are gone: count them, and all that follow.
+                # Appends to a deleted file succeed, and are lost: count them, and all that follow.
                 self.lost += self._in_segment
                 self._in_segment = 0
                 self._warn_failure(FileNotFoundError(2, "the run's directory was deleted"))
@@ -219,7 +219,7 @@ class JournalWriter:
             name = f"{host}{self._chain}-{os.getpid()}-{self._number}.jsonl"
             path = self._directory / name
             self._number += 1
-            if path.with_name(f"{path.name}.gz").exists():  # it was compressed since
+            if path.with_name(f"{path.name}.gz").exists():  # it was compressed
                 continue
             try:
                 fd = os.open(path, flags, 0o644)
@@ -229,7 +229,7 @@ class JournalWriter:
             return above_standard_streams(fd)
 
     def failed(self, error: OSError, count: int = 1) -> None:
-        """Count records that are lost, and log why, each cause once."""
+        """Count lost records, and log the error; each cause is logged once."""
         self.lost += count
         self._warn_failure(error)
 
@@ -242,9 +242,9 @@ class JournalWriter:
         )
 
     def _log_once(self, message: str, *details: object) -> None:
-        if (text := message % details) not in self._logged:
-            self._logged.add(text)
-            log.error("%s", text)
+        if (line := message % details) not in self._logged:
+            self._logged.add(line)
+            log.error("%s", line)
 
     def after_fork(self) -> None:
         """Reset what a forked child must not share with its parent."""
@@ -256,14 +256,14 @@ class JournalWriter:
 
 _writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
 _retired: collections.deque[int] = collections.deque()
-"""Descriptors of the segments that were closed last. They lead nowhere now."""
+"""Descriptors of the segments that were closed last. They are open for the null device."""
 
 
 def _retire(fd: int) -> None:
     """Close a segment, and keep the number of its descriptor in use for a while.
 
-    A thread may be about to write to that number. It must not write into a file that is opened
-    next and is given the same number.
+    Another thread may be about to write to that number. It must not write into a file that is
+    opened next and gets the same number.
     """
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_RDONLY)
@@ -273,7 +273,7 @@ def _retire(fd: int) -> None:
     if len(_retired) > _MOST_RETIRED:
         oldest = _retired.popleft()
         with contextlib.suppress(OSError):
-            # Else somebody has closed it, as daemons do with all, and it is another file's now.
+            # Else the program has closed it, as daemons close all, and another file has it now.
             if os.path.samestat(os.fstat(oldest), os.stat(os.devnull)):
                 os.close(oldest)
 

@@ -15,14 +15,14 @@ from typing import Any
 from tracelet.values.fields import named_fields
 from tracelet.values.plain import (
     UNKNOWN,
-    array,
     describe,
     elements,
-    in_order,
     is_array,
     is_set,
     is_table,
+    plain_array,
     scalar,
+    sort_plain,
     unwrap,
 )
 from tracelet.wire import clean_text, to_wire
@@ -60,7 +60,7 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, type) or callable(value):
         return {"$name": describe(value)}
     if is_array(value):
-        content = array(value)
+        content = plain_array(value)
         return {"$array": _digest(value)} if content is UNKNOWN else _canonical(content)
     if is_table(value):
         return {"$table": _digest(value)}
@@ -78,7 +78,7 @@ def _canonical(value: Any) -> Any:
     if (items := elements(value)) is not None:
         return [_canonical(item) for item in items]
     if is_set(value):
-        return {"$set": in_order([json.dumps(to_wire(_canonical(item))) for item in value])}
+        return {"$set": sort_plain([json.dumps(to_wire(_canonical(item))) for item in value])}
     return {"$object": describe(value)}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tracelet.errors import InvalidValueError, ValueTypeError
 from tracelet.values.fields import named_fields
-from tracelet.values.plain import ATOMS, in_order, is_array, is_set, is_table
+from tracelet.values.plain import ATOMS, is_array, is_set, is_table, sort_plain
 
 _SINGLE = (str, bytes, bytearray, memoryview, Mapping)
 _TIMES = "mM"
@@ -83,7 +83,7 @@ def many(value: Any) -> Sequence[Any] | None:
     if is_array(value) or is_table(value):
         return _elements(value)
     if is_set(value):
-        return tuple(in_order(list(value)))
+        return tuple(sort_plain(list(value)))
     if isinstance(value, Iterator):
         return tuple(value)
     if callable(value) or not isinstance(value, Iterable) or named_fields(value) is not None:

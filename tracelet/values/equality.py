@@ -1,4 +1,4 @@
-"""The one equality of values: ``==`` would take a parameter that was 1 and is True as unchanged."""
+"""Compares values by type and content: ``==`` would take 1 and True for the same parameter."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def same_value(left: Any, right: Any) -> bool:
-    """Tell whether two values are the same in type and content, at any depth.
+    """Return whether two values have the same type and content, at any depth.
 
     1 is neither 1.0 nor True, 0.0 is not -0.0, and NaN is the same as NaN.
 
     Args:
-        left: a plain value, or one of a foreign type.
-        right: likewise. Values of a foreign type that cannot be compared, as arrays, are different
+        left: a value of any type.
+        right: a value of any type. Values that cannot be compared, e.g. arrays, are different
             unless they are the same object.
     """
     if left is right:

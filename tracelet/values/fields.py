@@ -1,10 +1,11 @@
-"""The named fields of objects of any make; without this only mappings could be parameters.
+"""Finds the named fields of an object, e.g. of a dataclass, a pydantic model or a namespace.
 
-No library is imported to recognise its objects: each marks its classes, and the mark is enough.
+No library is imported for this: each marks its classes with an attribute.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -14,22 +15,22 @@ import msgspec
 
 _ABSENT = object()
 _HEAP_TYPE = 1 << 9
-"""The flag of a class that was made by Python code: ``Py_TPFLAGS_HEAPTYPE``."""
+"""``Py_TPFLAGS_HEAPTYPE``, the flag of a class that Python code has made."""
 _NO_DEFAULT = ("_MISSING_TYPE", "_Nothing", "PydanticUndefinedType", "NoDefaultType")
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """Stands for the value of a field that raises when it is read; a property is foreign code."""
+    """Replaces the value of a field that raises when it is read; ``reason`` is the error."""
 
     reason: str
 
 
 def named_fields(value: Any) -> Mapping[Any, Any] | None:
-    """Return the fields of an object whose kind declares them, or None.
+    """Return the fields of an object whose type declares them; None for any other object.
 
     Args:
         value: a mapping, a dataclass, attrs, pydantic or msgspec instance, a named tuple, an
-            ``argparse.Namespace``, or something that ``dict()`` would take for a mapping.
+            ``argparse.Namespace``, or an object that ``dict()`` takes for a mapping.
     """
     kind = type(value)
     if isinstance(value, Mapping):
@@ -37,7 +38,7 @@ def named_fields(value: Any) -> Mapping[Any, Any] | None:
     if isinstance(value, type):
         return None
     if hasattr(kind, "__dataclass_fields__"):
-        import dataclasses
+        import dataclasses  # start-up time
 
         return _attributes(value, [field.name for field in dataclasses.fields(value)])
     if hasattr(kind, "__attrs_attrs__"):
@@ -49,15 +50,15 @@ def named_fields(value: Any) -> Mapping[Any, Any] | None:
         return _attributes(value, kind.__struct_fields__)
     if isinstance(value, tuple):
         return _attributes(value, kind._fields) if hasattr(kind, "_fields") else None
-    if _has_open_attributes(value, kind):
+    if _has_fields_in_dict(value, kind):
         return dict(vars(value))
     if hasattr(kind, "keys") and hasattr(kind, "__getitem__") and not callable(value):
         return {key: value[key] for key in value.keys()}  # noqa: SIM118
     return None
 
 
-def _has_open_attributes(value: Any, kind: type) -> bool:
-    """Tell namespaces and models of the first pydantic, which keep their fields in ``__dict__``."""
+def _has_fields_in_dict(value: Any, kind: type) -> bool:
+    """Return whether ``value`` is a namespace, or a model of pydantic 1."""
     argparse = sys.modules.get("argparse")
     return (
         isinstance(value, types.SimpleNamespace)
@@ -69,11 +70,11 @@ def _has_open_attributes(value: Any, kind: type) -> bool:
 def public_attributes(value: Any) -> dict[str, Any] | None:
     """Return the public attributes of a plain object, a class or a module.
 
-    A subclass wins over its base and an instance over its class. Methods are left out. Of a class
-    that declares its fields, their defaults are taken.
+    A subclass wins over its base and an instance over its class. Methods are left out. A class that
+    declares its fields has the defaults of these as attributes.
 
     Returns:
-        The attributes, or None if ``value`` is a builtin, a function or the like.
+        The attributes; None if ``value`` has a builtin type, as a number or a function has.
     """
     if isinstance(value, types.ModuleType):
         return {
@@ -85,7 +86,7 @@ def public_attributes(value: Any) -> dict[str, Any] | None:
     of_class = isinstance(value, type)
     owner: type = value if of_class else type(value)
     if owner.__module__ == "builtins" and not owner.__flags__ & _HEAP_TYPE:
-        return None  # a class that was made by exec() can say that it is of that module, too
+        return None  # a class that exec() has made can have this module, but is a heap type
     declared = _defaults(owner) if of_class else {}
     if hasattr(owner, "__pydantic_fields__"):
         return declared
@@ -102,10 +103,10 @@ def public_attributes(value: Any) -> dict[str, Any] | None:
 
 
 def _defaults(cls: Any) -> dict[str, Any]:
-    """Return the defaults that a class declares for its fields; what has none is left out."""
-    given: Iterable[tuple[str, Any, Any]] = ()  # name, default, what makes one
+    """Return the defaults that a class declares for its fields; fields without one are left out."""
+    given: Iterable[tuple[str, Any, Any]] = ()  # name, default, default factory
     if hasattr(cls, "__dataclass_fields__"):
-        import dataclasses
+        import dataclasses  # start-up time
 
         given = [(one.name, one.default, one.default_factory) for one in dataclasses.fields(cls)]
     elif hasattr(cls, "__attrs_attrs__"):
@@ -128,16 +129,16 @@ def _defaults(cls: Any) -> dict[str, Any]:
             )
         ]
     return {
-        name: make() if callable(make) else default
-        for name, default, make in given
-        if callable(make) or type(default).__name__ not in _NO_DEFAULT
+        name: factory() if callable(factory) else default
+        for name, default, factory in given
+        if callable(factory) or type(default).__name__ not in _NO_DEFAULT
     }
 
 
 def _is_method(attribute: object, *, of_class: bool) -> bool:
-    """Tell what is not a value: of the descriptors, only those that can be set are attributes."""
+    """Return whether an attribute of a class is no value: a descriptor that cannot be set."""
     kind = type(attribute)
-    if getattr(kind, "tracelet_value", False):  # an attribute that is bound for a while
+    if getattr(kind, "tracelet_value", False):  # an attribute that a sweep has bound for a while
         return False
     return hasattr(kind, "__get__") and (of_class or not hasattr(kind, "__set__"))
 
@@ -148,8 +149,6 @@ def _attributes(value: Any, names: Any) -> dict[str, Any]:
         try:
             item = getattr(value, name, _ABSENT)
         except Exception as error:  # a property is the user's code
-            import logging
-
             logging.getLogger(__name__).debug(
                 "the attribute %r of a %s raises", name, type(value), exc_info=True
             )

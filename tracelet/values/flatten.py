@@ -1,8 +1,8 @@
-"""Parameters of any shape as flat, dotted keys and back; a lost path would make two keys one.
+"""Flattens nested parameters to dotted keys, and nests them again.
 
-- Whatever is flattened comes back: a key that has a dot of its own has its path kept beside it.
-- Nothing is dropped: not a key that is falsy, not an empty mapping, not a null.
-- The result shares nothing with what was given.
+- :func:`unflatten` undoes :func:`flatten`: the path of a key with a dot of its own is kept.
+- Nothing is dropped: no falsy key, no empty mapping, no None.
+- The result shares no object with what was given.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from tracelet.values.plain import (
     INT_BITS,
     MAX_ELEMENTS,
     UNKNOWN,
-    array,
     describe,
     elements,
     flat_copy,
-    in_order,
     is_array,
     is_set,
     is_table,
+    plain_array,
     scalar,
+    sort_plain,
     summary,
     unwrap,
 )
@@ -40,20 +40,20 @@ from tracelet.wire import clean_text
 
 KeyPath = tuple[str, ...]
 Foreign = Callable[[Any], Mapping[str, Any] | None]
-"""Makes an object of a foreign type a mapping, or returns None: the hook of that purpose."""
+"""Returns the fields of an object of a foreign type, or None: the hook ``tracelet_as_params``."""
 
 _LISTS = (list, tuple)
 
 MAX_DEPTH = 100
-"""Values nested deeper than this are refused: JSON readers have limits too."""
+"""Levels of nesting. Deeper values are refused: JSON readers have such limits, too."""
 
 
 class Flat(NamedTuple):
-    """Flat parameters: ``unflatten(*flat)`` gives back what was flattened.
+    """Flat parameters: ``unflatten(*flat)`` returns the nested ones.
 
     Attributes:
         values: dotted key to plain value.
-        paths: the path of each key that is not what splitting the key at its dots gives.
+        paths: key to path, for the keys that have a dot of their own.
     """
 
     values: dict[str, ParamValue]
@@ -61,26 +61,27 @@ class Flat(NamedTuple):
 
 
 def flatten(
-    value: Any, *, foreign: Foreign | None = None, complain: Callable[[str], None] = warn
+    value: Any, *, foreign: Foreign | None = None, on_warning: Callable[[str], None] = warn
 ) -> Flat:
-    """Make anything with named fields flat and plain.
+    """Return the named fields of an object as flat, plain parameters.
 
     Args:
         value: a mapping, a dataclass, attrs, pydantic or msgspec instance, a named tuple, a
-            namespace, an OmegaConf configuration, or a plain object, class or module, of which the
-            public attributes are taken.
-        foreign: asked for the fields of an object that is none of these, before anything else.
-        complain: told, in a sentence, what could not be taken in full.
+            namespace, an OmegaConf configuration, or a plain object, class or module, which has its
+            public attributes as fields.
+        foreign: returns the fields of an object of any other type; called before the public
+            attributes are used.
+        on_warning: called with a sentence about values that are left out or shortened.
 
     Returns:
-        Plain values under dotted keys. Only objects that declare their fields become branches;
-        other objects inside become text.
+        Plain values under dotted keys. Inside ``value``, only objects that declare their fields
+        become branches; other objects become a ``str``.
 
     Raises:
-        ValueTypeError: if ``value`` has no named fields, or something in it raises when it is read.
-        InvalidValueError: if a key is empty, a structure contains itself, or an integer has more
-            than 4300 digits.
-        KeyCollisionError: if two keys become the same.
+        ValueTypeError: ``value`` has no named fields, or something in it raises when it is read.
+        InvalidValueError: a key is empty, a structure contains itself, or an integer has more than
+            4300 digits.
+        KeyCollisionError: two keys become the same.
     """
     if (plain := flat_copy(value)) is not None:
         return Flat(plain, {})
@@ -93,9 +94,11 @@ def flatten(
         what = f"parameter {show_path(walk.at)}" if walk.at else "the parameters"
         raise ValueTypeError(f"{what} cannot be read: {error!r:.200}") from error
     if walk.unreadable:
-        complain(f"parameters left out, because reading them raises: {'; '.join(walk.unreadable)}")
+        on_warning(
+            f"parameters left out, because reading them raises: {'; '.join(walk.unreadable)}"
+        )
     if walk.summarised:
-        complain(
+        on_warning(
             f"parameters {', '.join(walk.summarised)}: an array of more than {MAX_ELEMENTS} "
             "elements, or a table, is kept as its shape; log an artifact to keep its content"
         )
@@ -105,29 +108,29 @@ def flatten(
 def unflatten(
     values: Mapping[str, ParamValue], paths: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, Any]:
-    """Build the nested mapping that was flattened.
+    """Return flat parameters as a nested mapping.
 
     Args:
         values: plain values under dotted keys.
-        paths: the path of each key that is not what splitting the key at its dots gives.
+        paths: key to path, for the keys that have a dot of their own.
 
     Raises:
-        KeyCollisionError: if a key is both a value and a branch.
+        KeyCollisionError: a key is both a value and a branch.
     """
     nested: dict[str, Any] = {}
     branches: dict[KeyPath, dict[str, Any]] = {(): nested}
     for key, value in values.items():
-        path = tuple(paths[key]) if paths and key in paths else tuple(key.split("."))
+        path = path_of(key, paths or {})
         branch = nested
         for depth in range(1, len(path)):
             inner = branches.get(path[:depth])
             if inner is None:
                 if path[depth - 1] in branch:
-                    raise _both(key, path[:depth])
+                    raise _value_and_branch(key, path[:depth])
                 inner = branches[path[:depth]] = branch[path[depth - 1]] = {}
             branch = inner
         if path[-1] in branch:
-            raise _both(key, path)
+            raise _value_and_branch(key, path)
         branch[path[-1]] = value
     return nested
 
@@ -138,17 +141,17 @@ def path_of(key: str, paths: Mapping[str, Sequence[str]]) -> KeyPath:
 
 
 def is_split(key: str, path: Sequence[str]) -> bool:
-    """Tell whether splitting the flat key at its dots gives its path."""
+    """Return whether splitting the flat key at its dots gives its path."""
     return key.count(".") == len(path) - 1
 
 
 def show_path(path: Iterable[str]) -> str:
-    """Write a path as a person would index it: ``["a"]["b"]``."""
+    """Return a path as an index in Python: ``["a"]["b"]``."""
     return "".join(f"[{name!r}]" for name in path)
 
 
 class KeyPaths(Mapping[str, KeyPath]):
-    """The path of each flat key; a value cannot be where others have their branch."""
+    """The path of each flat key. No path may begin with the path of another key."""
 
     def __init__(self) -> None:
         self._paths: dict[str, KeyPath] = {}
@@ -165,7 +168,7 @@ class KeyPaths(Mapping[str, KeyPath]):
         return len(self._paths)
 
     def put(self, key: str, path: KeyPath) -> None:
-        """Put a key at a path, wherever it was before."""
+        """Set the path of a key, new or known."""
         if self._paths.get(key) == path:
             return
         self.remove(key)
@@ -175,7 +178,7 @@ class KeyPaths(Mapping[str, KeyPath]):
             self._below.setdefault(prefix, {})[key] = None
 
     def remove(self, key: str) -> None:
-        """Forget a key; harmless if it is not known."""
+        """Remove a key; harmless if it is not known."""
         path = self._paths.pop(key, ())
         self._leaves.pop(path, None)
         for prefix in _prefixes(path):
@@ -185,14 +188,14 @@ class KeyPaths(Mapping[str, KeyPath]):
                 del self._below[prefix]
 
     def conflicting_keys(self, key: str, path: KeyPath) -> list[str]:
-        """Return the keys that cannot be beside a value at ``path``: above it, or below."""
-        if self._paths.get(key) == path:  # they went when it came there
+        """Return the keys that a value at ``path`` replaces: those above it and those below."""
+        if self._paths.get(key) == path:  # they were removed when it was put there
             return []
         above = [self._leaves[prefix] for prefix in _prefixes(path) if prefix in self._leaves]
         return [other for other in (*above, *self._below.get(path, ())) if other != key]
 
     def resolve_paths(self, flat: Flat) -> dict[str, KeyPath]:
-        """Return the path of each key: ``"a.b"`` means a nested one that is there already."""
+        """Return the path of each key: ``"a.b"`` means the nested key ``b``, if that is known."""
         given = {key: path_of(key, flat.paths) for key in flat.values}
         deeper = [key for key, path in given.items() if len(self._paths.get(key, ())) > len(path)]
         if not deeper:
@@ -207,7 +210,7 @@ class KeyPaths(Mapping[str, KeyPath]):
 
 
 class _Walk:
-    """One flattening: what was collected, and which structures are being walked through."""
+    """One flattening: the results, and the structures that are being walked through."""
 
     def __init__(self, foreign: Foreign | None) -> None:
         self.values: dict[str, ParamValue] = {}
@@ -219,7 +222,7 @@ class _Walk:
         self._within: set[int] = set()
 
     def root(self, value: Any) -> None:
-        """Flatten what was given."""
+        """Flatten the outermost value."""
         given = unwrap(value)
         fields = self.fields(given)
         if fields is None and not _is_plain(given):
@@ -239,7 +242,7 @@ class _Walk:
         self._within.discard(id(owner))
 
     def fields(self, value: Any) -> Mapping[Any, Any] | None:
-        """Return the named fields of what is neither a single value nor a list, or None."""
+        """Return the named fields of a value; None for a single value, a list, an array."""
         if type(value) in _LISTS or is_array(value) or is_table(value):
             return None
         found = named_fields(value)
@@ -271,7 +274,7 @@ class _Walk:
             self.paths[key] = list(path)
 
     def _plain(self, path: KeyPath, value: Any) -> ParamValue:
-        """Make a value plain that is not a branch; mappings inside a list stay mappings."""
+        """Return the plain form of a value that is no branch; a mapping in a list stays one."""
         if type(value) not in ATOMS:
             value = unwrap(value)
         if type(value) in ATOMS:
@@ -288,14 +291,14 @@ class _Walk:
             self._enter(path, value)
             plain = [self._plain(path, item) for item in items]
         elif is_set(value):
-            plain = in_order([self._plain(path, item) for item in value])
+            plain = sort_plain([self._plain(path, item) for item in value])
         else:
             return describe(value)
         self._within.discard(id(value))
         return plain
 
     def _array(self, path: KeyPath, value: Any) -> ParamValue:
-        content = UNKNOWN if is_table(value) else array(value)
+        content = UNKNOWN if is_table(value) else plain_array(value)
         if content is UNKNOWN:
             self.summarised.append(".".join(path))
             return summary(value)
@@ -311,12 +314,12 @@ class _Walk:
         self._within.add(id(value))
 
     def _named(self, path: KeyPath, fields: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
-        """Yield the fields under keys that are strings, all different."""
+        """Yield the fields by name: each key as a ``str``, all different."""
         keys: dict[str, Any] = {}
         for key, item in list(fields.items()):
             try:
                 name = _name(key)
-            except Exception as error:  # noqa: BLE001 - the user's code writes it
+            except Exception as error:  # noqa: BLE001 - str() of a key can be the user's code
                 name = ".".join((*path, describe(key)))
                 self.unreadable.append(f"{name} ({type(error).__name__}: {error})")
                 continue
@@ -338,7 +341,7 @@ class _Walk:
 
 
 def _name(key: Any) -> str:
-    """Return a key as text; ``0``, ``None`` and ``True`` are keys like any other."""
+    """Return a key as a ``str``; ``0``, ``None`` and ``True`` are keys like any other."""
     if type(key) is str:
         return clean_text(key)
     key = unwrap(key)
@@ -349,7 +352,7 @@ def _name(key: Any) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell what is a single value or a list, and so never has named fields."""
+    """Return whether a value is a single value or a list, and so has no named fields."""
     return (
         type(value) in ATOMS
         or is_array(value)
@@ -360,7 +363,7 @@ def _is_plain(value: Any) -> bool:
     )
 
 
-def _both(key: str, path: KeyPath) -> KeyCollisionError:
+def _value_and_branch(key: str, path: KeyPath) -> KeyCollisionError:
     return KeyCollisionError(key, f"{show_path(path)} is both a value and a branch")
 
 

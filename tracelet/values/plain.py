@@ -1,12 +1,13 @@
-"""Foreign values as plain Python ones; without this a NumPy number would break the journal's JSON.
+"""Converts values of any library to plain Python values, which JSON can hold.
 
-Neither NumPy, pandas, Torch nor OmegaConf is imported to recognise its values.
+Neither NumPy, pandas, Torch nor OmegaConf is imported for this.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import enum
+import logging
 import math
 import numbers
 import os
@@ -22,16 +23,16 @@ from tracelet.errors import ValueTypeError
 from tracelet.wire import clean_text
 
 INT_BITS = 14_283
-"""The bits of the longest integer that Python reads back from text (4300 decimal digits)."""
+"""The bits of the longest integer that Python reads back from a ``str`` (4300 decimal digits)."""
 
 MAX_ELEMENTS = 1000
-"""An array with more elements is not a parameter: its type, shape and dtype are kept instead."""
+"""A larger array is no parameter: its type, shape and dtype are kept instead."""
 
 ATOMS = frozenset({str, int, float, bool, type(None)})
 """The exact types of a plain value that is not a container."""
 
 UNKNOWN = object()
-"""What a conversion returns for a value of a type that it does not know."""
+"""Returned by a conversion that does not handle the type of the value."""
 
 _STR = frozenset({str})
 _CONFIGS = ("DictConfig", "ListConfig")
@@ -39,7 +40,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def flat_copy(value: Any) -> dict[str, Any] | None:
-    """Return a copy of a dict in which all is flat and plain, as in most calls, or None."""
+    """Return a copy of a dict if all of it is flat and plain, as in most calls; else None."""
     if type(value) is not dict:
         return None
     copy = value.copy()
@@ -56,11 +57,11 @@ def flat_copy(value: Any) -> dict[str, Any] | None:
     return copy
 
 
-def copied(what: str, given: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a copy of a mapping of whatever class.
+def copy_mapping(what: str, given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return a mapping of any class as a dict; ``what`` names it in the message of an error.
 
     Raises:
-        ValueTypeError: it raises when it is read.
+        ValueTypeError: the mapping raises when it is read.
     """
     try:
         return dict(given)
@@ -68,27 +69,60 @@ def copied(what: str, given: Mapping[Any, Any]) -> dict[Any, Any]:
         raise ValueTypeError(f"{what} cannot be read: {error!r:.200}") from error
 
 
+def copy_plain(value: Any) -> Any:
+    """Return a copy of a plain value, at any depth."""
+    if isinstance(value, dict):
+        return {key: copy_plain(item) for key, item in value.items()}
+    return [copy_plain(item) for item in value] if isinstance(value, list) else value
+
+
 def unwrap(value: Any) -> Any:
-    """Take a value out of what is only around it: an enum's member, a root model, OmegaConf."""
+    """Return the value inside an enum member, a root model or an OmegaConf configuration."""
     while type(value) not in ATOMS:
         if isinstance(value, enum.Enum):
             value = value.value
         elif getattr(type(value), "__pydantic_root_model__", False):
             value = value.root
         elif type(value).__name__ in _CONFIGS and type(value).__module__.startswith("omegaconf."):
-            from tracelet.values.interpolation import resolved
-
-            return resolved(value)
+            return resolve_config(value)
         else:
             break
     return value
 
 
+def resolve_config(config: Any) -> Any:
+    """Return a configuration of OmegaConf as plain containers, with its ``${...}`` resolved.
+
+    A reference that cannot be resolved stays as it is written, and so does a missing value.
+
+    Args:
+        config: a ``DictConfig`` or ``ListConfig``.
+    """
+    omegaconf = sys.modules["omegaconf"]  # the config's own module: it is imported
+    conf, unresolvable = omegaconf.OmegaConf, omegaconf.errors.OmegaConfBaseException
+    try:
+        return conf.to_container(config, resolve=True)
+    except unresolvable:
+        raw = conf.to_container(config, resolve=False)
+    if not isinstance(raw, dict | list):
+        return raw
+    made = {}
+    for key in raw if isinstance(raw, dict) else range(len(raw)):
+        try:
+            value = config[key]
+        except unresolvable:
+            made[key] = raw[key]
+        else:
+            made[key] = resolve_config(value) if conf.is_config(value) else value
+    return made if isinstance(raw, dict) else list(made.values())
+
+
 def scalar(value: Any) -> Any:
     """Return the plain form of a single value, or :data:`UNKNOWN`.
 
-    Paths become text, dates and times ISO 8601, a timedelta its seconds. A Decimal becomes a float
-    if that says the same, else text, and so does a Fraction; bytes and complex numbers: ``repr``.
+    A path becomes a ``str``, a date or time its ISO 8601 form, a timedelta its seconds. A Decimal
+    becomes a float if that is exact, else a ``str``. A Fraction becomes a ``str``, and bytes and
+    complex numbers their ``repr``.
     """
     for kinds, convert in _CONVERSIONS:
         if isinstance(value, kinds):
@@ -121,19 +155,19 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 
 
 def elements(value: Any) -> list[Any] | None:
-    """Return the elements of a list, a tuple, a deque or the like, or None."""
+    """Return the elements of a list, a tuple or a mutable sequence, e.g. a deque; else None."""
     if isinstance(value, list | tuple | MutableSequence):
         return list(value)
     return None
 
 
 def is_set(value: Any) -> bool:
-    """Tell a set, whose elements have no order of their own."""
+    """Return whether a value is a set, whose elements have no order."""
     return isinstance(value, AbstractSet)
 
 
-def in_order(plain: list[Any]) -> list[Any]:
-    """Sort the plain elements of a set; of different types: by type, then by text."""
+def sort_plain(plain: list[Any]) -> list[Any]:
+    """Return the plain elements of a set, sorted; mixed types: by type, then by ``repr``."""
     try:
         return sorted(plain)
     except TypeError:
@@ -141,31 +175,31 @@ def in_order(plain: list[Any]) -> list[Any]:
 
 
 def is_array(value: Any) -> bool:
-    """Tell an array, a tensor, a series or one of their scalars, of any library."""
+    """Return whether a value is an array, a tensor, a series or their scalar, of any library."""
     kind = type(value)
     return hasattr(kind, "dtype") and (hasattr(kind, "tolist") or hasattr(kind, "numpy"))
 
 
 def is_table(value: Any) -> bool:
-    """Tell a data frame, whose ``repr`` would leave rows out without a word."""
+    """Return whether a value is a data frame, whose ``repr`` leaves rows out."""
     kind = type(value)
     return hasattr(kind, "columns") and hasattr(kind, "shape")
 
 
-def array(value: Any) -> Any:
-    """Return an array as nested lists, a scalar as a number, or :data:`UNKNOWN` if large."""
+def plain_array(value: Any) -> Any:
+    """Return an array as nested lists, its scalar as a number; :data:`UNKNOWN` if it is large."""
     try:
         if math.prod(getattr(value, "shape", ())) > MAX_ELEMENTS:
             return UNKNOWN
         if not hasattr(value, "tolist"):
             value = value.numpy()
         kind = value.dtype.kind if type(value).__module__ == "numpy" else ""
-        if kind == "M":  # as numbers times would lose their unit
+        if kind == "M":  # a time as a number would lose its unit
             value = value.astype(str)
         elif kind == "m":
             value = value / sys.modules["numpy"].timedelta64(1, "s")
         result = value.tolist()
-    except (TypeError, ValueError, RuntimeError):  # a tensor without content, a sparse one
+    except (TypeError, ValueError, RuntimeError):  # e.g. a sparse tensor
         return UNKNOWN
     if isinstance(result, type(value)):  # NumPy's extended precision stays NumPy's
         return complex(result) if kind == "c" else float(result)
@@ -173,7 +207,7 @@ def array(value: Any) -> Any:
 
 
 def summary(value: Any) -> str:
-    """Say what a large array or table is, without its content."""
+    """Return the type, shape and dtype of a large array or table."""
     kind = type(value)
     dtype = f", dtype={value.dtype}" if hasattr(value, "dtype") else ""
     return f"{kind.__module__}.{kind.__qualname__}(shape={tuple(value.shape)}{dtype})"
@@ -193,8 +227,6 @@ def describe(value: Any) -> str:
             return name if module in (None, "builtins") else f"{module}.{name}"
         written = repr(value)
     except Exception:  # a repr is the user's code
-        import logging
-
         logging.getLogger(__name__).debug("the repr of a %s raises", type(value), exc_info=True)
         written = f"<{type(value).__module__}.{type(value).__qualname__} object>"
     return clean_text(_ADDRESS.sub("", written))

@@ -1,7 +1,8 @@
-"""The one number in whatever is logged as a metric; NumPy and Torch are never imported for it.
+"""Checks what is logged as a metric: names, values, iterations and times.
 
-This is the slow path: a plain ``float`` or ``int`` does not come here. What is not one number is
-refused by name, before anything is written.
+Each function raises, before anything is written, for a value that is not one number. A plain
+``float`` or ``int`` takes a shorter way, in ``Experiment.log_metric``. NumPy and Torch are never
+imported.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ _MIN_ITERATION, _MAX_ITERATION = -(2**63), 2**63 - 1
 
 
 def metric_name(value: object, what: str = "a metric's name") -> str:
-    """Check the name of a metric, or of an axis.
+    """Check the name of a metric or of an axis.
 
     Args:
-        value: the name that was given.
-        what: whose it is, for the message of an error.
+        value: the name.
+        what: the start of the message of an error.
 
     Returns:
         The name as a plain ``str`` that UTF-8 can hold.
 
     Raises:
-        ValueTypeError: if it is not a string.
-        InvalidValueError: if it is empty.
+        ValueTypeError: the name is not a ``str``.
+        InvalidValueError: the name is empty.
     """
     if not isinstance(value, str):
         raise ValueTypeError(f"{what} must be a str, not {type(value).__qualname__}")
@@ -40,19 +41,19 @@ def metric_name(value: object, what: str = "a metric's name") -> str:
 
 
 def metric_value(name: str, value: object) -> float | int | str:
-    """Make the wire form of a metric's value.
+    """Return a metric's value as a record has it.
 
     Args:
         name: the metric's name, for the message of an error.
-        value: anything with one number in it: a bool, an integer, a float, a Decimal or Fraction,
+        value: any object that holds one number: a bool, an integer, a float, a Decimal or Fraction,
             a NumPy or Torch scalar, an array or tensor of one element, on any device.
 
     Returns:
-        A finite float64 or an integer of any size, or the token of NaN or of an infinity.
+        A finite float64, an integer, or ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``.
 
     Raises:
-        ValueTypeError: if there is not exactly one real number in it.
-        InvalidValueError: if the number is beyond what can be stored.
+        ValueTypeError: the value does not hold exactly one real number.
+        InvalidValueError: the number is too large.
     """
     number = _number(f"metric {name!r}", value)
     if isinstance(number, int):
@@ -61,37 +62,37 @@ def metric_value(name: str, value: object) -> float | int | str:
         return number
     try:
         result = float(number)
-    except Exception as error:  # a vast Fraction, a signalling NaN, a number of the user's own
+    except Exception as error:  # a huge Fraction, a signalling NaN, a number of the user's class
         raise InvalidValueError(
             f"metric {name!r}: no float64 can hold this {type(number).__name__}"
         ) from error
     if math.isfinite(result):
         return result
-    if math.isinf(result) and number != result:  # a vast Decimal becomes inf without a word
+    if math.isinf(result) and number != result:  # a huge Decimal becomes inf
         raise InvalidValueError(f"metric {name!r}: this number is beyond the range of a float64")
     return float_token(result)
 
 
 def iteration_value(name: str | None, value: object, call: str = "set_iteration") -> int:
-    """Make an iteration an integer.
+    """Return an iteration as an integer.
 
     Args:
-        name: the metric's name, for the message of an error; None: it is that of no metric.
-        value: an integer of any kind, or a number without a fraction, such as ``3.0``.
-        call: what was called, to be named instead of a metric.
+        name: the metric's name, for the message of an error; None: the message has ``call``.
+        value: an integer of any type, or a number without a fraction, e.g. ``3.0``.
+        call: the name of the call.
 
     Returns:
         The integer, which fits in 64 bits.
 
     Raises:
-        ValueTypeError: if there is not exactly one real number in it.
-        InvalidValueError: if the number has a fraction, is not finite, or needs more than 64 bits.
+        ValueTypeError: the value does not hold exactly one real number.
+        InvalidValueError: the number has a fraction, is not finite, or needs more than 64 bits.
     """
     what = f"{call}: the iteration" if name is None else f"the iteration of metric {name!r}"
     number = _number(what, value)
     try:
         result = int(number)
-    except Exception:  # noqa: BLE001 - an infinity, NaN, a number of the user's own
+    except Exception:  # noqa: BLE001 - an infinity, NaN, a number of the user's class
         result = None
     if result is None or result != number:
         given = number if isinstance(number, float) else f"this {type(number).__name__}"
@@ -105,12 +106,12 @@ def seconds_value(what: str, value: object) -> float:
     """Check a number of seconds to wait.
 
     Args:
-        what: what takes it, for the message of an error.
-        value: a number, 0 or more; an infinity is one.
+        what: the argument, for the message of an error.
+        value: a number, 0 or more; infinity is allowed.
 
     Raises:
-        ValueTypeError: if it is no number.
-        InvalidValueError: if it is negative, or NaN.
+        ValueTypeError: the value is no number.
+        InvalidValueError: the value is negative, or NaN.
     """
     try:
         seconds = None if isinstance(value, bool) else float(_number(what, value))
@@ -127,12 +128,12 @@ def timestamp_value(value: Any) -> float:
     """Check a time, in seconds since the epoch.
 
     Raises:
-        ValueTypeError: if it is no number.
-        InvalidValueError: if it is before 1970, or thousands of years away.
+        ValueTypeError: the value is no number.
+        InvalidValueError: the time is before 1970, or thousands of years away.
     """
     try:
         seconds = float(value)
-    except Exception as error:  # a number can be the user's code
+    except Exception as error:  # a number can be of the user's class
         written = describe(value)
         raise ValueTypeError(f"time is seconds since the epoch, not {written:.80}") from error
     if not 0 <= seconds < 1e11:
@@ -141,25 +142,29 @@ def timestamp_value(value: Any) -> float:
 
 
 def _number(what: str, value: Any) -> Any:
-    """Return the int, float, Decimal or Fraction that ``value`` holds; bools become integers."""
+    """Return the int, float, Decimal or Fraction that ``value`` holds; bools become integers.
+
+    Raises:
+        ValueTypeError: the value does not hold exactly one real number; ``what`` is in the message.
+    """
     try:
-        return _held(what, value)
+        return _extract_number(what, value)
     except ValueTypeError:
         raise
-    except Exception as error:  # how a value gives its number can be the user's code
-        raise _refusal(what, value, f" ({error!r:.200})") from error
+    except Exception as error:  # conversion to a number can be the user's code
+        raise _not_a_number(what, value, f" ({error!r:.200})") from error
 
 
-def _held(what: str, value: Any) -> Any:
+def _extract_number(what: str, value: Any) -> Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, str | bytes | bytearray) or _is_complex(value) or _is_time(value):
-        raise _refusal(what, value)
+        raise _not_a_number(what, value)
     if _is_masked(value):
-        raise _refusal(what, value)
-    if callable(getattr(value, "item", None)):  # arrays and tensors, wherever they live
+        raise _not_a_number(what, value)
+    if callable(getattr(value, "item", None)):  # arrays and tensors, on any device
         item = value.item()
         if type(item) is not type(value):  # NumPy's extended precision stays NumPy's
             return _number(what, item)
@@ -167,7 +172,7 @@ def _held(what: str, value: Any) -> Any:
         return value
     if hasattr(value, "__float__") or hasattr(value, "__index__"):
         return float(value)
-    raise _refusal(what, value)
+    raise _not_a_number(what, value)
 
 
 def _is_complex(value: object) -> bool:
@@ -175,34 +180,32 @@ def _is_complex(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    """Tell NumPy's times: their ``item()`` would be a bare count of nanoseconds."""
+    """Return whether a value is a time of NumPy, whose ``item()`` counts nanoseconds."""
     return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
 
 
 def _is_masked(value: Any) -> bool:
-    """Tell NumPy's masked values: their ``item()`` would be what is behind the mask."""
+    """Return whether NumPy masks a value; its ``item()`` would be the value behind the mask."""
     masked = sys.modules.get("numpy.ma")
     return masked is not None and getattr(value, "size", 0) == 1 and masked.is_masked(value)
 
 
-def _refusal(what: str, value: object, why: str = "") -> ValueTypeError:
+def _not_a_number(what: str, value: object, why: str = "") -> ValueTypeError:
     try:
         described = _describe(value)
-    except Exception:  # noqa: BLE001 - its length and its shape can be the user's code, too
+    except Exception:  # noqa: BLE001 - length and shape can be the user's code, too
         described = type(value).__qualname__
     return ValueTypeError(f"{what} must be one real number, not {described}{why}")
 
 
 def _describe(value: object) -> str:
-    """Name what was given, and what would do."""
+    """Return a description of the value, with what to log instead."""
     kind = type(value)
     if value is None or _is_masked(value):
         given = "None" if value is None else "a masked value"
         return f"{given}; leave the call out where there is no value"
     if isinstance(value, str | bytes | bytearray):
-        return (
-            f"the {kind.__name__} {value[:40]!r}; a text can be logged with log() or log_params()"
-        )
+        return f"the {kind.__name__} {value[:40]!r}; a str can be logged with log() or log_params()"
     if _is_complex(value):
         return f"the complex {value}; log .real and .imag as two metrics"
     shape = getattr(value, "shape", None)

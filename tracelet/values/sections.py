@@ -1,7 +1,7 @@
-"""Sections: the part of a parameter's key before ``/``, as ClearML has them.
+"""Sections: the part of a parameter's key before ``/``, as in ClearML.
 
-``General`` is the section of a key without one; were it not left out, ``lr`` and ``General/lr``
-would be two parameters.
+A key without a section is in the section ``General``. A stored key never begins with ``General/``,
+so that ``lr`` and ``General/lr`` are one parameter.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ _PREFIX = f"{GENERAL}/"
 
 
 def plain_key(key: Any) -> Any:
-    """Return the flat key of one that may begin with ``General/``."""
+    """Return a flat key without ``General/`` at its start."""
     while isinstance(key, str) and key.startswith(_PREFIX) and key != _PREFIX:
         key = key[len(_PREFIX) :]
     return key
 
 
 def split_section(key: str) -> tuple[str, str]:
-    """Return the section of a flat key, and its name there.
+    """Return the section of a flat key, and the name in that section.
 
-    A key that begins or ends with its first ``/``, such as a path, is in no section but General.
+    A key that begins or ends with its first ``/``, e.g. a path, is in the section ``General``.
     """
     section, _, name = key.partition("/")
     return (section, name) if section and name else (GENERAL, key)
 
 
 def full_key(key: str) -> str:
-    """Return a flat key with its section, ``General`` too."""
+    """Return a flat key with its section, also with ``General``."""
     return "/".join(split_section(key))
 
 
 def section_prefix(section: Any) -> str:
-    """Return what stands before the keys of a section; of ``General`` nothing.
+    """Return the prefix of the keys of a section; ``""`` for ``General`` and None.
 
     Raises:
-        ValueTypeError: if the section is not a string.
-        InvalidValueError: if it is empty.
+        ValueTypeError: the section is not a ``str``.
+        InvalidValueError: the section is empty.
     """
     if section is None:
         return ""
     if not isinstance(section, str):
         raise ValueTypeError(
-            f"the name of a section is a text, not {describe(section):.80}; a parameter called "
+            f"the name of a section must be a str, not {describe(section):.80}; a parameter called "
             '"section" is set with set({"section": ...})'
         )
     name = clean_text(str.__str__(section)).strip("/")
@@ -60,33 +60,33 @@ def section_prefix(section: Any) -> str:
     return "" if name == GENERAL else f"{name}/"
 
 
-def taken(
+def flatten_call(
     given: Any,
     values: Mapping[str, Any],
     section: str | None = None,
     *,
     foreign: Foreign | None = None,
 ) -> Flat:
-    """Make both parts of one call flat, in their section; see ``Parameters.set``.
+    """Flatten the arguments of one call; see ``Parameters.set``.
 
     Args:
         given: a mapping or an object with named fields, or None.
         values: parameters by keyword.
-        section: what the keys are put under.
-        foreign: asked for the fields of objects of a foreign type.
+        section: the section of the keys.
+        foreign: returns the fields of an object of a foreign type.
     """
     prefix = section_prefix(section)
     flat = flatten(values, foreign=foreign)
     if given is not None:
-        flat = joined(flatten(given, foreign=foreign), flat)
+        flat = _merge(flatten(given, foreign=foreign), flat)
     return in_section(flat, prefix)
 
 
-def joined(given: Flat, values: Flat) -> Flat:
-    """Join the two parts of one call.
+def _merge(given: Flat, values: Flat) -> Flat:
+    """Merge the two parts of one call.
 
     Raises:
-        KeyCollisionError: if they have a key in common, or one is a branch of the other.
+        KeyCollisionError: both have a key, or a key of one is a branch of the other.
     """
     for key in given.values.keys() & values.values.keys():
         raise KeyCollisionError(
@@ -98,40 +98,40 @@ def joined(given: Flat, values: Flat) -> Flat:
 
 
 def in_section(flat: Flat, prefix: str) -> Flat:
-    """Put keys under a section; ``General/`` is left out.
+    """Put keys under the prefix of a section, and remove ``General/``.
 
     Raises:
-        KeyCollisionError: if two become the same without it.
+        KeyCollisionError: two keys become the same.
     """
     if not prefix and not any(key.startswith(_PREFIX) for key in flat.values):
         return flat
-    return _moved(flat, lambda path: (plain_key(prefix + path[0]), *path[1:]))
+    return _move(flat, lambda path: (plain_key(prefix + path[0]), *path[1:]))
 
 
 def sections_first(flat: Flat) -> Flat:
-    """Take the first level of nested parameters for their sections, unless its name has one.
+    """Use the first level of nested parameters as sections, unless the name there has one.
 
     Raises:
-        KeyCollisionError: if two keys become the same.
+        KeyCollisionError: two keys become the same.
     """
 
-    def moved(path: tuple[str, ...]) -> tuple[str, ...]:
+    def with_section(path: tuple[str, ...]) -> tuple[str, ...]:
         section, *rest = path
         if rest and split_section(section)[0] == GENERAL:
             section = f"{section}/{rest.pop(0)}"
         return (plain_key(section), *rest)
 
-    # What is left of a section without parameters is its name.
+    # An empty mapping is a section without parameters.
     values = {
         key: value
         for key, value in flat.values.items()
         if value != {} or len(path_of(key, flat.paths)) > 1
     }
-    return _moved(Flat(values, flat.paths), moved)
+    return _move(Flat(values, flat.paths), with_section)
 
 
 def by_section(flat: Flat) -> dict[str, dict[str, Any]]:
-    """Nest flat parameters below the names of their sections."""
+    """Return nested parameters by the name of their section."""
     parts: dict[str, Flat] = {}
     for key, value in flat.values.items():
         section, name = split_section(key)
@@ -140,7 +140,7 @@ def by_section(flat: Flat) -> dict[str, dict[str, Any]]:
             inner = path
         elif path[0].startswith(f"{section}/") and path[0] != f"{section}/":
             inner = (path[0][len(section) + 1 :], *path[1:])
-        else:  # the slash is deeper, in a key of a mapping, or nothing of the name is behind it
+        else:  # the slash is in a key of a deeper mapping, or ends the first key
             inner = (name,)
         part = parts.setdefault(section, Flat({}, {}))
         part.values[name] = value
@@ -151,11 +151,11 @@ def by_section(flat: Flat) -> dict[str, dict[str, Any]]:
 def _nested(part: Flat) -> dict[str, Any]:
     try:
         return unflatten(*part)
-    except KeyCollisionError:  # of keys with a slash inside and others, which only look alike here
+    except KeyCollisionError:  # keys that differ only in where their slash is
         return dict(part.values)
 
 
-def _moved(flat: Flat, move: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Flat:
+def _move(flat: Flat, move: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Flat:
     moved = Flat({}, {})
     for key, value in flat.values.items():
         path = move(path_of(key, flat.paths))
