@@ -7,13 +7,13 @@ and width it is answered as before.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import sys
+import select
+import termios
 from typing import NamedTuple
 
-if sys.platform != "win32":
-    import fcntl
-    import termios
+from tracelet.journal.files import above_standard_streams
 
 _BYTES = 1 << 20
 """What a pipe holds until it is read, where the system allows it."""
@@ -83,7 +83,7 @@ def _place(number: int) -> tuple[int, int] | None:
 
 
 def _pipe() -> tuple[int, int]:
-    source, inlet = (_above(end) for end in os.pipe())
+    source, inlet = map(above_standard_streams, os.pipe())
     with contextlib.suppress(AttributeError, OSError):  # not on this system, or not so much
         fcntl.fcntl(inlet, fcntl.F_SETPIPE_SZ, _BYTES)
     return source, inlet
@@ -91,7 +91,7 @@ def _pipe() -> tuple[int, int]:
 
 def _terminal(like: int) -> tuple[int, int]:
     """Return the ends of a terminal with the settings of another, that changes no byte."""
-    source, inlet = (_above(end) for end in os.openpty())
+    source, inlet = map(above_standard_streams, os.openpty())
     settings = termios.tcgetattr(like)
     settings[1] &= ~termios.OPOST  # the real one makes "\\r\\n" of "\\n"; twice would be wrong
     settings[3] &= ~(termios.ECHO | termios.ICANON)
@@ -108,21 +108,12 @@ def copy_size(terminal: int, other: int) -> None:
             fcntl.ioctl(other, termios.TIOCSWINSZ, size)
 
 
-def _above(fd: int) -> int:
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        os.close(fd)
-
-
 def forward(content: bytes, target: int) -> bool:
     """Write all of what was printed to where it belongs; return whether somebody takes it."""
     while content:
         try:
             content = content[os.write(target, content) :]
         except BlockingIOError:  # somebody else has made the terminal so
-            import select
-
             select.select([], [target], [])
         except OSError:  # whoever read it, such as "head", has left
             return False

@@ -47,19 +47,19 @@ class Console(CaptureSource):
     """Records what is printed, as lines of the run's log and in ``console.log``."""
 
     name: ClassVar[str] = "console"
+    _run_dir: RunDir
+    _marker: bytes
 
     def __init__(self) -> None:
         self._channels: list[Channel] = []
         self._reader: subprocess.Popen[bytes] | None = None
         self._command: list[str] = []
-        self._run_dir: RunDir | None = None
-        self._marker = b""
         self._watcher = threading.Thread(target=self._watch, name="tracelet-console", daemon=True)
         self._ends = False
 
     def start(self, recorder: Recorder) -> None:
-        if sys.platform == "win32" or not sys.executable:
-            raise RuntimeError("it needs a system with fork, and sys.executable")
+        if not sys.executable:
+            raise RuntimeError("it needs sys.executable")
         if _of_process:
             raise RuntimeError("what this process prints is recorded in another run already")
         self._run_dir = RunDir(recorder.dir)
@@ -140,7 +140,6 @@ class Console(CaptureSource):
         return False
 
     def _launch(self) -> None:
-        assert self._run_dir is not None
         passed = [fd for one in self._channels for fd in (one.source, one.target)]
         given: list[object] = [*sys.path]
         path = [entry for entry in given if isinstance(entry, str) and entry]
@@ -173,7 +172,6 @@ class Console(CaptureSource):
                     break
         _close(self._reader)
         self._reader = None
-        assert self._run_dir is not None
         self._run_dir.console_reader.unlink(missing_ok=True)
         for channel in self._channels:
             channel.restore()
@@ -217,13 +215,8 @@ def _flush() -> None:
         ctypes.CDLL(None).fflush(None)
 
 
-def _in_child() -> None:
-    """A forked child prints on as its parent, but the capture is not its to end."""
-    _of_process.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+# A forked child prints on as its parent, but the capture is not its to end.
+os.register_at_fork(after_in_child=_of_process.clear)
 
 
 @hookimpl

@@ -24,7 +24,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text))
+    return frozenset(text.split())
 
 
 _PASSWORDS = ("password", "passwords", "passwd", "passphrase", "passcode", "pwd")

@@ -16,8 +16,8 @@ from typing import Any
 
 from tracelet.redaction.names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
 from tracelet.redaction.texts import (
+    NamedSecrets,
     hide_long,
-    hide_named,
     hide_tokens,
     is_suspect,
     is_suspect_key,
@@ -88,7 +88,7 @@ class Redactor:
         if not self._enabled or (self._hidden is None and not is_suspect(text)):
             return text
         text = hide_long(text, self._hide)
-        text = hide_named(text, self._secrecy, self._hidden_word)
+        text = NamedSecrets(text, self._secrecy, self._hidden_word).hidden()
         return hide_tokens(text, self._hide)
 
     def content(self, content: bytes) -> bytes:
