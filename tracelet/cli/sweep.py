@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import shlex
 import time
 from collections import Counter
@@ -183,14 +183,10 @@ def _training(about: About) -> Any:
         return Script.of(Path(path), tuple(arguments), Path(about.directory or Path.cwd()))
     if about.train is None:
         return None
-    module, _, names = about.train.partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in names.split("."):
-            found = getattr(found, part)
+        return pkgutil.resolve_name(about.train)
     except (ImportError, AttributeError):
         return None
-    return found
 
 
 def _finish(found: Results) -> None:

@@ -31,7 +31,6 @@ from tracelet.sweep.targets import (
 
 # -- attributes of a class ----------------------------------------------------------------------
 
-
 _Place = tuple[type, str]
 
 _values: ContextVar[Mapping[_Place, Any]] = ContextVar(
@@ -143,7 +142,6 @@ def _remove(place: _Place) -> None:
 
 
 # -- calls --------------------------------------------------------------------------------------
-
 
 def call(train: Callable[..., Any], config: dict[str, Any], bound: type | None) -> Any:
     """Call the training and return what it returns; a coroutine is run to its end.

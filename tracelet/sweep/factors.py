@@ -24,13 +24,11 @@ from tracelet.values.equality import same_value
 from tracelet.values.fields import named_fields
 from tracelet.values.plain import ATOMS, elements
 
-# -- choices inside a configuration -------------------------------------------------------------
-
-
 log = logging.getLogger(__name__)
 
 _LARGE = 100_000
 
+# -- choices inside a configuration -------------------------------------------------------------
 
 class Template:
     """A value in which choices may stand.
@@ -111,8 +109,8 @@ class Template:
         if self._kind is DynamicValue:
             if not self._parts:
                 return self._value[index]
-            which = bisect_right(self._ends, index)
-            return self._parts[which].pick(index - (self._ends[which - 1] if which else 0))
+            which, index = _located(self._ends, index)
+            return self._parts[which].pick(index)
         picked: list[Any] = []
         for part in reversed(self._parts):
             index, digit = divmod(index, part.size)
@@ -136,6 +134,12 @@ class Template:
         if self._kind is dict:
             return dict(zip(self._value, items, strict=True))
         return list(items) if self._kind is list else tuple(items)
+
+
+def _located(ends: Sequence[int], index: int) -> tuple[int, int]:
+    """Return which of several in a row has an index, and its index there."""
+    which = bisect_right(ends, index)
+    return which, index - (ends[which - 1] if which else 0)
 
 
 def fresh(value: Any) -> Any:
@@ -192,7 +196,6 @@ def differing(rows: Sequence[Mapping[str, Any]]) -> tuple[frozenset[str], frozen
 
 
 # -- factors ------------------------------------------------------------------------------------
-
 
 _BLOCK = 4096
 """Up to so many parts are written out to be iterated over."""
@@ -275,9 +278,8 @@ class Entries(Factor):
             self.varying, self.fixed = self.varying | self.fixed, frozenset()
 
     def pick(self, index: int) -> Part:
-        which = bisect_right(self._ends, index)
-        before = self._ends[which - 1] if which else 0
-        return self._templates[which].pick(index - before), 0
+        which, index = _located(self._ends, index)
+        return self._templates[which].pick(index), 0
 
     def parts(self, start: int = 0) -> Iterator[Part]:
         if start:
@@ -319,16 +321,14 @@ class Concat(Factor):
         self.shares = any(one.shares for one in self.products)
 
     def pick(self, index: int) -> Part:
-        which = bisect_right(self._ends, index)
-        before = self._ends[which - 1] if which else 0
-        return self.products[which].pick(index - before)
+        which, index = _located(self._ends, index)
+        return self.products[which].pick(index)
 
     def parts(self, start: int = 0) -> Iterator[Part]:
-        which = bisect_right(self._ends, start)
-        before = self._ends[which - 1] if which else 0
+        which, start = _located(self._ends, start)
         for one in self.products[which:]:
-            yield from one.parts(start - before)
-            start = before = 0
+            yield from one.parts(start)
+            start = 0
 
 
 class Picked(Factor):
@@ -350,12 +350,10 @@ class Picked(Factor):
         return itertools.islice(self.product.parts(self.indices.start + start), self.size - start)
 
 
-class Product:
+class Product(Factor):
     """The Cartesian product of factors, the first the slowest; later parts win over earlier ones.
 
-    Attributes:
-        size: how many configurations; of no factors: one, the empty one.
-        varying, fixed, repeats, shares: as in :class:`Factor`.
+    The product of no factors is one configuration, the empty one.
     """
 
     def __init__(self, factors: Sequence[Factor] = ()) -> None:
@@ -367,18 +365,7 @@ class Product:
         self.fixed = names - self.varying
         self.shares = any(factor.shares for factor in self.factors)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Product) and self.factors == other.factors
-
-    __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All names."""
-        return self.varying | self.fixed
-
     def pick(self, index: int) -> Part:
-        """Return the configuration of one number."""
         picked = []
         for factor in reversed(self.factors):
             index, digit = divmod(index, factor.size)
@@ -391,7 +378,6 @@ class Product:
         return values, repeat
 
     def parts(self, start: int = 0) -> Iterator[Part]:
-        """Yield the configurations in order, from the number ``start``."""
         return _merged({}, 0, _in_blocks(self.factors), start) if start < self.size else iter(())
 
 

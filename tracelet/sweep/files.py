@@ -45,7 +45,6 @@ from tracelet.wire import float_token
 
 # -- values in files ----------------------------------------------------------------------------
 
-
 _TO: dict[type, tuple[str, Callable[[Any], Any]]] = {
     range: ("$range", lambda value: [value.start, value.stop, value.step]),
     bytes: ("$bytes", lambda value: base64.b64encode(value).decode()),
@@ -153,7 +152,6 @@ def decoded(value: Any) -> Any:
 
 
 # -- formats ------------------------------------------------------------------------------------
-
 
 HEADER = "tracelet_sweep"
 _VERSION = 1
@@ -308,7 +306,6 @@ _FORMATS: dict[str, tuple[_Load, _Dump]] = {
 
 
 # -- factors in files ---------------------------------------------------------------------------
-
 
 def saved(product: Product) -> list[Any]:
     """Return the factors of a product, JSON-like.

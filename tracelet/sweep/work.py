@@ -247,7 +247,6 @@ def summary(directory: Path) -> dict[str, list[Any]]:
 
 # -- to another process -------------------------------------------------------------------------
 
-
 def carried(what: Any) -> bytes:
     """Pickle something for a new process.
 

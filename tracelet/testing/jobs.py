@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracelet.courier.report import DeliveryReport
 from tracelet.journal.rundir import slug
 from tracelet.testing import values
 
@@ -65,6 +64,11 @@ class Job(msgspec.Struct, kw_only=True):
         return self.work / "ready"
 
     @property
+    def answers(self) -> Path:
+        """The file with what a script has reported."""
+        return self.work / "answers.json"
+
+    @property
     def sandbox(self) -> Path:
         """The directory with the working, home and temporary directory of the process."""
         return self.work / "sandbox"
@@ -89,16 +93,8 @@ class Job(msgspec.Struct, kw_only=True):
         }
 
 
-class Result(msgspec.Struct, kw_only=True):
-    """What a script reports.
-
-    Attributes:
-        reports: what ``stop()`` returned, by run id.
-        answers: to what only the process that logs can see.
-    """
-
-    reports: dict[str, DeliveryReport] = {}
-    answers: dict[str, Any] = {}
+Answers = dict[str, Any]
+"""What a script reports of what only the process that logs can see."""
 
 
 class Process:
@@ -166,12 +162,12 @@ class Process:
         """Return what it wrote to ``stdout`` or ``stderr``."""
         return self._output[stream].read_text(errors="replace")
 
-    def result(self) -> Result:
+    def answers(self) -> Answers:
         """Return what it reported; nothing if it was ended."""
         try:
-            return msgspec.json.decode((self.job.work / "result.json").read_bytes(), type=Result)
+            return msgspec.json.decode(self.job.answers.read_bytes(), type=Answers)
         except FileNotFoundError:
-            return Result()
+            return {}
 
 
 def leftovers(job: Job) -> list[str]:
@@ -180,24 +176,24 @@ def leftovers(job: Job) -> list[str]:
     return sorted(path.relative_to(job.sandbox).as_posix() for path in found)
 
 
-def ticks(waiting_for: str, patience: float = PATIENCE) -> Iterator[None]:
+def ticks(waiting_for: str) -> Iterator[None]:
     """Yield now and then, until the caller has seen what it waits for.
 
     Raises:
         AssertionError: it took too long.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     pause = threading.Event()
     while time.monotonic() < deadline:
         yield
         pause.wait(0.02)
-    raise AssertionError(f"waited {patience:.0f} s for {waiting_for}")
+    raise AssertionError(f"waited {PATIENCE:.0f} s for {waiting_for}")
 
 
-def call(script: Callable[[Job], Result], job: Job) -> Result:
+def call(script: Callable[[Job], Answers | None], job: Job) -> Answers:
     """Run a script in this process: for backends that live in the process that logs."""
     job.work.mkdir(parents=True, exist_ok=True)
-    return script(job)
+    return script(job) or {}
 
 
 def _environment(home: Path, temporary: Path, others: dict[str, str]) -> dict[str, str]:
