@@ -143,6 +143,7 @@ def _remove(place: _Place) -> None:
 
 # -- calls --------------------------------------------------------------------------------------
 
+
 def call(train: Callable[..., Any], config: dict[str, Any], bound: type | None) -> Any:
     """Call the training and return what it returns; a coroutine is run to its end.
 

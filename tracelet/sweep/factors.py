@@ -30,6 +30,7 @@ _LARGE = 100_000
 
 # -- choices inside a configuration -------------------------------------------------------------
 
+
 class Template:
     """A value in which choices may stand.
 

@@ -307,6 +307,7 @@ _FORMATS: dict[str, tuple[_Load, _Dump]] = {
 
 # -- factors in files ---------------------------------------------------------------------------
 
+
 def saved(product: Product) -> list[Any]:
     """Return the factors of a product, JSON-like.
 

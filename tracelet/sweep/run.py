@@ -46,7 +46,15 @@ from tracelet.sweep.pool import WorkerPool, processors
 from tracelet.sweep.results import Result, Results
 from tracelet.sweep.script import Script
 from tracelet.sweep.targets import Target, check_configuration
-from tracelet.sweep.work import NOT_HERE, Outcome, Task, carried, run_carried, summary, work
+from tracelet.sweep.work import (
+    NOT_HERE,
+    Outcome,
+    Task,
+    run_pickled,
+    summary,
+    to_pickle,
+    work,
+)
 
 # -- what is to be run --------------------------------------------------------------------------
 
@@ -108,7 +116,7 @@ class Plan:
             self.keys.append(f"{identity}-{seen[identity]}")
             seen[identity] += 1
 
-    def check_carried(self) -> None:
+    def check_picklable(self) -> None:
         """Check that everything can be sent to another process.
 
         Raises:
@@ -124,7 +132,7 @@ class Plan:
             *configs,
         ):
             try:
-                carried(what)
+                to_pickle(what)
             except Exception as error:  # pickling is foreign code
                 raise ValueTypeError(
                     f"{label} cannot be sent to a worker process ({error}): define it at the top "
@@ -178,7 +186,7 @@ class Plan:
             ValueTypeError: there is no executor, and a worker process cannot be sent everything.
         """
         if executor is None:
-            self.check_carried()
+            self.check_picklable()
         self.directory.create()
         lock = self.directory.lock()
         if not lock.acquire():
@@ -316,6 +324,7 @@ class Jobs:
 
 # -- how far it is ------------------------------------------------------------------------------
 
+
 @contextlib.contextmanager
 def progress(name: str, count: int, done: int) -> Iterator[Callable[[int, int], None]]:
     """Show a bar while the block runs.
@@ -416,8 +425,8 @@ class Execution:
         tasks = {place: self._plan.task(place, attempts[place]) for place in self._todo}
         if tasks and self._executor is None:
             with WorkerPool(workers) as pool:
-                carried_tasks = {place: carried(task) for place, task in tasks.items()}
-                self._run_with(pool, run_carried, carried_tasks)
+                pickled = {place: to_pickle(task) for place, task in tasks.items()}
+                self._run_with(pool, run_pickled, pickled)
         elif tasks:
             self._run_with(self._executor, work, tasks)
         if self._broken is not None:

@@ -32,12 +32,13 @@ from tracelet.sweep.results import Result, Results
 from tracelet.sweep.run import Jobs, Plan, pending, progress
 from tracelet.sweep.targets import Target
 from tracelet.sweep.values import many, whole_number
-from tracelet.sweep.work import Task, carried, run_carried, work
+from tracelet.sweep.work import Task, run_pickled, to_pickle, work
 
 if TYPE_CHECKING:
     import optuna
 
 # -- the space ----------------------------------------------------------------------------------
+
 
 def distributions_of(space: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the distributions of the names that vary, and the values of the others.
@@ -113,6 +114,7 @@ def _choices(name: str, choices: Any) -> Any:
 
 # -- pruning ------------------------------------------------------------------------------------
 
+
 @dataclasses.dataclass(frozen=True)
 class Pruning:
     """What a worker needs to ask.
@@ -181,6 +183,7 @@ def opened(storage: Any) -> Any:
 
 
 # -- the search ---------------------------------------------------------------------------------
+
 
 class SearchResults(Results):
     """The results of a search, in the order of its trials.
@@ -323,7 +326,7 @@ class _Search:
             self._ask_and_tell(jobs, workers, left)
             return
         with WorkerPool(workers) as pool:
-            jobs = Jobs(lambda number: pool.submit(run_carried, carried(self._task(number))))
+            jobs = Jobs(lambda number: pool.submit(run_pickled, to_pickle(self._task(number))))
             self._ask_and_tell(jobs, workers, left)
 
     def _ask_and_tell(self, jobs: Jobs, workers: int, left: int) -> None:

@@ -92,23 +92,23 @@ def report(context: Context) -> None:
     in ``tracelet/adjusted.jsonl``.
     """
     outcome = context.everything
-    told = outcome.report
+    found = outcome.report
     reader = RunDir(outcome.run.dir).reader()
     logged = sum(isinstance(record, DELIVERABLE) for record in reader.records())
     reader.close()
     problems = []
-    if told.rejected:
-        first = outcome.rejected[0]["reason"] if outcome.rejected else told.last_error
-        problems.append(f"{told.rejected} records were rejected, the first because: {first}")
-    if told.accepted != told.delivered + told.rejected + told.pending:
-        problems.append(f"the sums are wrong: {told}")
-    if told.accepted != logged or told.pending:
-        problems.append(f"{logged} records were logged, and the report says: {told}")
-    if context.backend.capabilities.artifacts is not Support.UNSUPPORTED and told.adjusted != len(
+    if found.rejected:
+        first = outcome.rejected[0]["reason"] if outcome.rejected else found.last_error
+        problems.append(f"{found.rejected} records were rejected, the first because: {first}")
+    if found.accepted != found.delivered + found.rejected + found.pending:
+        problems.append(f"the sums are wrong: {found}")
+    if found.accepted != logged or found.pending:
+        problems.append(f"{logged} records were logged, and the report says: {found}")
+    if context.backend.capabilities.artifacts is not Support.UNSUPPORTED and found.adjusted != len(
         outcome.read.adjusted
     ):
         problems.append(
-            f"{told.adjusted} records are counted as adjusted, and tracelet/adjusted.jsonl has "
+            f"{found.adjusted} records are counted as adjusted, and tracelet/adjusted.jsonl has "
             f"{len(outcome.read.adjusted)} lines"
         )
     fail_if(problems)

@@ -79,8 +79,8 @@ def ending_killed(context: Context) -> None:
 @check(thread=True)
 def ending_twice(context: Context) -> None:
     """A second ``stop()`` or a call after it is not refused, or the run is open again."""
-    said = context.everything.answers
-    fail_if([f"{what}: {error}" for what, error in said.items() if error != "NotRunningError"])
+    answers = context.everything.answers
+    fail_if([f"{what}: {error}" for what, error in answers.items() if error != "NotRunningError"])
 
 
 @check()

@@ -22,12 +22,12 @@ from tracelet.testing.values import Point, numbered
 
 
 def _delivered(outcome: Outcome, rejected: int = 0) -> None:
-    told = outcome.report
-    if told.accepted != told.delivered + rejected or told.rejected != rejected or told.pending:
+    found = outcome.report
+    if found.accepted != found.delivered + rejected or found.rejected != rejected or found.pending:
         raise AssertionError(
-            f"of {told.accepted} records {told.delivered} are delivered, {told.rejected} rejected "
-            f"and {told.pending} pending; {rejected} had to be rejected. The last error: "
-            f"{told.last_error}"
+            f"of {found.accepted} records {found.delivered} are delivered, {found.rejected} "
+            f"rejected and {found.pending} pending; {rejected} had to be rejected. The last error: "
+            f"{found.last_error}"
         )
     if len(outcome.rejected) != rejected:
         raise AssertionError(
