@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 from rich.console import Console, RenderableType
+from rich.progress import Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from tracelet.wire import json_safe
 
+TASK = TextColumn("{task.description}", markup=False)
 STATUS_STYLES = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow"}
 
 
@@ -28,6 +33,33 @@ def messages() -> Console:
 def say(message: str) -> None:
     """Write a message to stderr; the terminal wraps it, so that it can be copied whole."""
     messages().print(Text(message), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress(
+    task: str, *columns: ProgressColumn, total: float | None = None, redirect: bool = True
+) -> Iterator[Callable[..., None]]:
+    """Give a function that updates a line of progress on stderr, if somebody is looking.
+
+    Args:
+        task: what is done.
+        columns: what is shown before the time that it has taken.
+        total: the ``completed`` of the end, if that is known.
+        redirect: whether what else is written meanwhile goes above the line.
+    """
+    console = messages()
+    if not console.is_terminal:
+        yield lambda **_: None
+        return
+    console.file = sys.stderr  # as it is now: it may go elsewhere meanwhile
+    with Progress(
+        *(*columns, TimeElapsedColumn()),
+        console=console,
+        transient=True,
+        redirect_stdout=redirect,
+        redirect_stderr=redirect,
+    ) as shown:
+        yield functools.partial(shown.update, shown.add_task(task, total=total))
 
 
 def print_json(value: Any) -> None:

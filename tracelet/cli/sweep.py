@@ -20,13 +20,13 @@ from tracelet.core.run import runs_root
 from tracelet.errors import InvalidValueError, SweepNotFoundError
 from tracelet.journal.process import ProcessId, is_alive
 from tracelet.sweep.files import restored
-from tracelet.sweep.ledger import About, Entry, SweepDir
+from tracelet.sweep.ledger import About, Entry, State, SweepDir
 from tracelet.sweep.results import Results
 from tracelet.sweep.script import Script
 from tracelet.sweep.sweep import Sweep
 from tracelet.wire import from_wire
 
-STYLES = {"done": "green", "failed": "red", "running": "cyan", "pending": "dim"}
+STYLES: dict[State, str] = {"done": "green", "failed": "red", "running": "cyan", "pending": "dim"}
 FAILED = 1
 
 app = typer.Typer(
@@ -228,8 +228,8 @@ def _states(entries: list[Entry]) -> Text:
     counts = Counter(entry.state for entry in entries)
     text = Text()
     for state, style in STYLES.items():
-        if counts[state]:  # type: ignore[index]
-            text.append(", " if text else "").append(f"{counts[state]} {state}", style=style)  # type: ignore[index]
+        if counts[state]:
+            text.append(", " if text else "").append(f"{counts[state]} {state}", style=style)
     return text
 
 

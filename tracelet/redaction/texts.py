@@ -23,33 +23,30 @@ NAMES: Final = (
 )
 """One of these, in small letters, is in every name of a secret."""
 
-_MARKS = (
-    *("akia", "asia", "gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat", "glpat-", "sk-"),
-    *("k_live", "k_test", "hf_", "xox", "eyj", "aiza", "ya29", "npm_", "pypi-"),
-    *("gsk_", "r8_", "lsv2_", "nvapi-", "hooks.slack"),
-)
-"""One of these, in small letters, is in every token of a well-known service."""
-
+_TOKENS = {
+    ("akia", "asia"): r"A(?:KIA|SIA)[0-9A-Z]{16}",
+    ("gho_", "ghp_", "ghs_", "ghu_", "ghr_"): r"gh[opsur]_[A-Za-z0-9]{16,}",
+    ("github_pat",): r"github_pat_\w{16,}",
+    ("glpat-",): r"glpat-[\w-]{16,}",
+    ("sk-",): (
+        r"sk-(?:(?:ant|proj|svcacct|or-v1)-[\w-]{16,}|(?:[a-z]{1,9}-)?[A-Za-z0-9]{16}[\w-]*)"
+    ),
+    ("k_live", "k_test"): r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
+    ("hf_",): r"hf_[A-Za-z0-9]{16,}",
+    ("xox",): r"xox[a-z]-[A-Za-z0-9-]{10,}",
+    ("eyj",): r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?",
+    ("aiza",): r"AIza[\w-]{30,}",
+    ("ya29",): r"ya29\.[\w-]{16,}",
+    ("npm_",): r"npm_[A-Za-z0-9]{30,}",
+    ("pypi-",): r"pypi-[\w-]{30,}",
+    ("gsk_", "r8_"): r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
+    ("lsv2_",): r"lsv2_[ps]t_\w{30,}",
+    ("nvapi-",): r"nvapi-[\w-]{30,}",
+    ("hooks.slack",): r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{20,}",
+}
+"""Tokens of well-known services, by what one of is in each of them, in small letters."""
+_MARKS = tuple(mark for marks in _TOKENS for mark in marks)
 _SHORTEST_TOKEN = 20
-_TOKENS = (
-    r"A(?:KIA|SIA)[0-9A-Z]{16}",
-    r"gh[opsur]_[A-Za-z0-9]{16,}",
-    r"github_pat_\w{16,}",
-    r"glpat-[\w-]{16,}",
-    r"sk-(?:(?:ant|proj|svcacct|or-v1)-[\w-]{16,}|(?:[a-z]{1,9}-)?[A-Za-z0-9]{16}[\w-]*)",
-    r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
-    r"hf_[A-Za-z0-9]{16,}",
-    r"xox[a-z]-[A-Za-z0-9-]{10,}",
-    r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?",
-    r"AIza[\w-]{30,}",
-    r"ya29\.[\w-]{16,}",
-    r"npm_[A-Za-z0-9]{30,}",
-    r"pypi-[\w-]{30,}",
-    r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
-    r"lsv2_[ps]t_\w{30,}",
-    r"nvapi-[\w-]{30,}",
-    r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{20,}",
-)
 
 _PRIVATE_KEY = (
     r"(?s)(?P<before>)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
@@ -61,7 +58,7 @@ _USER_INFO = (
     r"(?:[^\s/]+|(?!\d{1,5}[/?#])[^\s@\"'<>]{1,99})(?P<after>@)"
 )
 _BEARER = r"(?P<before>\b[Bb]earer\s+)[\w.~+/=-]{8,}(?P<after>)"
-_TOKEN = rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_TOKENS)})(?P<after>)"
+_TOKEN = rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_TOKENS.values())})(?P<after>)"
 
 Hide = Callable[[re.Match[str]], str]
 """Returns what stands for a secret, with the groups ``before`` and ``after`` of the match kept."""
