@@ -14,9 +14,9 @@ from typing import Final
 
 NONE: Final = 0
 TEXTS: Final = 1
-"""Texts under the key are secret, numbers are not."""
+"""Strings under the key are secret, numbers are not."""
 NUMBERS: Final = 2
-"""Texts and numbers are secret."""
+"""Strings and numbers are secret."""
 EVERYTHING: Final = 3
 """Whatever is under the key is secret: the user said so."""
 
@@ -80,7 +80,7 @@ _PINS = _OWNERS | {"bank", "card", "sim"}
 
 @functools.lru_cache(maxsize=4096)
 def secrecy(key: str) -> int:
-    """Return what is secret under a flat key: nothing, texts, or numbers too."""
+    """Return what is secret under a flat key: nothing, strings, or numbers too."""
     outer = level = NONE
     above = ""
     for name in re.split(r"[./]", key):

@@ -230,8 +230,10 @@ class NamedSecrets:
         if not value.strip("|>-+"):  # it is in the lines below
             return at
         quote = (site["quote"] or "") if site["sign"] == ":" else ""
-        shown = self._hide(value, level)
-        return self._put(at, at + len(value), value if shown == value else f"{quote}{shown}{quote}")
+        redacted = self._hide(value, level)
+        return self._put(
+            at, at + len(value), value if redacted == value else f"{quote}{redacted}{quote}"
+        )
 
     def _opened(self, site: re.Match[str]) -> str:
         """Return the quote of a string that begins with a name, not that of the name itself."""
@@ -289,10 +291,10 @@ class NamedSecrets:
         """Return a value in quotes without what is in them."""
         plain = quoted["plain"]
         quote, inner = (plain[0], plain[1:-1]) if plain else (quoted["open"], quoted["inner"])
-        shown = self._hide(inner, level)
-        return quoted[0] if shown == inner else f"{quote}{shown}{quote}"
+        redacted = self._hide(inner, level)
+        return quoted[0] if redacted == inner else f"{quote}{redacted}{quote}"
 
-    def _put(self, start: int, end: int, shown: str) -> int:
-        self._parts += [self._text[self._done : start], shown]
+    def _put(self, start: int, end: int, redacted: str) -> int:
+        self._parts += [self._text[self._done : start], redacted]
         self._done = end
         return end

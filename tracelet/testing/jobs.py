@@ -134,9 +134,20 @@ class Process:
         except subprocess.TimeoutExpired:
             self.end()
             raise AssertionError(
-                f"the script {self.job.script!r} did not end within {PATIENCE:.0f} s; it said:\n"
-                f"{self.output('stderr')[-4000:]}"
+                f"the script {self.job.script!r} did not end within {PATIENCE:.0f} s; it wrote:\n"
+                f"{self._errors()}"
             ) from None
+
+    def succeed(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            AssertionError: it does not end, or with another exit code than 0.
+        """
+        if code := self.wait():
+            raise AssertionError(
+                f"the script {self.job.script!r} ended with code {code}:\n{self._errors()}"
+            )
 
     def end(self) -> None:
         """End it, if it still runs: a script that waits would wait forever."""
@@ -154,13 +165,15 @@ class Process:
             if self.job.ready.exists():
                 return
             if self.process.poll() is not None:
-                raise AssertionError(
-                    f"the script {self.job.script!r} failed:\n{self.output('stderr')[-4000:]}"
-                )
+                raise AssertionError(f"the script {self.job.script!r} failed:\n{self._errors()}")
 
     def output(self, stream: str) -> str:
         """Return what it wrote to ``stdout`` or ``stderr``."""
         return self._output[stream].read_text(errors="replace")
+
+    def _errors(self) -> str:
+        """Return the end of what it wrote to ``stderr``."""
+        return self.output("stderr")[-4000:]
 
     def answers(self) -> Answers:
         """Return what it reported; nothing if it was ended."""

@@ -160,12 +160,12 @@ class Runner:
     def done_elsewhere(self, job: Job) -> Outcome:
         """Run a job in a process of its own, and look at what is left of that."""
         process = self.process(job)
-        _succeed(process)
+        process.succeed()
         return self._seen(job, ReadBack(), process.answers(), process)
 
     def ended(self, process: Process) -> Outcome:
         """Wait until a job has succeeded, and look at its run."""
-        _succeed(process)
+        process.succeed()
         return self.look_at(process)
 
     def look_at(self, process: Process) -> Outcome:
@@ -202,13 +202,4 @@ class Runner:
             answers=answers,
             stdout=process.output("stdout") if process is not None else "",
             stray=leftovers(job) if process is not None else [],
-        )
-
-
-def _succeed(process: Process) -> None:
-    code = process.wait()
-    if code != 0:
-        raise AssertionError(
-            f"the script {process.job.script!r} ended with code {code}:\n"
-            f"{process.output('stderr')[-4000:]}"
         )
