@@ -9,7 +9,6 @@ So the n-th is found without making those before it.
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
 import logging
 import math
@@ -198,8 +197,6 @@ def differing(rows: Sequence[Mapping[str, Any]]) -> tuple[frozenset[str], frozen
 
 # -- factors ------------------------------------------------------------------------------------
 
-_BLOCK = 4096
-"""Up to so many parts are written out to be iterated over."""
 _SMALL = 1000
 """Up to so many values, it is worth looking whether all of them are immutable."""
 
@@ -371,75 +368,22 @@ class Product(Factor):
         for factor in reversed(self.factors):
             index, digit = divmod(index, factor.size)
             picked.append(factor.pick(digit))
-        values: dict[str, Any] = {}
+        return self._merged(reversed(picked))
+
+    def parts(self, start: int = 0) -> Iterator[Part]:
+        if start > _LARGE or any(factor.size > _LARGE for factor in self.factors):
+            yield from super().parts(start)  # too many to hold in memory, or to be passed by
+            return
+        combinations = itertools.product(*(list(factor.parts()) for factor in self.factors))
+        yield from map(self._merged, itertools.islice(combinations, start, None))
+
+    def _merged(self, parts: Iterable[Part]) -> Part:
+        merged: dict[str, Any] = {}
         repeat = 0
-        for factor, part in zip(self.factors, reversed(picked), strict=True):
-            values.update(part[0])
-            repeat = repeat * factor.repeats + part[1]
-        return values, repeat
-
-    def parts(self, start: int = 0) -> Iterator[Part]:
-        return _merged({}, 0, _in_blocks(self.factors), start) if start < self.size else iter(())
-
-
-class _Block(Factor):
-    """A few factors written out, since each of them would cost every configuration a step."""
-
-    def __init__(self, factors: Sequence[Factor]) -> None:
-        self._factors = factors
-        self.size = math.prod(factor.size for factor in factors)
-        self.repeats = math.prod(factor.repeats for factor in factors)
-
-    def pick(self, index: int) -> Part:
-        return self._parts[index]
-
-    def parts(self, start: int = 0) -> Iterator[Part]:
-        return iter(self._parts[start:] if start else self._parts)
-
-    @functools.cached_property
-    def _parts(self) -> list[Part]:
-        rows: list[Part] = [({}, 0)]
-        for factor in self._factors:
-            parts, repeats = list(factor.parts()), factor.repeats
-            rows = [
-                ({**before, **values}, repeated * repeats + repeat)
-                for before, repeated in rows
-                for values, repeat in parts
-            ]
-        return rows
-
-
-def _in_blocks(factors: Sequence[Factor]) -> list[Factor]:
-    """Return factors with the same product, few and with many parts each."""
-    blocks: list[Factor] = []
-    group: list[Factor] = []
-    size = 1
-    for factor in factors:
-        if group and size * factor.size > _BLOCK:
-            blocks.append(_Block(group) if len(group) > 1 else group[0])
-            group, size = [], 1
-        group.append(factor)
-        size *= factor.size
-    return [*blocks, *([_Block(group) if len(group) > 1 else group[0]] if group else [])]
-
-
-def _merged(
-    before: dict[str, Any], repeated: int, factors: Sequence[Factor], start: int
-) -> Iterator[Part]:
-    """Yield a part with every combination of the factors behind it."""
-    if not factors:
-        yield dict(before), repeated
-        return
-    first, rest = factors[0], factors[1:]
-    first_start, start = divmod(start, math.prod(factor.size for factor in rest))
-    repeated *= first.repeats
-    if not rest:
-        for values, repeat in first.parts(first_start):
-            yield {**before, **values}, repeated + repeat
-        return
-    for values, repeat in first.parts(first_start):
-        yield from _merged({**before, **values}, repeated + repeat, rest, start)
-        start = 0
+        for factor, (values, repeated) in zip(self.factors, parts, strict=True):
+            merged.update(values)
+            repeat = repeat * factor.repeats + repeated
+        return merged, repeat
 
 
 def axis_factor(columns: Mapping[str, Sequence[Any]]) -> Factor:
