@@ -368,7 +368,7 @@ class Product(Factor):
         for factor in reversed(self.factors):
             index, digit = divmod(index, factor.size)
             picked.append(factor.pick(digit))
-        return self._merged(reversed(picked))
+        return self._merged(picked[::-1])
 
     def parts(self, start: int = 0) -> Iterator[Part]:
         if start > _LARGE or any(factor.size > _LARGE for factor in self.factors):
@@ -377,12 +377,14 @@ class Product(Factor):
         combinations = itertools.product(*(list(factor.parts()) for factor in self.factors))
         yield from map(self._merged, itertools.islice(combinations, start, None))
 
-    def _merged(self, parts: Iterable[Part]) -> Part:
+    def _merged(self, parts: Sequence[Part]) -> Part:
         merged: dict[str, Any] = {}
+        for values, _ in parts:
+            merged |= values  # far quicker than update()
         repeat = 0
-        for factor, (values, repeated) in zip(self.factors, parts, strict=True):
-            merged.update(values)
-            repeat = repeat * factor.repeats + repeated
+        if self.repeats > 1:
+            for factor, (_, repeated) in zip(self.factors, parts, strict=True):
+                repeat = repeat * factor.repeats + repeated
         return merged, repeat
 
 
