@@ -115,6 +115,6 @@ def forward(content: bytes, target: int) -> bool:
             content = content[os.write(target, content) :]
         except BlockingIOError:  # somebody else has made the terminal so
             select.select([], [target], [])
-        except OSError:  # whoever read it, such as "head", has left
+        except OSError:  # whoever read it, e.g. "head", has left
             return False
     return True

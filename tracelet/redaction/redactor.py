@@ -1,10 +1,10 @@
 """Secrets, hidden before a value reaches the journal; what is missed here is in every tracker.
 
-- Under a key that names a secret (see :mod:`tracelet.redaction.names`) every text is hidden, at
+- Under a key that names a secret (see :mod:`tracelet.redaction.names`) every str is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
-  empty text and unresolved references (``${oc.env:TOKEN}``) never are.
-- In every other text, keys included, what is a secret by its shape or by the name before it (see
-  :mod:`tracelet.redaction.texts`) is hidden, and the rest of the text kept.
+  empty str and unresolved references (``${oc.env:TOKEN}``) never are.
+- In every other str, keys included, what is a secret by its shape or by the name before it (see
+  :mod:`tracelet.redaction.texts`) is hidden, and the rest of it kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REFERENCE = re.compile(r"\$\{[\w.:${}]+\}")
 _SPECIAL = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _NAME = re.compile(r"[-+~]*[\w./-]+")
 _LONG_NUMBER = 8
-"""So many digits in a text are no quantity."""
+"""So many digits in a str are no quantity."""
 _BYTE_ORDER_MARKS = (
     *((codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be")),
     *((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")),
@@ -49,7 +49,7 @@ class Redactor:
         enabled: False hides nothing.
 
     Attributes:
-        count: how many values, or parts of texts, were hidden.
+        count: how many values, or parts of strings, were hidden.
     """
 
     def __init__(self, extra: Sequence[str] = (), *, enabled: bool = True) -> None:

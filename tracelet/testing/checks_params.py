@@ -27,7 +27,7 @@ def param_types(context: Context) -> None:
 
 @check()
 def param_nonfinite(context: Context) -> None:
-    """NaN or an infinity in a parameter is lost, or became a text.
+    """NaN or an infinity in a parameter is lost, or became a str.
 
     JSON cannot hold them; if the tracker cannot either, call ``adjusted_param``.
     """
@@ -54,7 +54,7 @@ def param_nested(context: Context) -> None:
 
 @check()
 def param_unicode(context: Context) -> None:
-    """A text with other letters, several lines or quotes comes back changed."""
+    """A str with other letters, several lines or quotes comes back changed."""
     _match(context, None, values.PARAM_UNICODE)
 
 
