@@ -46,15 +46,7 @@ from tracelet.sweep.pool import WorkerPool, processors
 from tracelet.sweep.results import Result, Results
 from tracelet.sweep.script import Script
 from tracelet.sweep.targets import Target, check_configuration
-from tracelet.sweep.work import (
-    NOT_HERE,
-    Outcome,
-    Task,
-    run_pickled,
-    summary,
-    to_pickle,
-    work,
-)
+from tracelet.sweep.work import NOT_HERE, Outcome, Task, run_pickled, summary, to_pickle, work
 
 # -- what is to be run --------------------------------------------------------------------------
 

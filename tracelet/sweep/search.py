@@ -13,12 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from tracelet.core.experiment import Experiment
-from tracelet.errors import (
-    InvalidValueError,
-    MissingPackageError,
-    ValueTypeError,
-    warn,
-)
+from tracelet.errors import InvalidValueError, MissingPackageError, ValueTypeError, warn
 from tracelet.journal.reader import Position
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Metric

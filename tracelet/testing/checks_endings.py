@@ -6,13 +6,7 @@ from tracelet.backends.base import Support
 from tracelet.records import Status
 from tracelet.testing.checks import check
 from tracelet.testing.context import Context
-from tracelet.testing.expect import (
-    all_delivered,
-    fail_if,
-    points_match,
-    runs_match,
-    values_match,
-)
+from tracelet.testing.expect import all_delivered, fail_if, points_match, runs_match, values_match
 from tracelet.testing.runner import Outcome
 from tracelet.testing.values import ENDING_PARAMS, Point, ending_points
 
