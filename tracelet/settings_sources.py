@@ -177,6 +177,8 @@ def _checked(values: Mapping[Any, Any], origin: Origin, base: Path) -> Layer:
         if value is None:
             continue
         place = origin(key)
+        if kind.levels and not isinstance(value, Mapping):
+            raise _wrong(key, value, place)
         if kind is OPTIONS:
             layer.update(_options(key, value, origin))
         elif kind is TAGS:
@@ -217,9 +219,7 @@ def _with_one_backend(layer: Layer) -> Layer:
     return layer
 
 
-def _tags(key: str, value: Any, origin: Origin) -> Layer:
-    if not isinstance(value, Mapping):
-        raise _wrong(key, value, origin(key))
+def _tags(key: str, value: Mapping[Any, Any], origin: Origin) -> Layer:
     layer: Layer = {}
     for name, item in value.items():
         place = origin(f"{key}.{name}")
@@ -229,9 +229,7 @@ def _tags(key: str, value: Any, origin: Origin) -> Layer:
     return layer
 
 
-def _options(key: str, value: Any, origin: Origin) -> Layer:
-    if not isinstance(value, Mapping):
-        raise _wrong(key, value, origin(key))
+def _options(key: str, value: Mapping[Any, Any], origin: Origin) -> Layer:
     layer: Layer = {}
     for name, options in value.items():
         if not isinstance(name, str) or not isinstance(options, Mapping):

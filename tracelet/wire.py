@@ -20,6 +20,17 @@ def float_token(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
+def json_safe(value: Any) -> Any:
+    """Replace, at any depth, the non-finite floats by their names: for people, not to come back."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return float_token(value)
+    if isinstance(value, list):
+        return [json_safe(item) for item in value]
+    if isinstance(value, dict):
+        return {key: json_safe(item) for key, item in value.items()}
+    return value
+
+
 def clean_text(text: str) -> str:
     """Return a ``str`` that UTF-8 can encode: lone surrogates become escapes."""
     if text.isascii():

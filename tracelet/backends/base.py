@@ -209,7 +209,7 @@ class Backend(ABC):
         """Forget parameters that ceased to exist; trackers that cannot keep the old value."""
 
     def describe_params(self, descriptions: Mapping[str, str]) -> None:
-        """Store what explains parameters, such as help texts, if the tracker has a place for it."""
+        """Store what explains parameters, e.g. their help, if the tracker has a place for it."""
 
     def log_config(self, config: ConfigObject) -> None:
         """Store a configuration object; as an artifact, unless the tracker has a place for it."""

@@ -7,7 +7,6 @@ what was written beyond it is cut off before the rest is delivered again.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from tracelet.backends.files import GrowingFile, place_file
 from tracelet.errors import CheckpointLostError, TransientError
 from tracelet.hookspecs import hookimpl
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
-from tracelet.wire import float_token
+from tracelet.wire import json_safe
 
 _encoder = msgspec.json.Encoder()
 _APPENDED = ("metrics.jsonl", "log.txt")
@@ -83,7 +82,7 @@ class LocalBackend(Backend):
         return RunLink(run.run_id, self._dir.as_uri())
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
-        safe = {key: _json_safe(value) for key, value in params.items()}
+        safe = {key: json_safe(value) for key, value in params.items()}
         for key, value in params.items():
             if safe[key] != value:
                 self.adjusted_param(key, value, _NO_SUCH_NUMBER)
@@ -121,7 +120,7 @@ class LocalBackend(Backend):
 
     def set_properties(self, properties: Mapping[str, Property]) -> None:
         built = msgspec.to_builtins(dict(properties))
-        safe = {name: _json_safe(fields) for name, fields in built.items()}
+        safe = {name: json_safe(fields) for name, fields in built.items()}
         for name, given in properties.items():
             if safe[name] != built[name]:
                 self.adjusted_property(name, given, _NO_SUCH_NUMBER)
@@ -174,18 +173,8 @@ class LocalBackend(Backend):
         temporary.replace(path)
 
 
-def _json_safe(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return float_token(value)
-    if isinstance(value, list):
-        return [_json_safe(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _json_safe(item) for key, item in value.items()}
-    return value
-
-
 def _json_safe_point(point: MetricPoint) -> Any:
-    return {**msgspec.structs.asdict(point), "value": _json_safe(point.value)}
+    return {**msgspec.structs.asdict(point), "value": json_safe(point.value)}
 
 
 @hookimpl

@@ -47,7 +47,7 @@ def fit_options(cls: type, name: str, options: Mapping[str, Any]) -> dict[str, A
 def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(cls, eval_str=True).parameters
-    except Exception:  # noqa: BLE001 - somebody's annotation, such as a name for type checkers only
+    except Exception:  # noqa: BLE001 - somebody's annotation, e.g. a name for type checkers only
         return inspect.signature(cls).parameters
 
 

@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.metadata
 import logging
+import pkgutil
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -235,11 +236,8 @@ def _unknown(name: str) -> UnknownBackendError:
 
 
 def _import_class(target: str) -> type[Backend]:
-    module_name, _, qualname = target.partition(":")
     try:
-        value: Any = importlib.import_module(module_name)
-        for part in qualname.split("."):
-            value = getattr(value, part)
+        value = pkgutil.resolve_name(target)
     except Exception as error:
         raise BrokenPluginError(
             f"backend {target!r} cannot be loaded: {type(error).__name__}: {error}"

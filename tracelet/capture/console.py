@@ -47,13 +47,13 @@ class Console(CaptureSource):
     """Records the output as lines of the run's log and in ``console.log``."""
 
     name: ClassVar[str] = "console"
+    _run_dir: RunDir
+    _marker: bytes
 
     def __init__(self) -> None:
         self._channels: list[Channel] = []
         self._reader: subprocess.Popen[bytes] | None = None
         self._command: list[str] = []
-        self._run_dir: RunDir | None = None
-        self._marker = b""
         self._watcher = threading.Thread(target=self._watch, name="tracelet-console", daemon=True)
         self._ends = False
 
@@ -140,7 +140,6 @@ class Console(CaptureSource):
         return False
 
     def _launch(self) -> None:
-        assert self._run_dir is not None
         passed = [fd for one in self._channels for fd in (one.source, one.target)]
         given: list[object] = [*sys.path]
         path = [entry for entry in given if isinstance(entry, str) and entry]
@@ -173,7 +172,6 @@ class Console(CaptureSource):
                     break
         _close(self._reader)
         self._reader = None
-        assert self._run_dir is not None
         self._run_dir.console_reader.unlink(missing_ok=True)
         for channel in self._channels:
             channel.restore()
@@ -215,12 +213,8 @@ def _flush() -> None:
         ctypes.CDLL(None).fflush(None)
 
 
-def _in_child() -> None:
-    """Let a forked child print like its parent, but not end the capture."""
-    _of_process.clear()
-
-
-os.register_at_fork(after_in_child=_in_child)
+# A forked child prints on as its parent, but the capture is not its to end.
+os.register_at_fork(after_in_child=_of_process.clear)
 
 
 @hookimpl

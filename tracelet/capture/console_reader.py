@@ -151,10 +151,7 @@ def work(run_dir: RunDir, config: ReaderConfig) -> None:
     """Read until no process has the output open any more."""
     marker = config.marker.encode()
     streams = [Stream(*channel, marker) for channel in config.channels]
-    redact = config.redact
-    record = LineRecorder(
-        run_dir, Redactor(() if isinstance(redact, bool) else redact, enabled=redact is not False)
-    )
+    record = LineRecorder(run_dir, Redactor.of(config.redact))
     recording = True
     looked = 0.0
     last = math.inf  # when the recording of a killed program ends
@@ -178,20 +175,9 @@ def work(run_dir: RunDir, config: ReaderConfig) -> None:
             recording = False
             record.close()
             run_dir.console_reader.unlink(missing_ok=True)
-            report_done()
+            with contextlib.suppress(BrokenPipeError):  # the program may be gone
+                os.write(1, b".")  # all it has printed is recorded
 
 
-def report_done() -> None:
-    """Report to the program that all its output is recorded; it may have ended."""
-    with contextlib.suppress(BrokenPipeError):
-        os.write(1, b".")
-
-
-def main() -> None:
-    """Run as ``python -m tracelet.capture.console_reader RUN_DIR CONFIG``."""
-    config = msgspec.json.decode(sys.argv[2], type=ReaderConfig)
-    work(RunDir(Path(sys.argv[1])), config)
-
-
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # python -m tracelet.capture.console_reader RUN_DIR CONFIG
+    work(RunDir(Path(sys.argv[1])), msgspec.json.decode(sys.argv[2], type=ReaderConfig))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn
 from rich.text import Text
 
 from tracelet.cli.formatting import clean, many
 from tracelet.cli.options import Json
-from tracelet.cli.output import add_row, columns, heading, messages, print_json, results, say
+from tracelet.cli.output import TASK, add_row, columns, heading, print_json, progress, results, say
 from tracelet.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -48,10 +47,12 @@ def check(
 
     harness = find_harness(name)
     found = []
-    with _folder(keep) as folder, _progress() as show, _quiet():
+    task = "logging the runs that are looked at"
+    bar = progress(task, SpinnerColumn(), TASK, redirect=False)
+    with _folder(keep) as folder, bar as show, _quiet():
         for verdict in verdicts(harness, folder, points=points, size=size):
             found.append(verdict)
-            show(verdict)
+            show(description=f"{verdict.about}: {verdict.check}, {verdict.courier}")
     failed = [verdict for verdict in found if verdict.result == "failed"]
     if as_json:
         print_json(found)
@@ -73,25 +74,6 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="tracelet-check-") as path:
         yield Path(path)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[Verdict], None]]:
-    """Give a function that shows what was checked last, if somebody is looking."""
-    console = messages()
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    # Kept as it is now: what the runs write to stderr goes nowhere meanwhile.
-    console.file = sys.stderr
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as progress:
-        task = progress.add_task("logging the runs that are looked at", total=None)
-        yield lambda verdict: progress.update(
-            task, description=f"{verdict.about}: {verdict.check}, {verdict.courier}"
-        )
 
 
 @contextlib.contextmanager

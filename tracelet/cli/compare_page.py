@@ -9,7 +9,8 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracelet.cli.formatting import as_float, clean, value_text
+from tracelet.backends.base import nearest_float
+from tracelet.cli.formatting import clean, value_text
 from tracelet.errors import MissingPackageError
 from tracelet.journal.files import replace_file
 from tracelet.records import DEFAULT_AXIS, MetricPoint
@@ -45,7 +46,7 @@ def write_page(path: Path, compared: Compared) -> None:
             points = _thinned([p for p in run.metrics.get(name, []) if p.axis == DEFAULT_AXIS])
             figure.add_scatter(
                 x=[point.iteration for point in points],
-                y=[as_float(point.value) for point in points],
+                y=[nearest_float(point.value) for point in points],
                 name=html.escape(clean(run.run_id)),
                 mode="lines+markers" if len(points) < 50 else "lines",
             )
@@ -79,7 +80,7 @@ def _dimensions(compared: Compared) -> list[dict[str, Any]]:
         values: list[Any] = [run.params.flat().get(name) for run in compared.runs]
         label = html.escape(clean(name))
         if all(type(value) in (int, float) for value in values):
-            found.append({"label": label, "values": [as_float(value) for value in values]})
+            found.append({"label": label, "values": [nearest_float(value) for value in values]})
         else:
             texts = [value_text(value) for value in values]
             places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
@@ -93,6 +94,6 @@ def _dimensions(compared: Compared) -> list[dict[str, Any]]:
             )
     for name in compared.metrics:
         if all(name in one for one in compared.summaries):
-            lasts = [as_float(one[name].last) for one in compared.summaries]
+            lasts = [nearest_float(one[name].last) for one in compared.summaries]
             found.append({"label": html.escape(clean(name)), "values": lasts})
     return found

@@ -49,17 +49,17 @@ def _settings(settings: Settings) -> Iterator[Setting]:
         if name == "origins":
             continue
         if name == "backends":
-            for backend, options in value.items():
-                for option, item in options.items():
-                    key = f"backends.{backend}.{option}"
-                    yield Setting(key, redactor.value(key, item), settings.origins[key])
+            items = {
+                f"backends.{backend}.{option}": item
+                for backend, options in value.items()
+                for option, item in options.items()
+            }
         elif name == "tags":
-            for tag, item in value.items():
-                key = f"tags.{tag}"
-                yield Setting(key, redactor.value(key, item), settings.origins[key])
+            items = {f"tags.{tag}": item for tag, item in value.items()}
         else:
-            value = list(value) if isinstance(value, tuple) else value
-            yield Setting(name, redactor.value(name, value), settings.origins[name])
+            items = {name: list(value) if isinstance(value, tuple) else value}
+        for key, item in items.items():
+            yield Setting(key, redactor.value(key, item), settings.origins[key])
 
 
 def _describe(value: Any) -> str:

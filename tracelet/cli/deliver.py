@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn
 
 import tracelet
 from tracelet.cli.formatting import clean
-from tracelet.cli.output import messages
+from tracelet.cli.output import TASK, progress
 from tracelet.core.post_run import reachable
 from tracelet.core.run import Run
 from tracelet.courier.client import ProcessCourier
@@ -72,7 +71,8 @@ def deliver(
         options = {name: start.options(name, settings.backends.get(name)) for name in names}
         linger = LINGER_SECONDS if timeout is None else min(timeout, LINGER_SECONDS)
         courier = ProcessCourier(run_dir, options, linger=linger, only=names)
-        with _progress(run, names) as show:
+        what = clean(f"{run.run_id} to {', '.join(names)}")
+        with progress(what, TASK, BarColumn(), total=1.0) as show:
             busy = _wait(courier, run, names, timeout, show)
     report = tracelet.load_run(run.dir).report
     if busy:
@@ -111,7 +111,7 @@ def _wait(
     run: Run,
     names: list[str],
     timeout: float | None,
-    show: Callable[[float], None],
+    show: Callable[..., None],
 ) -> bool:
     """Wait for a courier as long as it makes sense; return whether another one has the run."""
     lives = run.status == "running"
@@ -121,7 +121,7 @@ def _wait(
             courier.ensure()
             while not courier.wait(_LOOK_SECONDS) and courier.exit_code is None:
                 part = _part(run, names)
-                show(part)
+                show(completed=part)
                 if time.monotonic() > deadline or (lives and part >= 1.0):
                     return False
             if courier.exit_code in (0, LOCKED):
@@ -144,17 +144,3 @@ def _part(run: Run, names: list[str]) -> float:
         accepted += run.report[name].accepted
         done += min(cursor.delivered + cursor.rejected, run.report[name].accepted)
     return done / accepted if accepted else 1.0
-
-
-@contextmanager
-def _progress(run: Run, names: list[str]) -> Iterator[Callable[[float], None]]:
-    """Give a function that shows how far the delivery is, if somebody is looking."""
-    console = messages()
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        what = clean(f"{run.run_id} to {', '.join(names)}")
-        task = progress.add_task(what, total=1.0)
-        yield lambda part: progress.update(task, completed=part)

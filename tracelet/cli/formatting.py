@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tracelet.backends.base import nearest_float
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NUMBER_LIKE = re.compile(r"\s|^$|^[-+]?[.\d]|^(?:true|false|none|null|nan|inf\w*)$", re.IGNORECASE)
 
@@ -44,19 +46,11 @@ def number(value: float, *, short: bool = False) -> str:
         whole = abs(value) < (1e7 if short else 2**64)
         if whole:
             return str(value)
-        rounded = as_float(value)
+        rounded = nearest_float(value)
         return f"{rounded if math.isfinite(rounded) else Decimal(value):.4g}"
     if math.isnan(value):
         return "NaN"
     return f"{value:.5g}"
-
-
-def as_float(value: float) -> float:
-    """Return a float; an integer that is too large for one is infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def size(count: int) -> str:

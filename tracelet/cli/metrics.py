@@ -8,7 +8,8 @@ import msgspec
 from rich.cells import cell_len
 from rich.table import Table
 
-from tracelet.cli.formatting import as_float, clean, number
+from tracelet.backends.base import nearest_float
+from tracelet.cli.formatting import clean, number
 from tracelet.cli.output import add_row, columns
 from tracelet.cli.sparkline import ASCII, BLOCKS, sparkline
 from tracelet.records import DEFAULT_AXIS, MetricPoint, MetricValue
@@ -60,7 +61,7 @@ def _summary(name: str, axis: str, points: list[MetricPoint]) -> MetricSummary:
         points[-1].value,
         min(numbers, default=None),
         max(numbers, default=None),
-        [as_float(point.value) for point in points],
+        [nearest_float(point.value) for point in points],
     )
 
 

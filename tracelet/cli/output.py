@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 from rich.console import Console, RenderableType
+from rich.progress import Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from tracelet.wire import float_token
+from tracelet.wire import json_safe
 
+TASK = TextColumn("{task.description}", markup=False)
 STATUS_STYLES = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow"}
 
 
@@ -32,20 +35,37 @@ def say(message: str) -> None:
     messages().print(Text(message), soft_wrap=True)
 
 
+@contextlib.contextmanager
+def progress(
+    task: str, *columns: ProgressColumn, total: float | None = None, redirect: bool = True
+) -> Iterator[Callable[..., None]]:
+    """Give a function that updates a line of progress on stderr, if somebody is looking.
+
+    Args:
+        task: what is done.
+        columns: what is shown before the time that it has taken.
+        total: the ``completed`` of the end, if that is known.
+        redirect: whether what else is written meanwhile goes above the line.
+    """
+    console = messages()
+    if not console.is_terminal:
+        yield lambda **_: None
+        return
+    console.file = sys.stderr  # as it is now: it may go elsewhere meanwhile
+    with Progress(
+        *(*columns, TimeElapsedColumn()),
+        console=console,
+        transient=True,
+        redirect_stdout=redirect,
+        redirect_stderr=redirect,
+    ) as shown:
+        yield functools.partial(shown.update, shown.add_task(task, total=total))
+
+
 def print_json(value: Any) -> None:
     """Write one JSON document to stdout; NaN and the infinities are strings in it."""
-    encoded = msgspec.json.encode(_plain(msgspec.to_builtins(value, enc_hook=str)))
-    print(msgspec.json.format(encoded).decode())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return float_token(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    plain = json_safe(msgspec.to_builtins(value, enc_hook=str, str_keys=True))
+    print(msgspec.json.format(msgspec.json.encode(plain)).decode())
 
 
 def status_text(status: str) -> Text:
@@ -83,12 +103,11 @@ def add_row(table: Table, *cells: RenderableType) -> None:
     table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
-def pairs(rows: Iterable[tuple[str, RenderableType]], *, indent: int = 2) -> Table:
+def pairs(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     """Return names and their values, in two columns."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=indent) if indent else None
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
+    for width in (2, None, None):
+        table.add_column(width=width, overflow="fold")
     for name, value in rows:
-        add_row(table, *([""] if indent else []), Text(name, style="dim"), value)
+        add_row(table, "", Text(name, style="dim"), value)
     return table

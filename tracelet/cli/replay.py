@@ -6,18 +6,14 @@ import time
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 import tracelet
 from tracelet.backends import registry
 from tracelet.cli import find
 from tracelet.cli.busy import who_delivers
-from tracelet.cli.deliver import deliver
-from tracelet.cli.formatting import clean
 from tracelet.cli.options import Directory, Json, Project, Timeout
-from tracelet.cli.output import print_json, results, say
-from tracelet.cli.report import print_report
-from tracelet.cli.sync import as_builtins, is_pending
+from tracelet.cli.output import print_json, say
+from tracelet.cli.sync import as_builtins, deliver_and_print, is_pending
 from tracelet.core.run import Run
 from tracelet.courier.view import refresh_view
 from tracelet.errors import InvalidValueError, RunBusyError
@@ -57,16 +53,9 @@ def replay(
     else:
         add_backend(run, found, settings)
         run = tracelet.load_run(run.dir)
-    done = deliver(run, settings, only=found.name, timeout=timeout, say=say)
-    if done.outcome == "busy":
-        who = who_delivers(RunDir(run.dir), done.report)
-        say(f"{run.run_id}: its courier is at work; left to it: {who}")
+    done = deliver_and_print(run, settings, found.name, timeout, as_json=as_json)
     if as_json:
         print_json(as_builtins(run, done))
-    else:
-        console = results()
-        console.print(Text(clean(run.run_id), style="bold"), soft_wrap=True)
-        print_report(console, done.report)
     if is_pending(done, found.name):
         raise typer.Exit(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import shlex
 import time
 from collections import Counter
@@ -20,13 +20,13 @@ from tracelet.core.run import runs_root
 from tracelet.errors import InvalidValueError, SweepNotFoundError
 from tracelet.journal.process import ProcessId, is_alive
 from tracelet.sweep.files import restored
-from tracelet.sweep.ledger import About, Entry, SweepDir
+from tracelet.sweep.ledger import About, Entry, State, SweepDir
 from tracelet.sweep.results import Results
 from tracelet.sweep.script import Script
 from tracelet.sweep.sweep import Sweep
 from tracelet.wire import from_wire
 
-STYLES = {"done": "green", "failed": "red", "running": "cyan", "pending": "dim"}
+STYLES: dict[State, str] = {"done": "green", "failed": "red", "running": "cyan", "pending": "dim"}
 FAILED = 1
 
 app = typer.Typer(
@@ -183,14 +183,10 @@ def _training(about: About) -> Any:
         return Script.of(Path(path), tuple(arguments), Path(about.directory or Path.cwd()))
     if about.train is None:
         return None
-    module, _, names = about.train.partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in names.split("."):
-            found = getattr(found, part)
+        return pkgutil.resolve_name(about.train)
     except (ImportError, AttributeError):
         return None
-    return found
 
 
 def _finish(found: Results) -> None:
@@ -232,8 +228,8 @@ def _states(entries: list[Entry]) -> Text:
     counts = Counter(entry.state for entry in entries)
     text = Text()
     for state, style in STYLES.items():
-        if counts[state]:  # type: ignore[index]
-            text.append(", " if text else "").append(f"{counts[state]} {state}", style=style)  # type: ignore[index]
+        if counts[state]:
+            text.append(", " if text else "").append(f"{counts[state]} {state}", style=style)
     return text
 
 

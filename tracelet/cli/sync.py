@@ -18,7 +18,7 @@ from tracelet.cli.report import print_report
 from tracelet.core.run import Run
 from tracelet.errors import InvalidValueError, RunNotFoundError
 from tracelet.journal.rundir import RunDir
-from tracelet.settings import resolve
+from tracelet.settings import Settings, resolve
 
 
 def sync(
@@ -48,12 +48,7 @@ def sync(
                 f"{run.run_id} has no backend {backend!r}, but {', '.join(run.backends)}; this "
                 f"adds it:  tracelet replay {run.run_id} --backend {backend}"
             )
-        found = deliver(run, settings, only=backend, timeout=timeout, say=say)
-        if found.outcome == "busy":
-            who = who_delivers(RunDir(run.dir), found.report)
-            say(f"{run.run_id}: its courier is at work; left to it: {who}")
-        if not as_json:
-            _print(run, found)
+        found = deliver_and_print(run, settings, backend, timeout, as_json=as_json)
         done.append((run, found))
     if as_json:
         print_json([as_builtins(run, found) for run, found in done])
@@ -63,6 +58,21 @@ def sync(
     if left:
         say(f"{many(len(left), 'run')} not delivered yet")
         raise typer.Exit(1)
+
+
+def deliver_and_print(
+    run: Run, settings: Settings, backend: str | None, timeout: float | None, *, as_json: bool
+) -> Delivered:
+    """Deliver what is pending of a run; print its report, unless all is printed as JSON later."""
+    found = deliver(run, settings, only=backend, timeout=timeout, say=say)
+    if found.outcome == "busy":
+        who = who_delivers(RunDir(run.dir), found.report)
+        say(f"{run.run_id}: its courier is at work; left to it: {who}")
+    if not as_json:
+        console = results()
+        console.print(Text(clean(run.run_id), style="bold"), soft_wrap=True)
+        print_report(console, found.report)
+    return found
 
 
 def is_pending(found: Delivered, backend: str | None) -> bool:
@@ -95,9 +105,3 @@ def _all(directory: Any, project: str | None, backend: str | None) -> list[Run]:
         if any(lacking(run, backend)):
             pending.append(run)
     return pending
-
-
-def _print(run: Run, found: Delivered) -> None:
-    console = results()
-    console.print(Text(clean(run.run_id), style="bold"), soft_wrap=True)
-    print_report(console, found.report)

@@ -14,9 +14,9 @@ from typing import Final
 
 NONE: Final = 0
 TEXTS: Final = 1
-"""Texts under the key are secret, numbers are not."""
+"""Strings under the key are secret, numbers are not."""
 NUMBERS: Final = 2
-"""Texts and numbers are secret."""
+"""Strings and numbers are secret."""
 EVERYTHING: Final = 3
 """Whatever is under the key is secret: the user said so."""
 
@@ -24,7 +24,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text))
+    return frozenset(text.split())
 
 
 _PASSWORDS = ("password", "passwords", "passwd", "passphrase", "passcode", "pwd")
@@ -80,7 +80,7 @@ _PINS = _OWNERS | {"bank", "card", "sim"}
 
 @functools.lru_cache(maxsize=4096)
 def secrecy(key: str) -> int:
-    """Return what is secret under a flat key: nothing, texts, or numbers too."""
+    """Return what is secret under a flat key: nothing, strings, or numbers too."""
     outer = level = NONE
     above = ""
     for name in re.split(r"[./]", key):

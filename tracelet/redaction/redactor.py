@@ -1,10 +1,10 @@
 """Secrets, hidden before a value reaches the journal; what is missed here is in every tracker.
 
-- Under a key that names a secret (see :mod:`tracelet.redaction.names`) every text is hidden, at
+- Under a key that names a secret (see :mod:`tracelet.redaction.names`) every str is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
-  empty text and unresolved references (``${oc.env:TOKEN}``) never are.
-- In every other text, keys included, what is a secret by its shape or by the name before it (see
-  :mod:`tracelet.redaction.texts`) is hidden, and the rest of the text kept.
+  empty str and unresolved references (``${oc.env:TOKEN}``) never are.
+- In every other str, keys included, what is a secret by its shape or by the name before it (see
+  :mod:`tracelet.redaction.texts`) is hidden, and the rest of it kept.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from tracelet.redaction.names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
 from tracelet.redaction.texts import (
+    NamedSecrets,
     hide_long,
-    hide_named,
     hide_tokens,
     is_suspect,
     is_suspect_key,
@@ -31,7 +31,7 @@ _REFERENCE = re.compile(r"\$\{[\w.:${}]+\}")
 _SPECIAL = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _NAME = re.compile(r"[-+~]*[\w./-]+")
 _LONG_NUMBER = 8
-"""So many digits in a text are no quantity."""
+"""So many digits in a str are no quantity."""
 _BYTE_ORDER_MARKS = (
     *((codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be")),
     *((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")),
@@ -49,7 +49,7 @@ class Redactor:
         enabled: False hides nothing.
 
     Attributes:
-        count: how many values, or parts of texts, were hidden.
+        count: how many values, or parts of strings, were hidden.
     """
 
     def __init__(self, extra: Sequence[str] = (), *, enabled: bool = True) -> None:
@@ -88,7 +88,7 @@ class Redactor:
         if not self._enabled or (self._hidden is None and not is_suspect(text)):
             return text
         text = hide_long(text, self._hide)
-        text = hide_named(text, self._secrecy, self._hidden_word)
+        text = NamedSecrets(text, self._secrecy, self._hidden_word).hidden()
         return hide_tokens(text, self._hide)
 
     def content(self, content: bytes) -> bytes:
@@ -105,8 +105,8 @@ class Redactor:
             text = content[:end].decode(encoding, errors)
         except UnicodeDecodeError:
             return content
-        shown = self.text(text)
-        return content if shown == text else shown.encode(encoding, errors) + content[end:]
+        redacted = self.text(text)
+        return content if redacted == text else redacted.encode(encoding, errors) + content[end:]
 
     def whole(self, values: Mapping[str, Any], unseen: Collection[str] = ()) -> set[str]:
         """Return, as strings, the values that are hidden whole, in lists too. Counts none.
@@ -120,8 +120,10 @@ class Redactor:
         for name, value in values.items():
             given = value if isinstance(value, list | tuple) else [value]
             given = [one for one in given if type(one) in _PLAIN]
-            shown = [self.hidden(one) if name in unseen else self.value(name, one) for one in given]
-            pairs = zip(given, shown, strict=True)
+            redacted = [
+                self.hidden(one) if name in unseen else self.value(name, one) for one in given
+            ]
+            pairs = zip(given, redacted, strict=True)
             found |= {str(one) for one, left in pairs if left == REDACTED}
         self.count = counted
         return {text for text in found if text and text.lower() not in _HARMLESS}
@@ -130,18 +132,18 @@ class Redactor:
         """Return a command line without secrets: ``--password X`` and ``--password=X`` too."""
         if not self._enabled:
             return list(argv)
-        shown = []
+        redacted = []
         flag = NONE
         for item in argv:
             name, equals, given = item.partition("=")
             if flag and not item.startswith("--"):
-                shown.append(self._hidden_word(item, flag))
+                redacted.append(self._hidden_word(item, flag))
             elif equals and (level := self._argument(name, given)):
-                shown.append(f"{name}={self._hidden_word(given, level)}")
+                redacted.append(f"{name}={self._hidden_word(given, level)}")
             else:
-                shown.append(self.text(item))
+                redacted.append(self.text(item))
             flag = self._secrecy(item.lstrip("-")) if item[:1] == "-" and not equals else NONE
-        return shown
+        return redacted
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -161,8 +163,8 @@ class Redactor:
 
     def _without_secrets(self, value: Any, level: int, path: str) -> Any:
         if isinstance(value, str):
-            is_shown = level == NONE or (level < EVERYTHING and is_folder(path, value))
-            return self.text(value) if is_shown else self._hidden_text(value, level)
+            is_kept = level == NONE or (level < EVERYTHING and is_folder(path, value))
+            return self.text(value) if is_kept else self._hidden_text(value, level)
         if isinstance(value, Mapping):
             return _all([*self._pairs(value.items(), value, level, path)])
         if isinstance(value, list | tuple):
@@ -182,16 +184,16 @@ class Redactor:
             yield self._key(key), self._below(item, level, ".".join(map(str, [path, *names, key])))
 
     def _items(self, items: Sequence[Any], level: int, path: str) -> list[Any]:
-        shown = []
+        redacted = []
         flag = ""
         for item in items:
             is_flag = isinstance(item, str) and item.startswith("--")
             if flag and not is_flag:
-                shown.append(self._below(item, level, f"{path}.{flag}"))
+                redacted.append(self._below(item, level, f"{path}.{flag}"))
             else:
-                shown.append(self._without_secrets(item, level, path))
+                redacted.append(self._without_secrets(item, level, path))
             flag = item.lstrip("-") if is_flag else ""
-        return shown
+        return redacted
 
     def _below(self, value: Any, level: int, path: str) -> Any:
         own = EVERYTHING if level == EVERYTHING else self._secrecy(path)

@@ -23,40 +23,55 @@ NAMES: Final = (
 )
 """One of these, in small letters, is in every name of a secret."""
 
-_MARKS = (
-    *("akia", "asia", "gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat", "glpat-", "sk-"),
-    *("k_live", "k_test", "hf_", "xox", "eyj", "aiza", "ya29", "npm_", "pypi-"),
-    *("gsk_", "r8_", "lsv2_", "nvapi-", "hooks.slack"),
-)
-"""One of these, in small letters, is in every token of a well-known service."""
-
+_TOKENS = {
+    ("akia", "asia"): r"A(?:KIA|SIA)[0-9A-Z]{16}",
+    ("gho_", "ghp_", "ghs_", "ghu_", "ghr_"): r"gh[opsur]_[A-Za-z0-9]{16,}",
+    ("github_pat",): r"github_pat_\w{16,}",
+    ("glpat-",): r"glpat-[\w-]{16,}",
+    ("sk-",): (
+        r"sk-(?:(?:ant|proj|svcacct|or-v1)-[\w-]{16,}|(?:[a-z]{1,9}-)?[A-Za-z0-9]{16}[\w-]*)"
+    ),
+    ("k_live", "k_test"): r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
+    ("hf_",): r"hf_[A-Za-z0-9]{16,}",
+    ("xox",): r"xox[a-z]-[A-Za-z0-9-]{10,}",
+    ("eyj",): r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?",
+    ("aiza",): r"AIza[\w-]{30,}",
+    ("ya29",): r"ya29\.[\w-]{16,}",
+    ("npm_",): r"npm_[A-Za-z0-9]{30,}",
+    ("pypi-",): r"pypi-[\w-]{30,}",
+    ("gsk_", "r8_"): r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
+    ("lsv2_",): r"lsv2_[ps]t_\w{30,}",
+    ("nvapi-",): r"nvapi-[\w-]{30,}",
+    ("hooks.slack",): r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{20,}",
+}
+"""Tokens of well-known services, by what one of is in each of them, in small letters."""
+_MARKS = tuple(mark for marks in _TOKENS for mark in marks)
 _SHORTEST_TOKEN = 20
-_TOKENS = (
-    r"A(?:KIA|SIA)[0-9A-Z]{16}",
-    r"gh[opsur]_[A-Za-z0-9]{16,}",
-    r"github_pat_\w{16,}",
-    r"glpat-[\w-]{16,}",
-    r"sk-(?:(?:ant|proj|svcacct|or-v1)-[\w-]{16,}|(?:[a-z]{1,9}-)?[A-Za-z0-9]{16}[\w-]*)",
-    r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
-    r"hf_[A-Za-z0-9]{16,}",
-    r"xox[a-z]-[A-Za-z0-9-]{10,}",
-    r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?",
-    r"AIza[\w-]{30,}",
-    r"ya29\.[\w-]{16,}",
-    r"npm_[A-Za-z0-9]{30,}",
-    r"pypi-[\w-]{30,}",
-    r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
-    r"lsv2_[ps]t_\w{30,}",
-    r"nvapi-[\w-]{30,}",
-    r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{20,}",
+
+_PRIVATE_KEY = (
+    r"(?s)(?P<before>)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)(?P<after>)"
 )
+# A port is no password, but a password can have a slash.
+_USER_INFO = (
+    r"(?P<before>://[^\s/:@]*+:)(?!\[redacted\]@)"
+    r"(?:[^\s/]+|(?!\d{1,5}[/?#])[^\s@\"'<>]{1,99})(?P<after>@)"
+)
+_BEARER = r"(?P<before>\b[Bb]earer\s+)[\w.~+/=-]{8,}(?P<after>)"
+_TOKEN = rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_TOKENS.values())})(?P<after>)"
 
 Hide = Callable[[re.Match[str]], str]
-"""What stands for a secret: the match has groups ``before`` and ``after``, which are none."""
+"""Returns what stands for a secret, with the groups ``before`` and ``after`` of the match kept."""
 Levels = Callable[[str], int]
 """Returns what is secret under a key; 0: nothing."""
 HideValue = Callable[[str, int], str]
 """Hides the value of a key of that level, or returns it as it is, if it says nothing."""
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern when it is first used: start-up time."""
+    return re.compile(pattern)
 
 
 # -- by shape ----------------------------------------------------------------------------------
@@ -76,16 +91,15 @@ is_suspect_key = functools.lru_cache(maxsize=4096)(is_suspect)
 
 def hide_long(text: str, hide: Hide) -> str:
     """Hide what would be torn apart if names were looked for first: private keys, addresses."""
-    shapes = _shapes()
-    return shapes.user_info.sub(hide, shapes.private_key.sub(hide, text))
+    return _compiled(_USER_INFO).sub(hide, _compiled(_PRIVATE_KEY).sub(hide, text))
 
 
 def hide_tokens(text: str, hide: Hide) -> str:
     """Hide tokens, those of well-known services and those that a ``Bearer`` shows."""
     small = text.lower()
     if "bearer" in small:
-        text = _shapes().bearer.sub(hide, text)
-    return _shapes().token.sub(hide, text) if _has(small, _MARKS) else text
+        text = _compiled(_BEARER).sub(hide, text)
+    return _compiled(_TOKEN).sub(hide, text) if _has(small, _MARKS) else text
 
 
 def _has(small: str, marks: tuple[str, ...]) -> bool:
@@ -93,32 +107,6 @@ def _has(small: str, marks: tuple[str, ...]) -> bool:
         if mark in small:
             return True
     return False
-
-
-class _Shapes(NamedTuple):
-    private_key: re.Pattern[str]
-    user_info: re.Pattern[str]
-    bearer: re.Pattern[str]
-    token: re.Pattern[str]
-
-
-@functools.cache
-def _shapes() -> _Shapes:
-    """Return the patterns, compiled when they are first asked for: start-up time."""
-    return _Shapes(
-        private_key=re.compile(
-            r"(?P<before>)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-            r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)(?P<after>)",
-            re.DOTALL,
-        ),
-        user_info=re.compile(
-            # A port is no password, but a password can have a slash.
-            r"(?P<before>://[^\s/:@]*+:)(?!\[redacted\]@)"
-            r"(?:[^\s/]+|(?!\d{1,5}[/?#])[^\s@\"'<>]{1,99})(?P<after>@)"
-        ),
-        bearer=re.compile(r"(?P<before>\b[Bb]earer\s+)[\w.~+/=-]{8,}(?P<after>)"),
-        token=re.compile(rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_TOKENS)})(?P<after>)"),
-    )
 
 
 # -- by name -----------------------------------------------------------------------------------
@@ -129,44 +117,41 @@ _OWNED = 400
 _FREE_HEADERS = ("authorization", "cookie")
 
 _STRING = r"\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"|'[^'\\]*+(?:\\.[^'\\]*+)*+'"
-_QUOTED = (
+_ASSIGNED = r"[\w.*-]{1,99}\\{0,9}[\"']?\s{0,9}(?:=|:(?=[\s\"'{\[]))"
+_IN_QUOTES = (
     r"(?P<open>\\++[\"']|\"\"\"|''')(?P<inner>.*?)(?<!\\)(?P=open)"
     rf"|(?P<plain>{_STRING})(?P<glued>(?:{_STRING}|[^\s,;&)}}\]:\"'<>|\\])*+)"
 )
-_ASSIGNED = r"[\w.*-]{1,99}\\{0,9}[\"']?\s{0,9}(?:=|:(?=[\s\"'{\[]))"
+
+# A name, and what joins it to a value.
+_SITE = (
+    r"(?i)(?<![\w.-])(?P<key>[\w.-]++)(?P<quote>\\*+[\"'])?"
+    r"(?:\]?[ \t]*+(?P<sign>=>|:=|={1,3}|:(?!:|//))"
+    r"(?:[ \t]*+\w[\w.\[\]|, ]{0,60} =(?=[ \t]*[\"']))?[ \t]*+"  # its type
+    r"|(?:,\s*+|\s++)\\*+[\"']?value\\*+[\"']?[ \t]*+[:=][ \t]*+"  # name: KEY, value: …
+    r"|(?P<next>,?\s++)(?!\\*+[\"']?--))"
+)
+# What is before a name that is the first of its line.
+_FIRST = r"(?i)[\ufeff\s>#+*;-]*(?:(?:export|setx?|setenv|env|arg)[ \t]+)?\\*[\"']?"
+# The forms of a value: in quotes, a list (but not a token of a text, such as [MASK]) and its
+# items, without quotes, the same between braces (it may have spaces), and behind a flag.
+_QUOTED = rf"(?s){_IN_QUOTES}"
+_LISTED = (
+    r"(?!\[[A-Z][A-Z0-9_]{0,15}\])"
+    rf"[\[(](?:(?<![\w\\])(?:{_STRING})|\[redacted\]|[^\[\](){{}}])*+[\])]"
+)
+_ITEM = rf"(?s)\[redacted\]|{_IN_QUOTES}|[^\s,;\[\]()\"'\\][^,;\[\]()\n]*+"
 _BARE = (
-    r"(?:(?:bearer|basic|token|digest)[ \t]++(?=\w))?"
+    r"(?i)(?:(?:bearer|basic|token|digest)[ \t]++(?=\w))?"
     rf"(?:[bruf]{{1,2}}(?:{_STRING})"
     r"|(?:\$\{[^{}\n]*+\}|\([^()\n]*+\)|\[[^\[\]\n]*+\]|\\(?![\"'])"
     rf"|[,;&](?=[^\s\"'\])}},;&])(?!{_ASSIGNED})"
     r"|[\"'](?=[^\s\"',;&)}\]:])|[^\s\"',;&)}\]\\])*+)"
 )
-
-
-class _Named(NamedTuple):
-    """The pattern of ``NAME[=:]VALUE``, in its parts.
-
-    Attributes:
-        site: a name, and what joins it to a value.
-        first: what is before a name that is the first of its line.
-        quoted: a value in quotes.
-        listed: a list of values.
-        item: an item of a list.
-        bare: a value without quotes.
-        flow: such a value between braces: it may have spaces.
-        argument: a value behind a flag.
-        stop: what ends a value without quotes that would else take the rest of its line.
-    """
-
-    site: re.Pattern[str]
-    first: re.Pattern[str]
-    quoted: re.Pattern[str]
-    listed: re.Pattern[str]
-    item: re.Pattern[str]
-    bare: re.Pattern[str]
-    flow: re.Pattern[str]
-    argument: re.Pattern[str]
-    stop: re.Pattern[str]
+_FLOW = r"(?:\$\{[^{}\n]*+\}|[^,}\]\n])*+"
+_ARGUMENT = r"[^\s\"']*+"
+# What ends a value without quotes that would else take the rest of its line.
+_STOP = rf"[\s,;&|]\s{{0,9}}[\"']?{_ASSIGNED}|\s(?:#|--\w)"
 
 
 class _Owner(NamedTuple):
@@ -177,51 +162,13 @@ class _Owner(NamedTuple):
     at: int
 
 
-@functools.cache
-def _named() -> _Named:
-    """Return the patterns, compiled when they are first asked for: start-up time."""
-    return _Named(
-        site=re.compile(
-            r"(?<![\w.-])(?P<key>[\w.-]++)(?P<quote>\\*+[\"'])?"
-            r"(?:\]?[ \t]*+(?P<sign>=>|:=|={1,3}|:(?!:|//))"
-            r"(?:[ \t]*+\w[\w.\[\]|, ]{0,60} =(?=[ \t]*[\"']))?[ \t]*+"  # its type
-            r"|(?:,\s*+|\s++)\\*+[\"']?value\\*+[\"']?[ \t]*+[:=][ \t]*+"  # name: KEY, value: …
-            r"|(?P<next>,?\s++)(?!\\*+[\"']?--))",
-            re.IGNORECASE,
-        ),
-        first=re.compile(
-            r"[\ufeff\s>#+*;-]*(?:(?:export|setx?|setenv|env|arg)[ \t]+)?\\*[\"']?", re.IGNORECASE
-        ),
-        quoted=re.compile(_QUOTED, re.DOTALL),
-        listed=re.compile(
-            rf"(?!\[[A-Z][A-Z0-9_]{{0,15}}\])"  # a token of a text, such as [MASK]
-            rf"[\[(](?:(?<![\w\\])(?:{_STRING})|\[redacted\]|[^\[\](){{}}])*+[\])]"
-        ),
-        item=re.compile(rf"\[redacted\]|{_QUOTED}|[^\s,;\[\]()\"'\\][^,;\[\]()\n]*+", re.DOTALL),
-        bare=re.compile(_BARE, re.IGNORECASE),
-        flow=re.compile(r"(?:\$\{[^{}\n]*+\}|[^,}\]\n])*+"),
-        argument=re.compile(r"[^\s\"']*+"),
-        stop=re.compile(rf"[\s,;&|]\s{{0,9}}[\"']?{_ASSIGNED}|\s(?:#|--\w)"),
-    )
+class NamedSecrets:
+    """A ``str`` and the names in it; :meth:`hidden` returns it without what stands behind them."""
 
-
-def hide_named(text: str, levels: Levels, hide: HideValue) -> str:
-    """Return a ``str`` without what stands behind the names of secrets.
-
-    Args:
-        text: the ``str``.
-        levels: returns what is secret under a name.
-        hide: hides a value.
-    """
-    return _NamedSecrets(text, levels, hide).hidden()
-
-
-class _NamedSecrets:
     def __init__(self, text: str, levels: Levels, hide: HideValue) -> None:
         self._text = text
         self._levels = levels
         self._hide = hide
-        self._patterns = _named()
         self._parts: list[str] = []
         self._done = 0
         self._owners: list[_Owner] = []
@@ -229,7 +176,7 @@ class _NamedSecrets:
 
     def hidden(self) -> str:
         at = 0
-        while site := self._patterns.site.search(self._text, at):
+        while site := _compiled(_SITE).search(self._text, at):
             if "{" in (gap := self._text[at : site.start()]) or "}" in gap:
                 self._pass_braces(gap, site.start())
             at = site.end("key")
@@ -269,22 +216,24 @@ class _NamedSecrets:
 
     def _hide_after(self, site: re.Match[str], key: str, level: int) -> int:
         """Hide the value after a name; return where it ends."""
-        text, at, patterns = self._text, site.end(), self._patterns
+        text, at = self._text, site.end()
         opened = self._opened(site)
         if level < EVERYTHING and is_folder(key, text[at : at + 1]):
             return at
         if text.startswith(REDACTED, at) or (opened and text.startswith(opened, at)):
             return at
-        if listed := patterns.listed.match(text, at):
+        if listed := _compiled(_LISTED).match(text, at):
             return self._put(at, listed.end(), self._items(listed[0], level))
-        if quoted := patterns.quoted.match(text, at):
+        if quoted := _compiled(_QUOTED).match(text, at):
             return self._put(at, quoted.end(), self._unquoted(quoted, level))
         value = text[at : self._bare_end(site, at, opened)].rstrip("\\ \t\r,;")
         if not value.strip("|>-+"):  # it is in the lines below
             return at
         quote = (site["quote"] or "") if site["sign"] == ":" else ""
-        shown = self._hide(value, level)
-        return self._put(at, at + len(value), value if shown == value else f"{quote}{shown}{quote}")
+        redacted = self._hide(value, level)
+        return self._put(
+            at, at + len(value), value if redacted == value else f"{quote}{redacted}{quote}"
+        )
 
     def _opened(self, site: re.Match[str]) -> str:
         """Return the quote of a string that begins with a name, not that of the name itself."""
@@ -294,19 +243,20 @@ class _NamedSecrets:
     def _bare_end(self, site: re.Match[str], at: int, opened: str) -> int:
         """Return where a value without quotes ends."""
         text, key = self._text, site["key"].lower()
-        if key.startswith("--"):
-            return _end(self._patterns.argument, text, at)
-        end = self._end_of_line(at)
-        close = text.find(opened, at, end) if opened else -1
-        if close < 0 and not self._is_first(site):
+        pattern = _ARGUMENT
+        if not key.startswith("--"):
+            end = self._end_of_line(at)
+            close = text.find(opened, at, end) if opened else -1
+            if close >= 0 or self._is_first(site):
+                end = end if close < 0 else close
+                if site["sign"] == ":" and any(header in key for header in _FREE_HEADERS):
+                    return end
+                stop = _compiled(_STOP).search(text, at, end)
+                return stop.start() if stop else end
             is_inside = bool(self._owners) and at - self._owners[-1].at < _OWNED
-            is_flow = is_inside and site["sign"] in (":", None)
-            return _end(self._patterns.flow if is_flow else self._patterns.bare, text, at)
-        end = end if close < 0 else close
-        if site["sign"] == ":" and any(header in key for header in _FREE_HEADERS):
-            return end
-        stop = self._patterns.stop.search(text, at, end)
-        return stop.start() if stop else end
+            pattern = _FLOW if is_inside and site["sign"] in (":", None) else _BARE
+        found = _compiled(pattern).match(text, at)
+        return found.end() if found else at
 
     def _is_first(self, site: re.Match[str]) -> bool:
         """Tell whether a name, or the word ``value`` behind it, is the first thing of its line."""
@@ -316,7 +266,7 @@ class _NamedSecrets:
         begin = self._text.rfind("\n", max(0, start - _LONGEST_NAME), start) + 1
         if site["quote"] or not (begin or start < _LONGEST_NAME):
             return False
-        return self._patterns.first.fullmatch(self._text, begin, start) is not None
+        return _compiled(_FIRST).fullmatch(self._text, begin, start) is not None
 
     def _end_of_line(self, at: int) -> int:
         if at > self._line_end:
@@ -335,21 +285,16 @@ class _NamedSecrets:
                 return match[0]
             return self._hide(found, level) + match[0][len(found) :]
 
-        return self._patterns.item.sub(item, listed)
+        return _compiled(_ITEM).sub(item, listed)
 
     def _unquoted(self, quoted: re.Match[str], level: int) -> str:
         """Return a value in quotes without what is in them."""
         plain = quoted["plain"]
         quote, inner = (plain[0], plain[1:-1]) if plain else (quoted["open"], quoted["inner"])
-        shown = self._hide(inner, level)
-        return quoted[0] if shown == inner else f"{quote}{shown}{quote}"
+        redacted = self._hide(inner, level)
+        return quoted[0] if redacted == inner else f"{quote}{redacted}{quote}"
 
-    def _put(self, start: int, end: int, shown: str) -> int:
-        self._parts += [self._text[self._done : start], shown]
+    def _put(self, start: int, end: int, redacted: str) -> int:
+        self._parts += [self._text[self._done : start], redacted]
         self._done = end
         return end
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at

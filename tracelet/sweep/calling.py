@@ -31,7 +31,6 @@ from tracelet.sweep.targets import (
 
 # -- attributes of a class ----------------------------------------------------------------------
 
-
 _Place = tuple[type, str]
 
 _values: ContextVar[Mapping[_Place, Any]] = ContextVar(

@@ -9,7 +9,6 @@ So the n-th is found without making those before it.
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
 import logging
 import math
@@ -24,12 +23,11 @@ from tracelet.values.equality import same_value
 from tracelet.values.fields import named_fields
 from tracelet.values.plain import ATOMS, elements
 
-# -- choices inside a configuration -------------------------------------------------------------
-
-
 log = logging.getLogger(__name__)
 
 _LARGE = 100_000
+
+# -- choices inside a configuration -------------------------------------------------------------
 
 
 class Template:
@@ -111,8 +109,8 @@ class Template:
         if self._kind is DynamicValue:
             if not self._parts:
                 return self._value[index]
-            which = bisect_right(self._ends, index)
-            return self._parts[which].pick(index - (self._ends[which - 1] if which else 0))
+            which, index = _located(self._ends, index)
+            return self._parts[which].pick(index)
         picked: list[Any] = []
         for part in reversed(self._parts):
             index, digit = divmod(index, part.size)
@@ -136,6 +134,12 @@ class Template:
         if self._kind is dict:
             return dict(zip(self._value, items, strict=True))
         return list(items) if self._kind is list else tuple(items)
+
+
+def _located(ends: Sequence[int], index: int) -> tuple[int, int]:
+    """Return which of several in a row has an index, and its index there."""
+    which = bisect_right(ends, index)
+    return which, index - (ends[which - 1] if which else 0)
 
 
 def fresh(value: Any) -> Any:
@@ -193,9 +197,6 @@ def differing(rows: Sequence[Mapping[str, Any]]) -> tuple[frozenset[str], frozen
 
 # -- factors ------------------------------------------------------------------------------------
 
-
-_BLOCK = 4096
-"""Up to so many parts are written out to be iterated over."""
 _SMALL = 1000
 """Up to so many values, it is worth looking whether all of them are immutable."""
 
@@ -275,9 +276,8 @@ class Entries(Factor):
             self.varying, self.fixed = self.varying | self.fixed, frozenset()
 
     def pick(self, index: int) -> Part:
-        which = bisect_right(self._ends, index)
-        before = self._ends[which - 1] if which else 0
-        return self._templates[which].pick(index - before), 0
+        which, index = _located(self._ends, index)
+        return self._templates[which].pick(index), 0
 
     def parts(self, start: int = 0) -> Iterator[Part]:
         if start:
@@ -319,16 +319,14 @@ class Concat(Factor):
         self.shares = any(one.shares for one in self.products)
 
     def pick(self, index: int) -> Part:
-        which = bisect_right(self._ends, index)
-        before = self._ends[which - 1] if which else 0
-        return self.products[which].pick(index - before)
+        which, index = _located(self._ends, index)
+        return self.products[which].pick(index)
 
     def parts(self, start: int = 0) -> Iterator[Part]:
-        which = bisect_right(self._ends, start)
-        before = self._ends[which - 1] if which else 0
+        which, start = _located(self._ends, start)
         for one in self.products[which:]:
-            yield from one.parts(start - before)
-            start = before = 0
+            yield from one.parts(start)
+            start = 0
 
 
 class Picked(Factor):
@@ -350,12 +348,10 @@ class Picked(Factor):
         return itertools.islice(self.product.parts(self.indices.start + start), self.size - start)
 
 
-class Product:
+class Product(Factor):
     """The Cartesian product of factors, the first the slowest; later parts win over earlier ones.
 
-    Attributes:
-        size: how many configurations; of no factors: one, the empty one.
-        varying, fixed, repeats, shares: as in :class:`Factor`.
+    The product of no factors is one configuration, the empty one.
     """
 
     def __init__(self, factors: Sequence[Factor] = ()) -> None:
@@ -367,92 +363,29 @@ class Product:
         self.fixed = names - self.varying
         self.shares = any(factor.shares for factor in self.factors)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Product) and self.factors == other.factors
-
-    __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All names."""
-        return self.varying | self.fixed
-
     def pick(self, index: int) -> Part:
-        """Return the configuration of one number."""
         picked = []
         for factor in reversed(self.factors):
             index, digit = divmod(index, factor.size)
             picked.append(factor.pick(digit))
-        values: dict[str, Any] = {}
+        return self._merged(picked[::-1])
+
+    def parts(self, start: int = 0) -> Iterator[Part]:
+        if start > _LARGE or any(factor.size > _LARGE for factor in self.factors):
+            yield from super().parts(start)  # too many to hold in memory, or to be passed by
+            return
+        combinations = itertools.product(*(list(factor.parts()) for factor in self.factors))
+        yield from map(self._merged, itertools.islice(combinations, start, None))
+
+    def _merged(self, parts: Sequence[Part]) -> Part:
+        merged: dict[str, Any] = {}
+        for values, _ in parts:
+            merged |= values  # far quicker than update()
         repeat = 0
-        for factor, part in zip(self.factors, reversed(picked), strict=True):
-            values.update(part[0])
-            repeat = repeat * factor.repeats + part[1]
-        return values, repeat
-
-    def parts(self, start: int = 0) -> Iterator[Part]:
-        """Yield the configurations in order, from the number ``start``."""
-        return _merged({}, 0, _in_blocks(self.factors), start) if start < self.size else iter(())
-
-
-class _Block(Factor):
-    """A few factors written out, since each of them would cost every configuration a step."""
-
-    def __init__(self, factors: Sequence[Factor]) -> None:
-        self._factors = factors
-        self.size = math.prod(factor.size for factor in factors)
-        self.repeats = math.prod(factor.repeats for factor in factors)
-
-    def pick(self, index: int) -> Part:
-        return self._parts[index]
-
-    def parts(self, start: int = 0) -> Iterator[Part]:
-        return iter(self._parts[start:] if start else self._parts)
-
-    @functools.cached_property
-    def _parts(self) -> list[Part]:
-        rows: list[Part] = [({}, 0)]
-        for factor in self._factors:
-            parts, repeats = list(factor.parts()), factor.repeats
-            rows = [
-                ({**before, **values}, repeated * repeats + repeat)
-                for before, repeated in rows
-                for values, repeat in parts
-            ]
-        return rows
-
-
-def _in_blocks(factors: Sequence[Factor]) -> list[Factor]:
-    """Return factors with the same product, few and with many parts each."""
-    blocks: list[Factor] = []
-    group: list[Factor] = []
-    size = 1
-    for factor in factors:
-        if group and size * factor.size > _BLOCK:
-            blocks.append(_Block(group) if len(group) > 1 else group[0])
-            group, size = [], 1
-        group.append(factor)
-        size *= factor.size
-    return [*blocks, *([_Block(group) if len(group) > 1 else group[0]] if group else [])]
-
-
-def _merged(
-    before: dict[str, Any], repeated: int, factors: Sequence[Factor], start: int
-) -> Iterator[Part]:
-    """Yield a part with every combination of the factors behind it."""
-    if not factors:
-        yield dict(before), repeated
-        return
-    first, rest = factors[0], factors[1:]
-    first_start, start = divmod(start, math.prod(factor.size for factor in rest))
-    repeated *= first.repeats
-    if not rest:
-        for values, repeat in first.parts(first_start):
-            yield {**before, **values}, repeated + repeat
-        return
-    for values, repeat in first.parts(first_start):
-        yield from _merged({**before, **values}, repeated + repeat, rest, start)
-        start = 0
+        if self.repeats > 1:
+            for factor, (_, repeated) in zip(self.factors, parts, strict=True):
+                repeat = repeat * factor.repeats + repeated
+        return merged, repeat
 
 
 def axis_factor(columns: Mapping[str, Sequence[Any]]) -> Factor:

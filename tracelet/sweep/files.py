@@ -45,7 +45,6 @@ from tracelet.wire import float_token
 
 # -- values in files ----------------------------------------------------------------------------
 
-
 _TO: dict[type, tuple[str, Callable[[Any], Any]]] = {
     range: ("$range", lambda value: [value.start, value.stop, value.step]),
     bytes: ("$bytes", lambda value: base64.b64encode(value).decode()),
@@ -153,7 +152,6 @@ def decoded(value: Any) -> Any:
 
 
 # -- formats ------------------------------------------------------------------------------------
-
 
 HEADER = "tracelet_sweep"
 _VERSION = 1

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +38,11 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     traceback: str = ""
     pickled: bytes | None = None
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Return what an exception says, without where it was raised."""
+        return cls(type(error).__name__, str(error))
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,13 +121,7 @@ class SweepDir:
 
     @classmethod
     def of(cls, root: Path, project: str, name: str) -> SweepDir:
-        """Return the directory of a sweep; it need not exist.
-
-        Args:
-            root: where runs are kept.
-            project: the project.
-            name: the sweep's.
-        """
+        """Return the directory of a sweep, which need not exist, below that of all runs."""
         return cls(root / slug(project) / ".sweeps" / slug(name))
 
     def create(self) -> None:
@@ -194,8 +192,3 @@ class SweepDir:
 
 def _order(entry: Entry) -> tuple[bool, int, int]:
     return entry.state == "done", entry.attempt, _RANKS[entry.state]
-
-
-def now() -> float:
-    """Return the time for a line: seconds since the epoch."""
-    return time.time()

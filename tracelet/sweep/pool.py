@@ -66,6 +66,11 @@ class WorkerPool(ThreadPoolExecutor):
             for worker in self._processes:
                 worker.close()
 
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and not isinstance(error, Exception):  # interrupted
+            self.kill()
+        self.shutdown(cancel_futures=True)
+
     def kill(self) -> None:
         """End the processes at once."""
         self.shutdown(wait=False, cancel_futures=True)

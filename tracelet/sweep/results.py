@@ -21,7 +21,7 @@ from tracelet.errors import (
 from tracelet.records import MetricValue
 from tracelet.sweep.configuration import Configuration
 from tracelet.sweep.files import decoded
-from tracelet.sweep.ledger import Entry, Failure, State, SweepDir
+from tracelet.sweep.ledger import Entry, State, SweepDir
 from tracelet.sweep.work import NOT_HERE
 from tracelet.wire import from_wire
 
@@ -46,11 +46,11 @@ class Result:
     def __init__(
         self, config: Configuration, entry: Entry | None, sweep_dir: SweepDir, value: Any = NOT_HERE
     ) -> None:
+        self._entry = entry = entry or Entry("", "pending", 0, 0.0)
         self.config = config
-        self.state: State = entry.state if entry is not None else "pending"
-        self.seconds: float | None = entry.seconds if entry is not None else None
-        self.dir: Path | None = Path(entry.run) if entry is not None and entry.run else None
-        self._entry = entry
+        self.state: State = entry.state
+        self.seconds: float | None = entry.seconds
+        self.dir: Path | None = Path(entry.run) if entry.run else None
         self._sweep_dir = sweep_dir
         self._live = value
 
@@ -73,7 +73,7 @@ class Result:
         """What the training returned; None if it failed."""
         if self._live is not NOT_HERE:
             return self._live
-        stored = self._entry.value if self._entry is not None else None
+        stored = self._entry.value
         if isinstance(stored, dict) and len(stored) == 1 and "$pickle" in stored:
             return pickle.loads((self._sweep_dir.path / stored["$pickle"]).read_bytes())
         return None if isinstance(stored, dict) and set(stored) == {"$lost"} else decoded(stored)
@@ -81,7 +81,7 @@ class Result:
     @functools.cached_property
     def error(self) -> BaseException | None:
         """The exception that it failed with; None if it did not."""
-        failure = self._failure
+        failure = self._entry.error
         if failure is None:
             return None
         try:
@@ -98,11 +98,7 @@ class Result:
     @property
     def traceback(self) -> str | None:
         """The traceback of its failure as a str; None if it did not."""
-        return self._failure.traceback if self._failure is not None else None
-
-    @property
-    def _failure(self) -> Failure | None:
-        return self._entry.error if self._entry is not None else None
+        return self._entry.error.traceback if self._entry.error is not None else None
 
     @functools.cached_property
     def run(self) -> Run | None:
@@ -119,10 +115,7 @@ class Result:
 
     @functools.cached_property
     def _summaries(self) -> dict[str, list[Any]]:
-        entry = self._entry
-        return (
-            {} if entry is None else {name: from_wire(one) for name, one in entry.metrics.items()}
-        )
+        return {name: from_wire(one) for name, one in self._entry.metrics.items()}
 
     def metric(self, name: str, of: str = "last") -> Any:
         """Return a metric's last or best value; also one that the training returned by name."""

@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import queue
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
@@ -40,15 +41,14 @@ from tracelet.sweep.calling import check_call, check_whole
 from tracelet.sweep.configuration import Configuration
 from tracelet.sweep.factors import fresh
 from tracelet.sweep.files import encoded
-from tracelet.sweep.ledger import About, Entry, Failure, SweepDir, now
+from tracelet.sweep.ledger import About, Entry, Failure, SweepDir
 from tracelet.sweep.pool import WorkerPool, processors
 from tracelet.sweep.results import Result, Results
 from tracelet.sweep.script import Script
 from tracelet.sweep.targets import Target, check_configuration
-from tracelet.sweep.work import NOT_HERE, Outcome, Task, carried, run_carried, summary, work
+from tracelet.sweep.work import NOT_HERE, Outcome, Task, run_pickled, summary, to_pickle, work
 
 # -- what is to be run --------------------------------------------------------------------------
-
 
 MOST = 1_000_000
 """More configurations are not run: nobody would see the end."""
@@ -108,7 +108,7 @@ class Plan:
             self.keys.append(f"{identity}-{seen[identity]}")
             seen[identity] += 1
 
-    def check_carried(self) -> None:
+    def check_picklable(self) -> None:
         """Check that everything can be sent to another process.
 
         Raises:
@@ -124,7 +124,7 @@ class Plan:
             *configs,
         ):
             try:
-                carried(what)
+                to_pickle(what)
             except Exception as error:  # pickling is foreign code
                 raise ValueTypeError(
                     f"{label} cannot be sent to a worker process ({error}): define it at the top "
@@ -134,9 +134,8 @@ class Plan:
 
     def task(self, place: int, attempt: int) -> Task:
         """Return what a worker needs to run one configuration."""
-        return self.task_of(
-            self.configurations[place], self.keys[place], attempt, count=len(self.configurations)
-        )
+        config, count = self.configurations[place], len(self.configurations)
+        return self.task_of(config, self.keys[place], attempt, count=count)
 
     def task_of(
         self,
@@ -170,16 +169,39 @@ class Plan:
             stops=stops,
         )
 
-    def pending(self, place: int, attempt: int) -> Entry:
-        """Return the line that a configuration begins with in the ledger."""
-        return pending(self.configurations[place], self.keys[place], attempt)
+    @contextlib.contextmanager
+    def held(self, executor: Any) -> Iterator[None]:
+        """Keep the sweep's directory to this process while the block runs.
+
+        Raises:
+            SweepBusyError: another process runs a sweep of this name.
+            ValueTypeError: there is no executor, and a worker process cannot be sent everything.
+        """
+        if executor is None:
+            self.check_picklable()
+        self.directory.create()
+        lock = self.directory.lock()
+        if not lock.acquire():
+            raise SweepBusyError(self._busy())
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _busy(self) -> str:
+        who = "another process"
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            process = self.directory.read_about().process
+            who = f"process {process.get('pid')} on {process.get('host')}"
+        return (
+            f"the sweep {self.name!r} of the project {self.settings.project!r} is being run by "
+            f"{who}; give this one another name="
+        )
 
     def about(self, workers: int | None) -> About:
         """Return what ``sweep.json`` says."""
-        module, name = (
-            getattr(self.train, "__module__", None),
-            getattr(self.train, "__qualname__", ""),
-        )
+        module = getattr(self.train, "__module__", None)
+        name = getattr(self.train, "__qualname__", "")
         importable = module not in (None, "__main__", "__mp_main__") and "<" not in name
         script = self.train if isinstance(self.train, Script) else None
         backends = self.settings.backend
@@ -192,7 +214,7 @@ class Plan:
             project=self.settings.project,
             group=self.group,
             count=len(self.configurations),
-            started=now(),
+            started=time.time(),
             factors=factors,
             train=f"{module}:{name}" if importable else None,
             command=None if script is None else [script.path, *script.arguments],
@@ -207,7 +229,7 @@ class Plan:
 def pending(config: Configuration, key: str, attempt: int) -> Entry:
     """Return the line that a configuration begins with in the ledger."""
     values: dict[str, Any] = Redactor().value("config", _json_safe(config))
-    return Entry(key, "pending", attempt, now(), config.index, values)
+    return Entry(key, "pending", attempt, time.time(), config.index, values)
 
 
 def as_config(settings: Settings, group: str) -> dict[str, Any]:
@@ -239,7 +261,6 @@ def _json_safe(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # -- which jobs have ended ----------------------------------------------------------------------
-
 
 _POLL_SECONDS = (0.05, 1.0)
 """Shortest and longest pause between two looks at jobs that have to be polled."""
@@ -320,12 +341,8 @@ def progress(name: str, count: int, done: int) -> Iterator[Callable[[int, int], 
         TimeRemainingColumn,
     )
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    text = TextColumn("{task.description}")
+    columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=count, completed=done)
 
@@ -337,14 +354,7 @@ def progress(name: str, count: int, done: int) -> Iterator[Callable[[int, int], 
 
 
 def print_kept(name: str, count: int, kept: int, failed: int) -> None:
-    """Write on stderr what is not run again: those results are of an earlier run.
-
-    Args:
-        name: the sweep's.
-        count: how many configurations it has.
-        kept: how many have ended before.
-        failed: how many of those have failed.
-    """
+    """Write on stderr how many configurations are not run again, and how many of them failed."""
     if sys.stderr is None or not kept:
         return
     again = f"; {failed} failed, which retry_failed=True runs again" if failed else ""
@@ -357,51 +367,20 @@ def print_kept(name: str, count: int, kept: int, failed: int) -> None:
 
 # -- running it ---------------------------------------------------------------------------------
 
-
 _AGAIN = 2
 """How often a configuration is submitted again that came back without having begun."""
 
 
-def execute(
-    plan: Plan,
-    executor: Any = None,
-    *,
-    max_workers: int | None = None,
-    on_error: Literal["collect", "raise"] = "collect",
-    retry_failed: bool = False,
-) -> Results:
-    """Run what is not done; see :meth:`tracelet.Sweep.run`."""
-    sweep_dir = plan.directory
-    if executor is None:
-        plan.check_carried()
-    sweep_dir.create()
-    lock = sweep_dir.lock()
-    if not lock.acquire():
-        raise SweepBusyError(_busy(plan))
-    try:
-        return _Execution(plan, executor, max_workers, on_error, retry_failed=retry_failed).run()
-    finally:
-        lock.release()
+class Execution:
+    """Runs what is not done of a sweep, whose directory is held; see :meth:`tracelet.Sweep.run`."""
 
-
-def _busy(plan: Plan) -> str:
-    with contextlib.suppress(OSError, msgspec.DecodeError):
-        process = plan.directory.read_about().process
-        return (
-            f"the sweep {plan.name!r} of the project {plan.settings.project!r} is being run by "
-            f"process {process.get('pid')} on {process.get('host')}; give this one another name="
-        )
-    return f"the sweep {plan.name!r} is being run by another process; give this one another name="
-
-
-class _Execution:
     def __init__(
         self,
         plan: Plan,
         executor: Any,
-        max_workers: int | None,
-        on_error: str,
         *,
+        max_workers: int | None,
+        on_error: Literal["collect", "raise"],
         retry_failed: bool,
     ) -> None:
         self._plan = plan
@@ -431,10 +410,15 @@ class _Execution:
         workers = max(1, min(workers, len(self._todo)))
         self._dir.write_about(self._plan.about(workers if self._executor is None else None))
         attempts = {place: self._attempt(place) for place in self._todo}
-        self._dir.append(self._plan.pending(place, attempts[place]) for place in self._todo)
+        configs = self._plan.configurations
+        self._dir.append(
+            pending(configs[place], keys[place], attempts[place]) for place in self._todo
+        )
         tasks = {place: self._plan.task(place, attempts[place]) for place in self._todo}
         if tasks and self._executor is None:
-            self._run_in_processes(tasks, workers)
+            with WorkerPool(workers) as pool:
+                pickled = {place: to_pickle(task) for place, task in tasks.items()}
+                self._run_with(pool, run_pickled, pickled)
         elif tasks:
             self._run_with(self._executor, work, tasks)
         if self._broken is not None:
@@ -447,19 +431,6 @@ class _Execution:
     def _attempt(self, place: int) -> int:
         known = self._entries.get(self._plan.keys[place])
         return known.attempt + 1 if known is not None else 1
-
-    def _run_in_processes(self, tasks: dict[int, Task], workers: int) -> None:
-        pool = WorkerPool(workers)
-        try:
-            self._run_with(
-                pool, run_carried, {place: carried(task) for place, task in tasks.items()}
-            )
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                pool.kill()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
     def _run_with(self, executor: Any, call: Callable[..., Any], tasks: Mapping[int, Any]) -> None:
         def submit(place: int) -> Any:
@@ -547,8 +518,8 @@ class _Execution:
             known = msgspec.structs.replace(
                 known,
                 state="failed",
-                time=now(),
-                error=Failure(type(error).__name__, str(error)),
+                time=time.time(),
+                error=Failure.of(error),
                 metrics=summary(Path(run)) if run is not None else {},
             )
             self._dir.append([known])
@@ -573,9 +544,9 @@ class _Execution:
             key=self._plan.keys[place],
             state="failed",
             attempt=self._attempt(place),
-            time=now(),
+            time=time.time(),
             index=self._plan.configurations[place].index,
-            error=Failure(type(error).__name__, str(error)),
+            error=Failure.of(error),
         )
         self._dir.append([entry])
         self._entries[entry.key] = entry

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from tracelet.core.experiment import Experiment
-from tracelet.errors import (
-    InvalidValueError,
-    MissingPackageError,
-    SweepBusyError,
-    ValueTypeError,
-    warn,
-)
+from tracelet.errors import InvalidValueError, MissingPackageError, ValueTypeError, warn
 from tracelet.journal.reader import Position
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Metric
@@ -26,13 +21,13 @@ from tracelet.sweep.calling import check_call
 from tracelet.sweep.configuration import Configuration
 from tracelet.sweep.factors import fresh
 from tracelet.sweep.files import checked_entry
-from tracelet.sweep.ledger import Entry, Failure, now
+from tracelet.sweep.ledger import Entry, Failure
 from tracelet.sweep.pool import WorkerPool, processors
 from tracelet.sweep.results import Result, Results
 from tracelet.sweep.run import Jobs, Plan, pending, progress
 from tracelet.sweep.targets import Target
 from tracelet.sweep.values import many, whole_number
-from tracelet.sweep.work import carried, run_carried, work
+from tracelet.sweep.work import Task, run_pickled, to_pickle, work
 
 if TYPE_CHECKING:
     import optuna
@@ -266,13 +261,7 @@ def optimize(
     target.check(sorted({*distributions, *fixed}), strict=False)
     given = {"project": project, "backend": backend, "config": config, **settings}
     plan = Plan([], target=target, train=train, name=name, factors=None, settings=given)
-    if executor is None:
-        plan.check_carried()
-    plan.directory.create()
-    lock = plan.directory.lock()
-    if not lock.acquire():
-        raise SweepBusyError(f"the search {plan.name!r} is being run by another process")
-    try:
+    with plan.held(executor):
         place = str(plan.directory.path / "optuna.log") if storage is None else storage
         direction = optuna.study.StudyDirection["MINIMIZE" if mode == "min" else "MAXIMIZE"]
         study = optuna.create_study(
@@ -292,8 +281,6 @@ def optimize(
         search = _Search(plan, study, storage=place, metric=metric, space=space_of, count=count)
         search.run(executor, max_workers or processors())
         return search.results()
-    finally:
-        lock.release()
 
 
 class _Search:
@@ -329,18 +316,13 @@ class _Search:
             return
         workers = min(workers, left)
         self._plan.directory.write_about(self._plan.about(workers))
-        pool = WorkerPool(workers) if executor is None else None
-        try:
-            self._ask_and_tell(
-                Jobs(lambda number: self._submit(pool, executor, number)), workers, left
-            )
-        except BaseException as error:
-            if pool is not None and not isinstance(error, Exception):
-                pool.kill()
-            raise
-        finally:
-            if pool is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
+        if executor is not None:
+            jobs = Jobs(lambda number: executor.submit(work, self._task(number)))
+            self._ask_and_tell(jobs, workers, left)
+            return
+        with WorkerPool(workers) as pool:
+            jobs = Jobs(lambda number: pool.submit(run_pickled, to_pickle(self._task(number))))
+            self._ask_and_tell(jobs, workers, left)
 
     def _ask_and_tell(self, jobs: Jobs, workers: int, left: int) -> None:
         for _ in range(workers):
@@ -360,17 +342,14 @@ class _Search:
         self._configs[trial.number].index = trial.number
         return int(trial.number)
 
-    def _submit(self, pool: WorkerPool | None, executor: Any, number: int) -> Any:
+    def _task(self, number: int) -> Task:
         config = self._configs[number]
         key = f"{config.id}-trial-{number}"
         pruning = Pruning(
             self._storage, self._study.study_name, number, self._metric, self._study.pruner
         )
         self._plan.directory.append([pending(config, key, 1)])
-        task = self._plan.task_of(config, key, count=self._count, stops=pruning)
-        if pool is not None:
-            return pool.submit(run_carried, carried(task))
-        return executor.submit(work, task)
+        return self._plan.task_of(config, key, count=self._count, stops=pruning)
 
     def _tell(self, number: int, job: Any) -> bool:
         """Tell Optuna what a trial has come to; return whether it failed."""
@@ -389,9 +368,9 @@ class _Search:
                 key=f"{config.id}-trial-{number}",
                 state="failed",
                 attempt=1,
-                time=now(),
+                time=time.time(),
                 index=number,
-                error=Failure(type(error).__name__, str(error)),
+                error=Failure.of(error),
             )
             self._plan.directory.append([entry])
         result = Result(config, entry, self._plan.directory)

@@ -252,7 +252,7 @@ class Sweep:
             SettingsError: a setting is unknown or has the wrong type.
             UnknownBackendError: a backend is not known, or not installed.
         """
-        from tracelet.sweep.run import MOST, Plan, execute
+        from tracelet.sweep.run import MOST, Execution, Plan
 
         chosen = self._target.value if train is None else train
         if not callable(chosen) or (train is None and isinstance(chosen, type)):
@@ -280,13 +280,14 @@ class Sweep:
             factors=factors,
             settings=given,
         )
-        return execute(
-            plan,
-            executor,
-            max_workers=max_workers,
-            on_error=on_error,
-            retry_failed=retry_failed,
-        )
+        with plan.held(executor):
+            return Execution(
+                plan,
+                executor,
+                max_workers=max_workers,
+                on_error=on_error,
+                retry_failed=retry_failed,
+            ).run()
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a configuration, its columns in order of appearance.

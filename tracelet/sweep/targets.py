@@ -12,14 +12,13 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
 
 from tracelet.errors import InvalidValueError, ValueTypeError, warn
 
 # -- names --------------------------------------------------------------------------------------
-
 
 _ANY_NAMES = frozenset({"dict", "Mapping", "MutableMapping", "Dict", "Namespace"})
 
@@ -163,7 +162,7 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
     return frozenset(one.name for one in parameters if one.kind in named)
 
 
-class Whole:
+class Whole(NamedTuple):
     """The one argument of a function that takes a configuration whole.
 
     Attributes:
@@ -171,9 +170,8 @@ class Whole:
         kind: ``dict``, or the class to make of the configuration.
     """
 
-    def __init__(self, name: str, kind: Any) -> None:
-        self.name = name
-        self.kind = kind
+    name: str
+    kind: Any
 
 
 def whole_argument(function: Callable[..., Any]) -> Whole | None:
@@ -191,13 +189,9 @@ def whole_argument(function: Callable[..., Any]) -> Whole | None:
         return None
     kind = _annotation(function, needed[0])
     origin = getattr(kind, "__origin__", kind)
-    if getattr(origin, "__name__", "") in _ANY_NAMES or _is_mapping(origin):
-        return Whole(needed[0].name, origin)
-    return Whole(needed[0].name, origin) if fields_of(origin) is not None else None
-
-
-def _is_mapping(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Mapping)
+    is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
+    takes_any = is_mapping or getattr(origin, "__name__", "") in _ANY_NAMES
+    return Whole(needed[0].name, origin) if takes_any or fields_of(origin) is not None else None
 
 
 def _annotation(function: Any, parameter: inspect.Parameter) -> Any:
@@ -214,7 +208,6 @@ def _annotation(function: Any, parameter: inspect.Parameter) -> Any:
 
 
 # -- types of values ----------------------------------------------------------------------------
-
 
 _USERS_OWN = ("value_error", "assertion_error", "missing", "extra_forbidden")
 """Kinds of pydantic's errors that depend on more than the value itself."""
@@ -255,11 +248,10 @@ def check_configuration(target: Target, values: Mapping[str, Any], index: int) -
             _report(target, values, found, index, cause=error)
 
 
-class _Wrong:
-    def __init__(self, field: str, reason: str, *, by_itself: bool = True) -> None:
-        self.field = field
-        self.reason = reason
-        self.by_itself = by_itself
+class _Wrong(NamedTuple):
+    field: str
+    reason: str
+    by_itself: bool = True
 
 
 def _report(

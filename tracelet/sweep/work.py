@@ -248,7 +248,7 @@ def summary(directory: Path) -> dict[str, list[Any]]:
 # -- to another process -------------------------------------------------------------------------
 
 
-def carried(what: Any) -> bytes:
+def to_pickle(what: Any) -> bytes:
     """Pickle something for a new process.
 
     Raises:
@@ -283,6 +283,6 @@ def _by_value(what: Any) -> bytes | None:
     return bytes(cloudpickle.dumps(what))
 
 
-def run_carried(task: bytes) -> Outcome:
-    """Run a task in the process to which it was carried."""
+def run_pickled(task: bytes) -> Outcome:
+    """Run a task that was pickled, in the process of the worker."""
     return work(pickle.loads(task))

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tracelet.backends.base import Property, Support
 from tracelet.journal.rundir import RunDir
 from tracelet.records import DELIVERABLE
 from tracelet.testing import values
 from tracelet.testing.checks import check
 from tracelet.testing.context import Context
-from tracelet.testing.expect import fail_if, values_match
+from tracelet.testing.expect import fail_if, runs_match, values_match
 
 
 @check(thread=True)
 def config_values(context: Context) -> None:
     """A configuration object is not there whole, under its name, with its types."""
-    outcome = context.everything
-    values_match(
-        context,
-        outcome,
-        "configs",
-        kind="config",
-        expected=values.CONFIG_VALUES,
-        actual=outcome.read.configs,
-    )
+    values_match(context, context.everything, "config", values.CONFIG_VALUES, "configs")
 
 
 @check()
@@ -33,15 +23,7 @@ def config_file(context: Context) -> None:
 
     ``ConfigObject.source`` is the file; ``value`` is None. ``read_back`` gives its bytes.
     """
-    outcome = context.everything
-    values_match(
-        context,
-        outcome,
-        "configs",
-        kind="config",
-        expected=values.CONFIG_FILE,
-        actual=outcome.read.configs,
-    )
+    values_match(context, context.everything, "config", values.CONFIG_FILE, "configs")
 
 
 @check(thread=True)
@@ -62,9 +44,8 @@ def texts(context: Context) -> None:
 @check(thread=True)
 def tags(context: Context) -> None:
     """A tag is missing or changed, or an earlier value of it is there."""
-    outcome = context.everything
     expected = {key: value for several in values.TAGS for key, value in several.items()}
-    values_match(context, outcome, "tags", kind="tag", expected=expected, actual=outcome.read.tags)
+    values_match(context, context.everything, "tag", expected, "tags")
 
 
 @check(thread=True)
@@ -73,11 +54,7 @@ def properties(context: Context) -> None:
     outcome = context.everything
     expected = {key: value for several in values.PROPERTIES for key, value in several.items()}
     expected["backbone"] = values.DESCRIBED["value"]
-    actual: dict[str, Any] = {
-        name: found.value if isinstance(found, Property) else found
-        for name, found in outcome.read.properties.items()
-    }
-    values_match(context, outcome, "properties", kind="property", expected=expected, actual=actual)
+    values_match(context, outcome, "property", expected, "properties")
     described = outcome.read.properties.get("backbone")
     if isinstance(described, Property):
         assert described.description == values.DESCRIBED["description"], described
@@ -103,9 +80,7 @@ def identity(context: Context) -> None:
 @check(thread=True)
 def one_run(context: Context) -> None:
     """The tracker has no run, or more than one, for one run."""
-    found = context.everything.read.runs
-    if found != 1:
-        raise AssertionError(f"the tracker has {found} runs for one run")
+    runs_match(context.everything, "for one run")
 
 
 @check(thread=True)
@@ -117,23 +92,23 @@ def report(context: Context) -> None:
     in ``tracelet/adjusted.jsonl``.
     """
     outcome = context.everything
-    told = outcome.report
+    found = outcome.report
     reader = RunDir(outcome.run.dir).reader()
     logged = sum(isinstance(record, DELIVERABLE) for record in reader.records())
     reader.close()
     problems = []
-    if told.rejected:
-        first = outcome.rejected[0]["reason"] if outcome.rejected else told.last_error
-        problems.append(f"{told.rejected} records were rejected, the first because: {first}")
-    if told.accepted != told.delivered + told.rejected + told.pending:
-        problems.append(f"the sums are wrong: {told}")
-    if told.accepted != logged or told.pending:
-        problems.append(f"{logged} records were logged, and the report says: {told}")
-    if context.backend.capabilities.artifacts is not Support.UNSUPPORTED and told.adjusted != len(
+    if found.rejected:
+        first = outcome.rejected[0]["reason"] if outcome.rejected else found.last_error
+        problems.append(f"{found.rejected} records were rejected, the first because: {first}")
+    if found.accepted != found.delivered + found.rejected + found.pending:
+        problems.append(f"the sums are wrong: {found}")
+    if found.accepted != logged or found.pending:
+        problems.append(f"{logged} records were logged, and the report says: {found}")
+    if context.backend.capabilities.artifacts is not Support.UNSUPPORTED and found.adjusted != len(
         outcome.read.adjusted
     ):
         problems.append(
-            f"{told.adjusted} records are counted as adjusted, and tracelet/adjusted.jsonl has "
+            f"{found.adjusted} records are counted as adjusted, and tracelet/adjusted.jsonl has "
             f"{len(outcome.read.adjusted)} lines"
         )
     fail_if(problems)

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tracelet.backends.base import Property, Support
-from tracelet.records import DEFAULT_AXIS, MetricPoint, Status
+from tracelet.backends.base import Support
+from tracelet.records import Status
 from tracelet.testing.checks import check
 from tracelet.testing.context import Context
-from tracelet.testing.expect import fail_if, points_match, values_match
+from tracelet.testing.expect import all_delivered, fail_if, points_match, runs_match, values_match
 from tracelet.testing.runner import Outcome
+from tracelet.testing.values import ENDING_PARAMS, Point, ending_points
 
 
 def _ended(context: Context, outcome: Outcome, status: Status) -> None:
     """Check an ending, and that everything before it is there."""
     _status(context, outcome, status)
-    points_match(context, outcome, None, _points(range(50)), also="float64", ordered=False)
-    values_match(
-        context,
-        outcome,
-        None,
-        kind="param",
-        expected={"ending.lr": 0.5, "ending.first": 0},
-        actual=outcome.read.params,
-    )
-    told = outcome.report
-    if told.pending or told.rejected:
-        raise AssertionError(f"not everything is delivered: {told}")
+    _points_match(context, outcome, ending_points(range(50)))
+    values_match(context, outcome, "param", ENDING_PARAMS)
+    all_delivered(outcome)
 
 
 def _status(context: Context, outcome: Outcome, status: Status) -> None:
@@ -43,8 +33,8 @@ def _status(context: Context, outcome: Outcome, status: Status) -> None:
         )
 
 
-def _points(numbers: range) -> list[MetricPoint]:
-    return [MetricPoint("ending", number / 7, number, DEFAULT_AXIS, 0.0) for number in numbers]
+def _points_match(context: Context, outcome: Outcome, expected: list[Point]) -> None:
+    points_match(context, outcome, None, expected, also="float64", ordered=False)
 
 
 @check(thread=True)
@@ -83,8 +73,8 @@ def ending_killed(context: Context) -> None:
 @check(thread=True)
 def ending_twice(context: Context) -> None:
     """A second ``stop()`` or a call after it is not refused, or the run is open again."""
-    said = context.everything.result.answers
-    fail_if([f"{what}: {error}" for what, error in said.items() if error != "NotRunningError"])
+    answers = context.everything.answers
+    fail_if([f"{what}: {error}" for what, error in answers.items() if error != "NotRunningError"])
 
 
 @check()
@@ -106,19 +96,10 @@ def resumed_after_crash(context: Context) -> None:
 
 
 def _resumed(context: Context, outcome: Outcome) -> None:
-    if outcome.read.runs != 1:
-        raise AssertionError(f"the tracker has {outcome.read.runs} runs for one that was resumed")
-    points = [*_points(range(80)), MetricPoint("resumed", 1.0, 0, DEFAULT_AXIS, 0.0)]
-    points_match(context, outcome, None, points, also="float64", ordered=False)
-    expected = {"ending.lr": 0.25, "ending.first": 0}
-    values_match(
-        context,
-        outcome,
-        "param_overwrite",
-        kind="param",
-        expected=expected,
-        actual=outcome.read.params,
-    )
+    runs_match(outcome, "for one that was resumed")
+    _points_match(context, outcome, [*ending_points(range(80)), Point("resumed", 1.0, 0)])
+    expected = {**ENDING_PARAMS, "ending.lr": 0.25}
+    values_match(context, outcome, "param", expected, "param_overwrite")
     _status(context, outcome, "finished")
 
 
@@ -131,28 +112,13 @@ def added_after_finish(context: Context) -> None:
     """
     context.ended("exception")
     outcome = context.added("exception")
-    if outcome.read.runs != 1:
-        raise AssertionError(f"the tracker has {outcome.read.runs} runs for one that was added to")
+    runs_match(outcome, "for one that was added to")
     _status(context, outcome, "failed")
-    points_match(context, outcome, None, _points(range(50)), also="float64", ordered=False)
-    values_match(
-        context,
-        outcome,
-        "param_overwrite",
-        kind="param",
-        expected={"ending.lr": 0.125, "ending.first": 0, "Added/model.depth": 18},
-        actual=outcome.read.params,
-    )
-    actual: dict[str, Any] = {
-        name: found.value if isinstance(found, Property) else found
-        for name, found in outcome.read.properties.items()
-    }
-    values_match(
-        context, outcome, "properties", kind="property", expected={"verdict": 0.75}, actual=actual
-    )
-    told = outcome.report
-    if told.pending or told.rejected:
-        raise AssertionError(f"not everything is delivered: {told}")
+    _points_match(context, outcome, ending_points(range(50)))
+    expected = {**ENDING_PARAMS, "ending.lr": 0.125, "Added/model.depth": 18}
+    values_match(context, outcome, "param", expected, "param_overwrite")
+    values_match(context, outcome, "property", {"verdict": 0.75}, "properties")
+    all_delivered(outcome)
 
 
 @check()
@@ -163,22 +129,16 @@ def two_runs_at_once(context: Context) -> None:
     """
     outcome = context.outcome("two")
     other_job = context.runner.job("two", f"{outcome.job.run_id}-other", context.courier)
-    for number, one in enumerate((outcome, context.runner.look(other_job, outcome.result))):
-        points = [
-            MetricPoint("mixed", at + 1000 * number, at, DEFAULT_AXIS, 0.0) for at in range(50)
-        ]
+    for number, one in enumerate((outcome, context.runner.look(other_job, {}))):
+        points = [Point("mixed", at + 1000 * number, at) for at in range(50)]
         points_match(context, one, None, points, ordered=False)
         run_id = one.job.run_id
-        expected = {"which": run_id, f"only.{number}": True}
-        values_match(context, one, None, kind="param", expected=expected, actual=one.read.params)
-        values_match(
-            context, one, "tags", kind="tag", expected={"which": run_id}, actual=one.read.tags
-        )
+        values_match(context, one, "param", {"which": run_id, f"only.{number}": True})
+        values_match(context, one, "tag", {"which": run_id}, "tags")
+        runs_match(one, f"for {run_id}")
         problems = []
         if f"only.{1 - number}" in one.read.params:
             problems.append(f"the run {run_id} has a parameter of the other")
         if any("two-" in text and text != run_id for text in one.read.texts):
             problems.append(f"the run {run_id} has a line of the other: {one.read.texts}")
-        if one.read.runs != 1:
-            problems.append(f"the tracker has {one.read.runs} runs for {run_id}")
         fail_if(problems)

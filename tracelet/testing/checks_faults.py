@@ -9,18 +9,25 @@ from __future__ import annotations
 from tracelet.backends.base import Support
 from tracelet.testing.checks import check
 from tracelet.testing.context import Context
-from tracelet.testing.expect import difference, fail_if, points_match, show, values_match
+from tracelet.testing.expect import (
+    difference,
+    fail_if,
+    points_match,
+    runs_match,
+    show,
+    values_match,
+)
 from tracelet.testing.runner import Outcome
-from tracelet.testing.scripts import numbered
+from tracelet.testing.values import Point, numbered
 
 
 def _delivered(outcome: Outcome, rejected: int = 0) -> None:
-    told = outcome.report
-    if told.accepted != told.delivered + rejected or told.rejected != rejected or told.pending:
+    found = outcome.report
+    if found.accepted != found.delivered + rejected or found.rejected != rejected or found.pending:
         raise AssertionError(
-            f"of {told.accepted} records {told.delivered} are delivered, {told.rejected} rejected "
-            f"and {told.pending} pending; {rejected} had to be rejected. The last error: "
-            f"{told.last_error}"
+            f"of {found.accepted} records {found.delivered} are delivered, {found.rejected} "
+            f"rejected and {found.pending} pending; {rejected} had to be rejected. The last error: "
+            f"{found.last_error}"
         )
     if len(outcome.rejected) != rejected:
         raise AssertionError(
@@ -38,9 +45,7 @@ def fault_calls_fail(context: Context) -> None:
     outcome = context.faulty("faults")
     points_match(context, outcome, None, numbered("before", "fault/fails", "after"), ordered=False)
     expected = {"fault/fails": 1, "fault.other": 2}
-    values_match(
-        context, outcome, "param_names", kind="param", expected=expected, actual=outcome.read.params
-    )
+    values_match(context, outcome, "param", expected, "param_names")
     if context.support("artifacts") is not Support.UNSUPPORTED:
         found = outcome.read.artifacts.get("fault/fails.txt")
         fail_if([] if found == b"kept" else [f"fault/fails.txt was b'kept', and is {found!r}"])
@@ -56,9 +61,7 @@ def fault_open_fails(context: Context) -> None:
     The second time it fails after its work is done, as if the answer of a server were lost: the
     next ``open`` knows no link, and must find what is there by the run's id.
     """
-    found = context.faulty("faults").read.runs
-    if found != 1:
-        raise AssertionError(f"the tracker has {found} runs after open() failed twice")
+    runs_match(context.faulty("faults"), "after open() failed twice")
 
 
 @check()
@@ -77,13 +80,9 @@ def fault_poisoned(context: Context) -> None:
             if "refused on purpose" not in line["reason"]
         ]
     )
-    points = [point._replace(name="good") for point in numbered("good")]
-    points.append(points[0]._replace(value=50.0, iteration=50))
+    points = [*numbered("good"), Point("good", 50.0, 50)]
     points_match(context, outcome, None, points, ordered=False)
-    expected = {"good.a": 1, "good.b": 3}
-    values_match(
-        context, outcome, None, kind="param", expected=expected, actual=outcome.read.params
-    )
+    values_match(context, outcome, "param", {"good.a": 1, "good.b": 3})
 
 
 @check()
@@ -96,11 +95,8 @@ def fault_hangs(context: Context) -> None:
     names = ("before", "between", "fault/hangs", "after")
     points_match(context, outcome, None, numbered(*names), ordered=False)
     expected = {f"hang.{name}": 1 for name in names}
-    values_match(
-        context, outcome, "param_names", kind="param", expected=expected, actual=outcome.read.params
-    )
-    if outcome.read.runs != 1:
-        raise AssertionError(f"the tracker has {outcome.read.runs} runs after a worker was ended")
+    values_match(context, outcome, "param", expected, "param_names")
+    runs_match(outcome, "after a worker was ended")
     _delivered(outcome)
 
 

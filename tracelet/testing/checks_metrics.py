@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tracelet.backends.base import Support
-from tracelet.records import DEFAULT_AXIS, MetricPoint
 from tracelet.testing import values
 from tracelet.testing.checks import check
 from tracelet.testing.context import Context
@@ -142,7 +141,7 @@ def metric_many(context: Context) -> None:
     """
     outcome = context.outcome("many")
     half = range(0, outcome.job.points, 2)
-    expected = [MetricPoint("many/a", number / 3, number, DEFAULT_AXIS, 0.0) for number in half]
-    expected += [MetricPoint("many/b", -number, number, DEFAULT_AXIS, 0.0) for number in half]
-    expected.append(MetricPoint("many/last", 1.0, 0, DEFAULT_AXIS, 0.0))
+    expected = [Point("many/a", number / 3, number) for number in half]
+    expected += [Point("many/b", -number, number) for number in half]
+    expected.append(Point("many/last", 1.0, 0))
     points_match(context, outcome, None, expected, ordered=False, also="float64")

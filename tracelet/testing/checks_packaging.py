@@ -85,7 +85,7 @@ def sdk_missing(context: Context) -> None:
         needed = _dependencies(context)
         fail_if([f"the plugin depends on {name}, and requires is empty" for name in needed])
         return
-    said = _python(
+    message = _python(
         _WITHOUT_SDK,
         context,
         modules=sorted({module.partition(".")[0] for module in requires}),
@@ -93,8 +93,8 @@ def sdk_missing(context: Context) -> None:
         name=context.name,
         options=context.runner.harness.options(context.folder),
     )
-    if not any(f"pip install '{requirement}'" in said for requirement in requires.values()):
-        raise AssertionError(f"without {', '.join(requires)} the message is: {said or 'none'}")
+    if not any(f"pip install '{requirement}'" in message for requirement in requires.values()):
+        raise AssertionError(f"without {', '.join(requires)} the message is: {message or 'none'}")
     if (context.runner.runs / "none").exists():
         raise AssertionError("the run was begun, although its backend cannot work")
 
@@ -134,9 +134,9 @@ def nothing_outside(context: Context) -> None:
 @check(thread=True)
 def silent_stdout(context: Context) -> None:
     """Something was printed to stdout, which belongs to the training script."""
-    said = context.sandboxed().stdout
-    if said:
-        raise AssertionError(f"on stdout: {said[:500]!r}")
+    output = context.sandboxed().stdout
+    if output:
+        raise AssertionError(f"on stdout: {output[:500]!r}")
 
 
 def _content(file: Path) -> bytes:

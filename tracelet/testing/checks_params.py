@@ -8,13 +8,11 @@ from tracelet.backends.base import Support
 from tracelet.testing import values
 from tracelet.testing.checks import check
 from tracelet.testing.context import Context
-from tracelet.testing.expect import fail_if, values_match
+from tracelet.testing.expect import fail_if, is_kept, values_match
 
 
 def _match(context: Context, field: str | None, expected: dict[str, Any]) -> None:
-    outcome = context.everything
-    actual = outcome.read.params
-    values_match(context, outcome, field, kind="param", expected=expected, actual=actual)
+    values_match(context, context.everything, "param", expected, field)
 
 
 @check(thread=True)
@@ -29,7 +27,7 @@ def param_types(context: Context) -> None:
 
 @check()
 def param_nonfinite(context: Context) -> None:
-    """NaN or an infinity in a parameter is lost, or became a text.
+    """NaN or an infinity in a parameter is lost, or became a str.
 
     JSON cannot hold them; if the tracker cannot either, call ``adjusted_param``.
     """
@@ -56,7 +54,7 @@ def param_nested(context: Context) -> None:
 
 @check()
 def param_unicode(context: Context) -> None:
-    """A text with other letters, several lines or quotes comes back changed."""
+    """A str with other letters, several lines or quotes comes back changed."""
     _match(context, None, values.PARAM_UNICODE)
 
 
@@ -72,10 +70,7 @@ def param_long(context: Context) -> None:
     if limit is None or limit >= len(value):
         _match(context, None, values.PARAM_LONG)
         return
-    kept = any(
-        line.get("param") == key and line.get("value") == value for line in outcome.read.adjusted
-    )
-    if outcome.read.params.get(key) != value and not kept:
+    if outcome.read.params.get(key) != value and not is_kept(outcome, "param", key, value):
         raise AssertionError(
             f"a value of {len(value)} characters is neither read back whole nor in "
             f"tracelet/adjusted.jsonl; the backend declares param_length={limit}"
@@ -146,18 +141,10 @@ def param_branches(context: Context) -> None:
 @check(alone=True)
 def param_policy_keep(context: Context) -> None:
     """With ``on_param_conflict="keep"`` the first value is not the one that is read back."""
-    outcome = context.ended("SIGINT")
-    expected = {"policy.lr": 0.1, "policy.kept": 1, "policy.new": 2}
-    values_match(
-        context, outcome, None, kind="param", expected=expected, actual=outcome.read.params
-    )
+    values_match(context, context.ended("SIGINT"), "param", values.POLICY_PARAMS)
 
 
 @check(alone=True)
 def param_policy_error(context: Context) -> None:
     """With ``on_param_conflict="error"`` a refused value reached the tracker, or others did not."""
-    outcome = context.ended("exception")
-    expected = {"policy.lr": 0.1, "policy.kept": 1, "policy.new": 2}
-    values_match(
-        context, outcome, None, kind="param", expected=expected, actual=outcome.read.params
-    )
+    values_match(context, context.ended("exception"), "param", values.POLICY_PARAMS)

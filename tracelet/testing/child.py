@@ -14,12 +14,11 @@ from tracelet.testing.scripts import SCRIPTS
 
 
 def main(work: Path) -> None:
-    """Run the job that is described in ``work``, and leave its result there."""
+    """Run the job that is described in ``work``, and leave its answers there."""
     # Who starts us in the background has SIGINT ignored, and that is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     job = msgspec.json.decode((work / "job.json").read_bytes(), type=Job, dec_hook=_path)
-    result = SCRIPTS[job.script](job)
-    (work / "result.json").write_bytes(msgspec.json.encode(result))
+    job.answers.write_bytes(msgspec.json.encode(SCRIPTS[job.script](job) or {}))
 
 
 def _path(kind: type, value: Any) -> Any:

@@ -121,7 +121,7 @@ class Context:
             os.kill(process.process.pid, getattr(signal, ending))
         process.wait()
         self.runner.settle(process.job)
-        return self.runner.look(process.job, process.result(), process)
+        return self.runner.look_at(process)
 
     def faulty(self, script: str) -> Outcome:
         """Return what became of a run whose backend fails as the script of faults wants it."""

@@ -4,48 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from tracelet.backends.base import Support
+from tracelet.backends.base import Property, Support
 from tracelet.records import MetricPoint
 from tracelet.testing.context import Context
 from tracelet.testing.runner import Outcome
 from tracelet.testing.values import Point
+from tracelet.values.equality import same_value
 
+Kind = Literal["param", "tag", "property", "config"]
 _SHOWN = 5
 
 
-def same(left: Any, right: Any) -> bool:
-    """Tell equality that knows 1 from 1.0 and True, and NaN as equal to itself."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, float):
-        return left == right or (math.isnan(left) and math.isnan(right))
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    return bool(left == right)
+same = same_value
 
 
 def values_match(
     context: Context,
     outcome: Outcome,
-    field: str | None,
-    *,
-    kind: str,
+    kind: Kind,
     expected: Mapping[str, Any],
-    actual: Mapping[str, Any],
+    field: str | None = None,
 ) -> None:
     """Check named values.
 
     Args:
         context: the context.
         outcome: of the run they were logged in.
+        kind: what adjusted records call them.
+        expected: what was logged; more may be there.
         field: the capability that has a say; None: there is none, the values must be there.
-        kind: what adjusted records call them: ``param``, ``tag``, ``property`` or ``config``.
-        expected: what was logged.
-        actual: what was read back, among others.
 
     Raises:
         AssertionError: something is missing or different.
@@ -54,14 +43,59 @@ def values_match(
     support = Support.FULL if field is None else context.support(field)
     if support is Support.UNSUPPORTED:
         return
+    actual = _read(outcome, kind)
     wrong = [
         f"{key!r:.80} was logged as {value!r:.120}, and read back as "
         + (f"{actual[key]!r:.120}" if key in actual else "nothing")
         for key, value in expected.items()
-        if not (key in actual and same(value, actual[key]))
-        and not (support is Support.EMULATED and _is_kept(outcome, kind, key, value))
+        if not (key in actual and same_value(value, actual[key]))
+        and not (support is Support.EMULATED and is_kept(outcome, kind, key, value))
     ]
     fail_if(wrong, support, field)
+
+
+def _read(outcome: Outcome, kind: Kind) -> Mapping[str, Any]:
+    """Return the named values that were read back; of properties the values alone."""
+    read = outcome.read
+    named = {
+        "param": read.params,
+        "tag": read.tags,
+        "config": read.configs,
+        "property": read.properties,
+    }[kind]
+    return {
+        name: found.value if isinstance(found, Property) else found for name, found in named.items()
+    }
+
+
+def is_kept(outcome: Outcome, kind: Kind, key: str, value: Any) -> bool:
+    """Return whether a named value is exact in ``tracelet/adjusted.jsonl``."""
+    return any(
+        line.get(kind) == key and same_value(line.get("value"), value)
+        for line in outcome.read.adjusted
+    )
+
+
+def runs_match(outcome: Outcome, why: str) -> None:
+    """Check that the tracker has one run for a run.
+
+    Raises:
+        AssertionError: it has none, or more.
+    """
+    __tracebackhide__ = True
+    if outcome.read.runs != 1:
+        raise AssertionError(f"the tracker has {outcome.read.runs} runs {why}")
+
+
+def all_delivered(outcome: Outcome) -> None:
+    """Check that every record of a run is delivered.
+
+    Raises:
+        AssertionError: one is pending, or was rejected.
+    """
+    __tracebackhide__ = True
+    if outcome.report.pending or outcome.report.rejected:
+        raise AssertionError(f"not everything is delivered: {outcome.report}")
 
 
 def points_match(
@@ -157,12 +191,6 @@ def _key(point: MetricPoint) -> tuple[str, Any, int, str]:
     is_nan = isinstance(point.value, float) and math.isnan(point.value)
     value = "NaN" if is_nan else point.value
     return (point.name, value, point.iteration, point.axis)
-
-
-def _is_kept(outcome: Outcome, kind: str, key: str, value: Any) -> bool:
-    return any(
-        line.get(kind) == key and same(line.get("value"), value) for line in outcome.read.adjusted
-    )
 
 
 def _not_kept(outcome: Outcome, points: Iterable[MetricPoint]) -> list[MetricPoint]:

@@ -22,9 +22,7 @@ from tracelet.errors import TransientError
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 
 TARGET = "tracelet.testing.faults:Faulty"
-BACKEND, MARKS, BOUND = (
-    f"CONTRACT_{word}" for word in ("BACKEND", "MARKS", "BOUND")
-)  # fmt: skip
+BACKEND, MARKS, BOUND = "CONTRACT_BACKEND", "CONTRACT_MARKS", "CONTRACT_BOUND"
 
 
 class Faults:
@@ -56,7 +54,9 @@ class Faults:
             raise TransientError(f"{what} fails on purpose")
 
 
-def faulty(base: type[Backend], faults: Faults, *, bound: float | None = None) -> type[Backend]:
+def faulty(  # noqa: C901 - five methods
+    base: type[Backend], faults: Faults, *, bound: float | None = None
+) -> type[Backend]:
     """Return a subclass of a backend that fails, where the names of what it is given say so.
 
     Args:
@@ -64,60 +64,54 @@ def faulty(base: type[Backend], faults: Faults, *, bound: float | None = None) -
         faults: what has gone wrong before.
         bound: the time bound of a call, in seconds; None: that of ``base``.
     """
-    capabilities = base.capabilities
+    declared = base.capabilities
     if bound is not None:
-        capabilities = msgspec.structs.replace(capabilities, time_bound=bound)
+        declared = msgspec.structs.replace(declared, time_bound=bound)
     if faults.alone:  # what hangs, or dies, must do so in a process of its own
-        capabilities = msgspec.structs.replace(capabilities, lightweight=False)
-    members = {**_calls(base, faults), "name": base.name, "capabilities": capabilities}
-    return type("Faulty", (base,), members)
+        declared = msgspec.structs.replace(declared, lightweight=False)
 
+    class Faulty(base):  # type: ignore[misc, valid-type]
+        name = base.name
+        capabilities = declared
 
-def _calls(base: type[Backend], faults: Faults) -> dict[str, Any]:  # noqa: C901 - five methods
-    def open(self: Backend, run: RunInfo) -> RunLink:  # noqa: A001 - the method's name
-        if run.run_id.startswith("faults"):
-            faults.fail("open")
-        link = base.open(self, run)
-        if run.run_id.startswith("faults"):
-            faults.fail("open-and-its-answer")
-        return link
+        def open(self, run: RunInfo) -> RunLink:
+            if run.run_id.startswith("faults"):
+                faults.fail("open")
+            link: RunLink = super().open(run)
+            if run.run_id.startswith("faults"):
+                faults.fail("open-and-its-answer")
+            return link
 
-    def log_metrics(self: Backend, batch: Sequence[MetricPoint]) -> None:
-        names = {point.name for point in batch}
-        if "fault/poison" in names:
-            raise ValueError("this point is refused on purpose")
-        if "fault/fails" in names:
-            faults.fail("log_metrics", 2)
-        if "fault/hangs" in names and faults.first("hang"):
-            threading.Event().wait(3600 if faults.alone else 0.2)
-        base.log_metrics(self, batch)
-        if "fault/dies" in names and faults.alone and faults.first("die"):
-            base.flush(self)
-            os._exit(7)
+        def log_metrics(self, batch: Sequence[MetricPoint]) -> None:
+            names = {point.name for point in batch}
+            if "fault/poison" in names:
+                raise ValueError("this point is refused on purpose")
+            if "fault/fails" in names:
+                faults.fail("log_metrics", 2)
+            if "fault/hangs" in names and faults.first("hang"):
+                threading.Event().wait(3600 if faults.alone else 0.2)
+            super().log_metrics(batch)
+            if "fault/dies" in names and faults.alone and faults.first("die"):
+                super().flush()
+                os._exit(7)
 
-    def log_params(self: Backend, params: Mapping[str, ParamValue]) -> None:
-        if "fault/poison" in params:
-            raise ValueError("this parameter is refused on purpose")
-        if "fault/fails" in params:
-            faults.fail("log_params")
-        base.log_params(self, params)
+        def log_params(self, params: Mapping[str, ParamValue]) -> None:
+            if "fault/poison" in params:
+                raise ValueError("this parameter is refused on purpose")
+            if "fault/fails" in params:
+                faults.fail("log_params")
+            super().log_params(params)
 
-    def log_artifact(self: Backend, artifact: ArtifactFile) -> None:
-        if artifact.path == "fault/fails.txt":
-            faults.fail("log_artifact")
-        base.log_artifact(self, artifact)
+        def log_artifact(self, artifact: ArtifactFile) -> None:
+            if artifact.path == "fault/fails.txt":
+                faults.fail("log_artifact")
+            super().log_artifact(artifact)
 
-    def close(self: Backend, status: Status) -> None:
-        faults.fail("close")
-        base.close(self, status)
+        def close(self, status: Status) -> None:
+            faults.fail("close")
+            super().close(status)
 
-    return {
-        "open": open,
-        "log_metrics": log_metrics,
-        "log_params": log_params,
-        "log_artifact": log_artifact,
-        "close": close,
-    }
+    return Faulty
 
 
 def __getattr__(name: str) -> Any:

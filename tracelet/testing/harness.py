@@ -35,11 +35,11 @@ class Harness(ABC):
         """
 
     def environment(self, folder: Path) -> dict[str, str]:
-        """Return variables for the processes that log, such as the tracker's SDK needs.
+        """Return variables for the processes that log, e.g. what the tracker's SDK needs.
 
         Their working, home and temporary directory are the kit's, and must stay empty.
         """
         return {}
 
     def prepare(self, folder: Path) -> None:  # noqa: B027 - most need nothing
-        """Make what has to exist before the first run, such as a database; called once."""
+        """Make what has to exist before the first run, e.g. a database; called once."""

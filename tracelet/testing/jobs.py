@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracelet.courier.report import DeliveryReport
 from tracelet.journal.rundir import slug
 from tracelet.testing import values
 
@@ -65,6 +64,11 @@ class Job(msgspec.Struct, kw_only=True):
         return self.work / "ready"
 
     @property
+    def answers(self) -> Path:
+        """The file with what a script has reported."""
+        return self.work / "answers.json"
+
+    @property
     def sandbox(self) -> Path:
         """The directory with the working, home and temporary directory of the process."""
         return self.work / "sandbox"
@@ -89,16 +93,8 @@ class Job(msgspec.Struct, kw_only=True):
         }
 
 
-class Result(msgspec.Struct, kw_only=True):
-    """What a script reports.
-
-    Attributes:
-        reports: what ``stop()`` returned, by run id.
-        answers: to what only the process that logs can see.
-    """
-
-    reports: dict[str, DeliveryReport] = {}
-    answers: dict[str, Any] = {}
+Answers = dict[str, Any]
+"""What a script reports of what only the process that logs can see."""
 
 
 class Process:
@@ -138,9 +134,20 @@ class Process:
         except subprocess.TimeoutExpired:
             self.end()
             raise AssertionError(
-                f"the script {self.job.script!r} did not end within {PATIENCE:.0f} s; it said:\n"
-                f"{self.output('stderr')[-4000:]}"
+                f"the script {self.job.script!r} did not end within {PATIENCE:.0f} s; it wrote:\n"
+                f"{self._errors()}"
             ) from None
+
+    def succeed(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            AssertionError: it does not end, or with another exit code than 0.
+        """
+        if code := self.wait():
+            raise AssertionError(
+                f"the script {self.job.script!r} ended with code {code}:\n{self._errors()}"
+            )
 
     def end(self) -> None:
         """End it, if it still runs: a script that waits would wait forever."""
@@ -158,20 +165,22 @@ class Process:
             if self.job.ready.exists():
                 return
             if self.process.poll() is not None:
-                raise AssertionError(
-                    f"the script {self.job.script!r} failed:\n{self.output('stderr')[-4000:]}"
-                )
+                raise AssertionError(f"the script {self.job.script!r} failed:\n{self._errors()}")
 
     def output(self, stream: str) -> str:
         """Return what it wrote to ``stdout`` or ``stderr``."""
         return self._output[stream].read_text(errors="replace")
 
-    def result(self) -> Result:
+    def _errors(self) -> str:
+        """Return the end of what it wrote to ``stderr``."""
+        return self.output("stderr")[-4000:]
+
+    def answers(self) -> Answers:
         """Return what it reported; nothing if it was ended."""
         try:
-            return msgspec.json.decode((self.job.work / "result.json").read_bytes(), type=Result)
+            return msgspec.json.decode(self.job.answers.read_bytes(), type=Answers)
         except FileNotFoundError:
-            return Result()
+            return {}
 
 
 def leftovers(job: Job) -> list[str]:
@@ -180,24 +189,24 @@ def leftovers(job: Job) -> list[str]:
     return sorted(path.relative_to(job.sandbox).as_posix() for path in found)
 
 
-def ticks(waiting_for: str, patience: float = PATIENCE) -> Iterator[None]:
+def ticks(waiting_for: str) -> Iterator[None]:
     """Yield now and then, until the caller has seen what it waits for.
 
     Raises:
         AssertionError: it took too long.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     pause = threading.Event()
     while time.monotonic() < deadline:
         yield
         pause.wait(0.02)
-    raise AssertionError(f"waited {patience:.0f} s for {waiting_for}")
+    raise AssertionError(f"waited {PATIENCE:.0f} s for {waiting_for}")
 
 
-def call(script: Callable[[Job], Result], job: Job) -> Result:
+def call(script: Callable[[Job], Answers | None], job: Job) -> Answers:
     """Run a script in this process: for backends that live in the process that logs."""
     job.work.mkdir(parents=True, exist_ok=True)
-    return script(job)
+    return script(job) or {}
 
 
 def _environment(home: Path, temporary: Path, others: dict[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from tracelet.courier.report import BackendReport
 from tracelet.journal.rundir import RunDir
 from tracelet.testing import values
 from tracelet.testing.harness import Harness
-from tracelet.testing.jobs import Job, Process, Result, call, leftovers, ticks
+from tracelet.testing.jobs import Answers, Job, Process, call, leftovers, ticks
 from tracelet.testing.live import forget
 from tracelet.testing.readback import ReadBack
 from tracelet.testing.scripts import SCRIPTS
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
         run: the run, from its journal.
         read: the run, from the tracker.
         report: what became of its records in this backend.
-        result: what the script reported.
+        answers: what the script reported.
         stdout: what its process wrote to stdout.
         stray: files outside of the directories it was given.
     """
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     run: Run
     read: ReadBack
     report: BackendReport
-    result: Result
+    answers: Answers
     stdout: str
     stray: list[str]
 
@@ -160,18 +160,22 @@ class Runner:
     def done_elsewhere(self, job: Job) -> Outcome:
         """Run a job in a process of its own, and look at what is left of that."""
         process = self.process(job)
-        _succeed(process)
-        return self._seen(job, ReadBack(), process.result(), process)
+        process.succeed()
+        return self._seen(job, ReadBack(), process.answers(), process)
 
     def ended(self, process: Process) -> Outcome:
         """Wait until a job has succeeded, and look at its run."""
-        _succeed(process)
-        return self.look(process.job, process.result(), process)
+        process.succeed()
+        return self.look_at(process)
 
-    def look(self, job: Job, result: Result, process: Process | None = None) -> Outcome:
+    def look_at(self, process: Process) -> Outcome:
+        """Read the run of a process that has ended."""
+        return self.look(process.job, process.answers(), process)
+
+    def look(self, job: Job, answers: Answers, process: Process | None = None) -> Outcome:
         """Read a run back, from its journal and from the tracker."""
         read = self.harness.read_back(load_run(job.run_dir), self.folder)
-        return self._seen(job, read, result, process)
+        return self._seen(job, read, answers, process)
 
     def settle(self, job: Job) -> None:
         """Wait until the courier that a script has left behind is done with its run.
@@ -188,23 +192,14 @@ class Runner:
                     lock.release()
                     return
 
-    def _seen(self, job: Job, read: ReadBack, result: Result, process: Process | None) -> Outcome:
+    def _seen(self, job: Job, read: ReadBack, answers: Answers, process: Process | None) -> Outcome:
         run = load_run(job.run_dir)
         return Outcome(
             job=job,
             run=run,
             read=read,
             report=run.report[job.name],
-            result=result,
+            answers=answers,
             stdout=process.output("stdout") if process is not None else "",
             stray=leftovers(job) if process is not None else [],
-        )
-
-
-def _succeed(process: Process) -> None:
-    code = process.wait()
-    if code != 0:
-        raise AssertionError(
-            f"the script {process.job.script!r} ended with code {code}:\n"
-            f"{process.output('stderr')[-4000:]}"
         )

@@ -11,7 +11,7 @@ from tracelet.core.experiment import Experiment
 from tracelet.core.run import load_run
 from tracelet.errors import NotRunningError, TraceletWarning
 from tracelet.testing import values
-from tracelet.testing.jobs import PATIENCE, Job, Result
+from tracelet.testing.jobs import PATIENCE, Answers, Job
 from tracelet.testing.live import remember
 from tracelet.testing.values import Point
 
@@ -27,7 +27,7 @@ def log_points(exp: Experiment, points: Iterable[Point]) -> None:
         exp.log_metric(name, value, iteration, axis=axis, time=time)
 
 
-def everything(job: Job) -> Result:
+def everything(job: Job) -> Answers:
     """Log every kind of value that there is a check for."""
     exp = started(job)
     _parameters(exp)
@@ -37,9 +37,8 @@ def everything(job: Job) -> Result:
     _descriptions(exp, job)
     _secrets(exp, job)
     exp.log_params(values.PARAM_OVERWRITTEN[2])
-    report = exp.stop()
-    answers = {"second stop": _error(exp.stop), "after stop": _error(lambda: exp.log("late"))}
-    return Result(reports={job.run_id: report}, answers=answers)
+    exp.stop()
+    return {"second stop": _error(exp.stop), "after stop": _error(lambda: exp.log("late"))}
 
 
 def _parameters(exp: Experiment) -> None:
@@ -146,7 +145,7 @@ def _secrets(exp: Experiment, job: Job) -> None:
     exp.log(f"connecting with password={secret['text']}")
 
 
-def many(job: Job) -> Result:
+def many(job: Job) -> None:
     """Log very many points, in two metrics and two ways, and one very large file."""
     exp = started(job)
     for number in range(0, job.points, 2):
@@ -159,24 +158,23 @@ def many(job: Job) -> Result:
     exp.log_artifact(file, "large.bin")
     file.unlink()
     exp.log_metric("many/last", 1.0, 0)
-    return Result(reports={job.run_id: exp.stop()})
+    exp.stop()
 
 
-def short(job: Job) -> Result:
+def short(job: Job) -> None:
     """Log a little, and stop."""
     exp = started(job)
     log_some(exp)
-    return Result(reports={job.run_id: exp.stop()})
+    exp.stop()
 
 
-def log_some(exp: Experiment, points: range = range(50)) -> None:
+def log_some(exp: Experiment) -> None:
     """Log the points and parameters that the checks of endings look for."""
-    exp.log_params({"ending.lr": 0.5, "ending.first": points.start})
-    for number in points:
-        exp.log_metric("ending", number / 7, number)
+    exp.log_params(values.ENDING_PARAMS)
+    log_points(exp, values.ending_points(range(50)))
 
 
-def exception(job: Job) -> Result:
+def exception(job: Job) -> None:
     """End with an exception that nobody catches: a parameter that must not change, changes."""
     exp = started(job, on_param_conflict="error")
     exp.log_params({"policy.lr": 0.1, "policy.kept": 1})
@@ -186,7 +184,7 @@ def exception(job: Job) -> Result:
     raise AssertionError("a parameter was changed with on_param_conflict='error'")
 
 
-def wait(job: Job) -> Result:
+def wait(job: Job) -> None:
     """Log, then wait to be interrupted, terminated or killed."""
     exp = started(job, on_param_conflict="keep")
     exp.log_params({"policy.lr": 0.1, "policy.kept": 1})
@@ -197,17 +195,16 @@ def wait(job: Job) -> Result:
     raise AssertionError("the process was not ended")
 
 
-def resume(job: Job) -> Result:
+def resume(job: Job) -> None:
     """Go on with a run that has ended, in whatever way."""
     exp = started(job)
     exp.log_params({"ending.lr": 0.25})
-    for number in range(50, 80):
-        exp.log_metric("ending", number / 7, number)
+    log_points(exp, values.ending_points(range(50, 80)))
     exp.log_metric("resumed", 1.0)
-    return Result(reports={job.run_id: exp.stop()})
+    exp.stop()
 
 
-def add(job: Job) -> Result:
+def add(job: Job) -> None:
     """Set parameters and a property of a run that has ended."""
     run = load_run(job.run_dir)
     run.set_parameter("ending.lr", 0.125)
@@ -215,10 +212,9 @@ def add(job: Job) -> Result:
     run.set_user_properties(verdict={"value": 0.75, "description": "of the referees"})
     if not run.flush(PATIENCE):
         raise AssertionError(f"what was set on a run that had ended is pending: {run.report}")
-    return Result(reports={job.run_id: run.report})
 
 
-def two(job: Job) -> Result:
+def two(job: Job) -> None:
     """Log two runs at once."""
     ids = (job.run_id, f"{job.run_id}-other")
     pair = [started(job, run_id=run_id) for run_id in ids]
@@ -229,59 +225,46 @@ def two(job: Job) -> Result:
                 exp.log_params({"which": run_id, f"only.{ids.index(run_id)}": True})
                 exp.set_tags({"which": run_id})
                 exp.log(run_id)
-    return Result(
-        reports={run_id: exp.stop() for run_id, exp in zip(ids, pair, strict=True)},
-    )
+    for exp in pair:
+        exp.stop()
 
 
-def faults(job: Job) -> Result:
+def faults(job: Job) -> None:
     """Log around calls that fail; each is delivered before the next, so that they do not mix."""
     exp = started(job)
     file = job.work / "fault.txt"
     file.write_bytes(b"kept")
     parts: dict[str, Callable[[], object]] = {
-        "before": lambda: log_points(exp, _numbered("before")),
-        "fails": lambda: log_points(exp, _numbered("fault/fails")),
+        "before": lambda: log_points(exp, values.numbered("before")),
+        "fails": lambda: log_points(exp, values.numbered("fault/fails")),
         "params": lambda: exp.log_params({"fault/fails": 1, "fault.other": 2}),
         "artifact": lambda: exp.log_artifact(file, "fault/fails.txt"),
-        "after": lambda: log_points(exp, _numbered("after")),
+        "after": lambda: log_points(exp, values.numbered("after")),
     }
     for log_part in parts.values():
         log_part()
         exp.flush(60)
-    return Result(reports={job.run_id: exp.stop()})
+    exp.stop()
 
 
-def poison(job: Job) -> Result:
+def poison(job: Job) -> None:
     """Log one point and one parameter that the backend can never take, among good ones."""
     exp = started(job)
-    points = _numbered("good")
+    points = values.numbered("good")
     log_points(exp, [*points[:25], Point("fault/poison", 1.0, 0), *points[25:]])
     exp.log_params({"good.a": 1, "fault/poison": 2, "good.b": 3})
     exp.log_metric("good", 50.0, 50)
-    return Result(reports={job.run_id: exp.stop()})
+    exp.stop()
 
 
-def hang(job: Job) -> Result:
+def hang(job: Job) -> None:
     """Log what makes the backend hang, and what makes its process die behind its back."""
     exp = started(job)
     for name in ("before", "fault/dies", "between", "fault/hangs", "after"):
-        log_points(exp, _numbered(name))
+        log_points(exp, values.numbered(name))
         exp.log_params({f"hang.{name}": 1})
-        exp.flush(PATIENT)
-    return Result(reports={job.run_id: exp.stop()})
-
-
-PATIENT = 60.0
-
-
-def _numbered(name: str) -> list[Point]:
-    return [Point(name, float(number), number) for number in range(50)]
-
-
-def numbered(*names: str) -> list[Point]:
-    """Return the points that the scripts of faults log under these names."""
-    return [point for name in names for point in _numbered(name)]
+        exp.flush(60)
+    exp.stop()
 
 
 def _error(call: Callable[[], object]) -> str | None:
@@ -292,7 +275,7 @@ def _error(call: Callable[[], object]) -> str | None:
     return None
 
 
-SCRIPTS: Mapping[str, Callable[[Job], Result]] = {
+SCRIPTS: Mapping[str, Callable[[Job], Answers | None]] = {
     script.__name__: script
     for script in (
         everything, many, short, exception, wait, resume, add, two, faults, poison, hang

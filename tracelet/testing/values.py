@@ -66,6 +66,8 @@ PARAM_OVERWRITTEN: tuple[dict[str, Any], ...] = (
     {"over.lr": 0.001},
 )
 PARAM_REPEATED: dict[str, Any] = {"repeated": 5}
+ENDING_PARAMS: dict[str, Any] = {"ending.lr": 0.5, "ending.first": 0}
+POLICY_PARAMS: dict[str, Any] = {"policy.lr": 0.1, "policy.kept": 1, "policy.new": 2}
 PARAM_BRANCH: tuple[dict[str, Any], ...] = ({"shape": "resnet"}, {"shape.name": "vit"})
 
 # -- metrics ------------------------------------------------------------------------------------
@@ -95,6 +97,16 @@ def _series(name: str, values: Any, iterations: Any = None) -> list[Point]:
         Point(name, value, iteration, DEFAULT_AXIS, EPOCH + index / 100)
         for index, (value, iteration) in enumerate(zip(values, at, strict=True))
     ]
+
+
+def numbered(*names: str) -> list[Point]:
+    """Return the points that the scripts of faults log under these names."""
+    return [Point(name, float(number), number) for name in names for number in range(50)]
+
+
+def ending_points(numbers: range) -> list[Point]:
+    """Return the points that the scripts that end somehow log."""
+    return [Point("ending", number / 7, number) for number in numbers]
 
 
 METRIC_FLOAT64 = _series(

@@ -47,7 +47,7 @@ def verdicts(
     Args:
         harness: what is checked, and how to look at it.
         folder: an empty directory.
-        only: what the checks are about, such as ``endings``; nothing: all of them.
+        only: what the checks are about, e.g. ``endings``; nothing: all of them.
         sizes: ``points``, ``size`` and ``hang_bound`` of the runner.
     """
     with Runner(harness, folder, **sizes) as runner:
