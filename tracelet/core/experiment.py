@@ -98,7 +98,8 @@ class Experiment(ParameterCalls):
         name: the run's name; runs may share it.
         config: an :class:`ExperimentConfig`, a mapping of settings, or the path of a file of them.
         backend: a backend's name, ``"module:Class"``, a class, an instance, or a list of such.
-        resume: a run id to go on with, or True for the latest run of this name.
+        resume: a run id to go on with; True: the run called ``run_id`` if it is there, or without
+            that the latest run of this name that has not finished, and else a new one.
         run_id: the id of a new run, unless one is to be made up.
         tags, params: logged at the start.
         settings: any other setting of :class:`ExperimentConfig`, such as ``project``.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tracelet.core.run_name import run_name
-from tracelet.courier.reconcile import view_of
+from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.view import RunView
 from tracelet.errors import (
     InvalidValueError,
@@ -53,7 +53,9 @@ def check_ids(resume: object, run_id: object) -> None:
         ValueTypeError: ``resume`` or ``run_id`` is none of the types that it can be.
         InvalidValueError: an id cannot be the name of a directory, or there are two.
     """
-    going_on = f"resume is a run id, or True for the latest run, not {resume!r}"
+    going_on = (
+        f"resume is a run id, or True for the latest run that has not finished, not {resume!r}"
+    )
     if not isinstance(resume, str | bool | None):
         raise ValueTypeError(going_on)
     if not isinstance(run_id, str | None):
@@ -78,12 +80,13 @@ def choose_directory(
     Args:
         settings: name, project and ``dir``.
         run: the run of an experiment that was stopped, and is started again.
-        resume: a run id, or True for the latest run of the name.
-        run_id: the id of a new run, or None to make one up.
+        resume: a run id, or True for the run called ``run_id``, if it is there; without that, for
+            the latest run of the name that has not finished.
+        run_id: the id of the run, or None to make one up.
 
     Raises:
         RunNotFoundError: there is no run to go on with.
-        ValueTypeError: ``resume`` or ``run_id`` is none of these.
+        ValueTypeError: ``resume`` or ``run_id`` has another type.
         InvalidValueError: the id is none, or is taken.
         JournalError: the system lets nobody look there.
     """
@@ -101,14 +104,36 @@ def _chosen(
         if not run_dir.exists:
             raise _absent(run_dir, settings)
         return run_dir, True
-    if resume is True:
-        for run_dir, view in views(settings.dir):
-            if run_dir.path.parent == project and view.name == run_name(settings):
-                return run_dir, True
+    if resume is True and run_id is None:
+        unfinished = _latest_unfinished(settings, project)
+        if unfinished is not None:
+            return unfinished, True
     run_dir = RunDir(project / (run_id or new_run_id(run_name(settings))))
-    if run_dir.exists:
+    if run_dir.exists and resume is not True:
         raise _taken(run_dir)
-    return run_dir, False
+    return run_dir, run_dir.exists
+
+
+def _latest_unfinished(settings: Settings, project: Path) -> RunDir | None:
+    """Return the latest run of a name that has not finished; say in one line if there is none."""
+    name = run_name(settings)
+    finished = None
+    for run_dir, view in views(settings.dir):
+        if run_dir.path.parent == project and view.name == name:
+            # A process that is gone may not have written how the run ended.
+            if (
+                reconcile(run_dir).status if view.status == "running" else view.status
+            ) != "finished":
+                return run_dir
+            finished = finished or view.run_id
+    if finished is not None:
+        log.warning(
+            "every run called %r has finished, so a new one begins; resume=%r goes on with the "
+            "latest of them", name, finished,
+        )  # fmt: skip
+    else:
+        log.warning("there is no run called %r to resume in %s, so one begins", name, project)
+    return None
 
 
 def _absent(run_dir: RunDir, settings: Settings) -> RunNotFoundError:

@@ -55,7 +55,7 @@ class StartRequest(msgspec.Struct, kw_only=True):
         first_tags: logged at the start.
         first_params: likewise.
         run: the run that it had before, if it was stopped and starts again.
-        resume: a run id to go on with, or True for the latest run of the name.
+        resume: a run id to go on with, or True: see ``choose_directory``.
         run_id: the id of a new run, or None to make one up.
     """
 
