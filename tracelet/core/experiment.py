@@ -36,6 +36,7 @@ from tracelet.records import (
     DEFAULT_AXIS,
     AnyRecord,
     Params,
+    Properties,
     RunInfo,
     RunLink,
     Status,
@@ -46,8 +47,9 @@ from tracelet.records import (
 )
 from tracelet.redaction import Redactor
 from tracelet.settings import ExperimentConfig, Settings, resolve
-from tracelet.values.plain import copied, describe
+from tracelet.values.plain import copied, describe, refuse_content
 from tracelet.values.scalars import (
+    flat_metrics,
     iteration_value,
     metric_name,
     metric_value,
@@ -149,6 +151,8 @@ class Experiment(ParameterCalls):
         self._current: int | None = None
         self._last: dict[str | tuple[str, str], int] = {}
         """Where each metric's last point is; the key has the axis unless it is the default one."""
+        self._properties: dict[str, Mapping[str, Any]] | None = None
+        """The fields of each property; None if they have to be looked for."""
         self._asked_to_stop: Callable[[], bool] | None = None
 
     # -- the run ------------------------------------------------------------------------------
@@ -177,6 +181,8 @@ class Experiment(ParameterCalls):
         )
         if started.earlier is not None:
             self._continue_from(started.earlier)
+        elif started.session.owns_run:
+            self._properties = {}
         self._run_with(started.session)
         if started.capture is not None:
             started.capture.begin(self._log_captured)
@@ -450,7 +456,8 @@ class Experiment(ParameterCalls):
         """Log one point of each of several metrics, all or none; see :meth:`log_metric`.
 
         Args:
-            values: metric names and their values.
+            values: metric names and their values. Nested ones get names with a slash:
+                ``{"train": {"loss": 0.1}}`` is the metric ``train/loss``.
             iteration: as in :meth:`log_metric`, for all of them.
             axis: as in :meth:`log_metric`.
             time: as in :meth:`log_metric`.
@@ -487,6 +494,8 @@ class Experiment(ParameterCalls):
             )
         if type(values) is not dict:
             values = copied("log_metrics: the mapping", values)
+        if any(isinstance(value, Mapping) for value in values.values()):
+            values = flat_metrics(values)
         if not values and iteration is not None:
             iteration_value(None, iteration, "log_metrics")
         self._log_points(values, iteration, axis, time)
@@ -551,10 +560,15 @@ class Experiment(ParameterCalls):
         """Log a line of text.
 
         Args:
-            text: the text; anything else is shown with ``str``.
+            text: the line. A number, or an object that has a place in a line, is written with
+                ``str``.
             level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
+
+        Raises:
+            ValueTypeError: it is a mapping, an array or a figure: the message names their call.
         """
         self._session.check_running()
+        refuse_content("log() takes a line of text", text)
         known = as_str("the level of a line", level).lower()
         if known not in _LEVELS:
             raise InvalidValueError(
@@ -660,6 +674,16 @@ class Experiment(ParameterCalls):
 
     def _write(self, record: AnyRecord) -> None:
         self._session.write(record)
+        if type(record) is Properties and self._properties is not None:
+            self._properties.update(record.values)
+
+    def _known_property(self, name: str) -> Mapping[str, Any] | None:
+        if self._properties is None:  # the process that began the run may have set some
+            self._properties = {}
+            for record in self._session.read_records():
+                if type(record) is Properties:
+                    self._properties.update(record.values)
+        return self._properties.get(name)
 
     def _request(self) -> StartRequest:
         from tracelet.core.start import StartRequest  # start-up time: the courier's side
@@ -702,6 +726,7 @@ class Experiment(ParameterCalls):
             self._last[name if axis == DEFAULT_AXIS else (name, axis)] = iteration
         for destination in earlier.destinations:
             self._destinations.add(destination)
+        self._properties = dict(earlier.properties)
 
     def _log_captured(self, captured: Captured) -> None:
         """Log what a source of capture has seen."""

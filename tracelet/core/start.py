@@ -36,7 +36,7 @@ from tracelet.journal.process import is_alive
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.plugin_hooks import foreign_params
-from tracelet.records import Artifact, Metric, Params, RunInfo
+from tracelet.records import Artifact, Metric, Params, Properties, RunInfo
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings
 
@@ -94,11 +94,13 @@ class Earlier(msgspec.Struct):
         params: the records of its parameters.
         iterations: metric and axis to the iteration of the last point there.
         destinations: where it has artifacts.
+        properties: the fields of each property.
     """
 
     params: list[Params] = []
     iterations: dict[tuple[str, str], int] = {}
     destinations: set[str] = set()
+    properties: dict[str, dict[str, Any]] = {}
 
 
 class Started(msgspec.Struct):
@@ -410,6 +412,8 @@ def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlie
                 earlier.iterations[record.name, record.axis] = record.iteration
             elif type(record) is Artifact:
                 earlier.destinations.add(record.path)
+            elif type(record) is Properties:
+                earlier.properties.update(record.values)
     return launch.run, earlier
 
 
