@@ -23,11 +23,11 @@ class BlobStore:
     """The blobs of one run."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
 
     def path(self, digest: str) -> Path:
         """Return where the content with this digest is, or would be."""
-        return self._directory / digest[:2] / digest
+        return self.directory / digest[:2] / digest
 
     def named(self, digest: str, suffix: str) -> Path:
         """Return a path of a stored content that ends in ``suffix``, for loaders that look at it.
@@ -74,12 +74,12 @@ class BlobStore:
     def _temporary(self) -> Iterator[Path]:
         name = None
         try:
-            self._directory.mkdir(exist_ok=True)  # not the run's: it was moved, or deleted
-            fd, name = tempfile.mkstemp(prefix=".incoming-", dir=self._directory)
+            self.directory.mkdir(exist_ok=True)  # not the run's: it was moved, or deleted
+            fd, name = tempfile.mkstemp(prefix=".incoming-", dir=self.directory)
             os.close(fd)
             yield Path(name)
         except OSError as error:
-            raise JournalError(error.errno, error.strerror, str(self._directory)) from error
+            raise JournalError(error.errno, error.strerror, str(self.directory)) from error
         finally:
             if name is not None:
                 with contextlib.suppress(FileNotFoundError):
