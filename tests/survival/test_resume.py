@@ -6,6 +6,7 @@ import shutil
 import signal
 import warnings
 from pathlib import Path
+from typing import Any
 
 import backends_for_tests as bad
 import msgspec
@@ -425,3 +426,21 @@ def test_what_only_the_training_can_count_stays_in_the_report(tmp_path: Path) ->
     ended = eventually(lambda: ended_view(run_dir))
     assert ended["report"]["redacted"] == 2
     assert msgspec.json.encode(ended).count(b"secret") == 0
+
+
+def test_a_start_that_fails_after_all_checks_leaves_nothing(tmp_path: Path) -> None:
+    class Local(tracelet.Backend):
+        name = "inner"
+
+        def open(self, run: Any) -> Any: ...
+        def log_params(self, params: Any) -> None: ...
+        def log_metrics(self, batch: Any) -> None: ...
+        def log_artifact(self, artifact: Any) -> None: ...
+        def close(self, status: Any) -> None: ...
+
+    # That threads deliver the run is a warning, and warnings are errors here.
+    with pytest.raises(TraceletWarning, match="delivered by threads"):
+        tracelet.start_logging(backend=Local(), run_id="r")
+    assert not list((tmp_path / ".tracelet/default").iterdir())
+    with tracelet.start_logging(run_id="r") as exp:
+        assert exp.run_id == "r"

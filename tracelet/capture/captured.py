@@ -1,6 +1,7 @@
 """What sources of capture have seen, as values: whoever logs a run takes them from here.
 
-Parameters, texts and files have no secrets any more; what reads them needs to look for none.
+Parameters and files have no secrets any more. Those of texts and configuration objects are hidden
+where these are logged, as a user's own.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class CapturedParams(msgspec.Struct, frozen=True):
 
 
 class CapturedConfig(msgspec.Struct, frozen=True):
-    """A configuration object; its secrets are hidden where it is kept, as with a user's own."""
+    """A configuration object."""
 
     name: str
     value: Any

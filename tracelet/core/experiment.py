@@ -195,10 +195,10 @@ class Experiment(ParameterCalls):
         return self
 
     def check_start(self) -> None:
-        """Raise what a start would raise for a mistake; write nothing."""
+        """Raise what the start of a run of its own would raise for a mistake; write nothing."""
         from tracelet.core.start import make_plan  # start-up time: the courier's side
 
-        make_plan(self._request())
+        make_plan(self._request(), may_join=False)
 
     def stop(
         self,

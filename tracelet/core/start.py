@@ -6,9 +6,9 @@ only checks the arguments of calls, as in a rank above 0. A start that is refuse
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from time import time as clock
 from typing import Any, Literal
@@ -117,8 +117,12 @@ class Started(msgspec.Struct):
     earlier: Earlier | None = None
 
 
-def make_plan(request: StartRequest) -> Plan:
+def make_plan(request: StartRequest, *, may_join: bool = True) -> Plan:
     """Decide how a start will go; nothing is written, and no run is changed.
+
+    Args:
+        request: what is asked for.
+        may_join: whether a child process of a run joins that run.
 
     Raises:
         TraceletError: the start is a mistake.
@@ -128,10 +132,12 @@ def make_plan(request: StartRequest) -> Plan:
         _check_request(request)
         # Whoever switches logging off may not have the backends at all.
         return Plan(kind="check", backends=[] if settings.disabled else _backends_of(settings))
-    inherited = inherited_run() if request.run is None else None
+    inherited = inherited_run() if may_join and request.run is None else None
     wanted = request.run_id or request.resume or None
     if inherited is not None and wanted in (None, True, inherited[1].run_id):
         _check_request(request)
+        if _is_given(settings, "backend"):
+            _backends_of(settings)
         return Plan(kind="join", run_dir=inherited[0], view=inherited[1])
     backends = _backends_of(settings)
     run_dir, exists = choose_directory(
@@ -162,7 +168,7 @@ def carry_out(
     """
     if plan.kind == "check":
         stop_previous()
-        return Started(_session(request, None, None, None))
+        return Started(_session(request, request.run, None, None))
     assert plan.run_dir is not None
     if plan.kind == "join":
         assert plan.view is not None
@@ -184,14 +190,13 @@ def carry_out(
         may_rename=request.run_id is None,
     ) as run_dir:
         stop_previous()
-    capture = CaptureSession(request.settings, run_dir.path, request.redactor)
-    capture.start()
-    try:
-        run = run or _new_run(request.settings, run_dir, capture)
-        delivery = _begin_delivery(request, run_dir, run, plan.backends)
-    except BaseException:
-        capture.stop()
-        raise
+        capture = CaptureSession(request.settings, run_dir.path, request.redactor)
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(capture.stop)
+            capture.start()
+            run = run or _new_run(request.settings, run_dir, capture)
+            delivery = _begin_delivery(request, run_dir, run, plan.backends)
+            on_error.pop_all()
     return Started(_session(request, run, delivery, capture), capture, earlier)
 
 
@@ -404,7 +409,7 @@ def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlie
         raise RunBusyError(f"the run {run_dir.path.name} is still running: {who}")
     _warn_unused(settings, launch.run)
     earlier = Earlier()
-    with closing(run_dir.reader()) as reader:
+    with contextlib.closing(run_dir.reader()) as reader:
         for record in reader.records():
             if type(record) is Params:
                 earlier.params.append(record)

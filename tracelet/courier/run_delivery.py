@@ -120,7 +120,7 @@ class RunDelivery:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is the process that began the session, and not a fork of it."""
+        """Whether this is the process that made the object, and not a fork of it."""
         return os.getpid() == self._pid
 
     @property
