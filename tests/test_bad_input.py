@@ -275,8 +275,8 @@ MISTAKES: dict[str, tuple[Call, type[TraceletError], type[Exception], str]] = {
         ValueError,
         "a.b",
     ),
-    "keys that collide with a keyword": (
-        lambda exp: exp.log_params({"a": 1}, a=2),
+    "keys that collide with one with a section": (
+        lambda exp: exp.log_params({"a": 1}, **{"General/a": 2}),
         errors.KeyCollisionError,
         ValueError,
         "'a'",

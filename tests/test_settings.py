@@ -289,6 +289,8 @@ def test_a_backend_can_be_an_instance(place: Path) -> None:
         ("strict", 1),
         ("strict", "true"),
         ("redact", "x"),
+        ("redact", {"x"}),
+        ("log_environment", frozenset({"A_*"})),
         ("redact", [1]),
         ("capture", 3),
         ("capture_arguments", {"a": 1}),

@@ -46,7 +46,8 @@ def start_logging(
         config: settings, as an object, a mapping, or the path of a TOML, YAML or JSON file.
         tags: tags to begin with.
         params: parameters to begin with.
-        resume: a run id to go on with, or True for the latest run of this name.
+        resume: a run id to go on with; True: the run called ``run_id`` if it is there, or without
+            that the latest run of this name that has not finished, and else a new one.
         run_id: the id of the new run; None: an id is made up.
         settings: any other setting, e.g. ``dir``, ``courier`` or ``strict``.
 

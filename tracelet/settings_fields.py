@@ -72,11 +72,26 @@ def _interval(value: Any) -> float | None:
 
 def _names(value: Any) -> bool | tuple[str, ...]:
     given = _split(value) if isinstance(value, str) else value
-    return msgspec.convert(given, bool | _Texts)
+    return _texts(given)
+
+
+def _texts(value: Any) -> bool | tuple[str, ...]:
+    if isinstance(value, set | frozenset):  # they have no order
+        raise TypeError
+    return msgspec.convert(value, bool | _Texts)
+
+
+def _list_of_texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        raise TypeError
+    return _texts(value)  # type: ignore[return-value] # it is none
 
 
 def _split(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",")]
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        raise ValueError
+    return items
 
 
 def _parse_flag(text: str) -> bool:
@@ -124,8 +139,8 @@ FLAG = Kind("true or false", _typed(bool), _parse_flag)
 SECONDS = Kind("a number of seconds, 0 or more", _seconds, float)
 INTERVAL = Kind("true, false, or a number of seconds", _interval, _parse_interval)
 PATH = Kind("a path", _path)
-GLOBS = Kind("a list of globs", _typed(_Texts), _split)
-FLAG_OR_GLOBS = Kind("true, false, or a list of globs", _typed(bool | _Texts), _parse_flag_or_texts)
+GLOBS = Kind("a list of globs", _list_of_texts, _split)
+FLAG_OR_GLOBS = Kind("true, false, or a list of globs", _texts, _parse_flag_or_texts)
 FLAG_OR_NAMES = Kind("true, false, or names of sources", _names, _parse_flag_or_texts)
 FLAG_OR_FLAGS = Kind(
     "true, false, or a mapping of names to true or false",

@@ -40,11 +40,20 @@ def test_a_file_that_is_not_what_it_was_is_lost(tmp_path: Path) -> None:
     file = GrowingFile(tmp_path / "log")
     file.append(b"one\n")
     file.path.write_bytes(b"o")
-    with pytest.raises(CheckpointLostError, match="cut"):
+    with pytest.raises(CheckpointLostError, match="changed by somebody else"):
         file.append(b"two\n")
     file.path.unlink()
     with pytest.raises(CheckpointLostError, match="deleted"):
         file.append(b"two\n")
+
+
+def test_what_somebody_else_appends_meanwhile_is_not_cut_off(tmp_path: Path) -> None:
+    ours, theirs = GrowingFile(tmp_path / "log"), GrowingFile(tmp_path / "log")
+    ours.append(b"one\n")
+    ours.path.write_bytes(b"one\nfrom another process\n")
+    with pytest.raises(CheckpointLostError, match="changed by somebody else"):
+        ours.append(b"two\n")
+    assert theirs.path.read_bytes() == b"one\nfrom another process\n"
 
 
 @pytest.mark.parametrize("link", [True, False])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
@@ -109,11 +109,15 @@ class Typed(NullBackend):
         mode: Literal["online", "offline"] | None = None,
         place: str | os.PathLike[str] | None = None,
         hosts: list[str] | None = None,
+        several: tuple[str, ...] = (),
+        folder: Path | None = None,
+        count: Annotated[int, "how many"] = 1,
+        label: str = "",
         anything: Any = None,
         unsaid=None,
     ) -> None:
         super().__init__()
-        Typed.got = {"port": port, "wait": wait, "secure": secure, "mode": mode}
+        Typed.got = {"port": port, "wait": wait, "secure": secure, "mode": mode, "label": label}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,8 @@ class Typed(NullBackend):
         ("mode", "both", "is one of online, offline, not 'both'"),
         ("place", 3, "is a str or a path, not 3"),
         ("hosts", "one", "is a list, not 'one'"),
+        ("folder", 3, "is a path, not 3"),
+        ("count", "x", "is an int, not 'x'"),
     ],
 )
 def test_an_option_of_the_wrong_type_says_what_would_be_right(
@@ -142,6 +148,7 @@ def test_an_option_of_the_wrong_type_says_what_would_be_right(
         {"port": 8080, "wait": 2, "secure": False, "mode": "online"},
         {"place": Path("here"), "hosts": ["one"], "anything": object(), "unsaid": 3},
         {"mode": None, "place": "here"},
+        {"several": ["a", "b"], "folder": "here", "count": 4},
     ],
 )
 def test_options_of_the_right_types_are_taken(options: dict[str, Any]) -> None:
@@ -149,11 +156,13 @@ def test_options_of_the_right_types_are_taken(options: dict[str, Any]) -> None:
 
 
 def test_the_text_of_a_variable_becomes_what_the_option_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    for option, text in {"PORT": "8080", "WAIT": "0.5", "SECURE": "no", "MODE": "offline"}.items():
+    texts = {"PORT": "8080", "WAIT": "0.5", "SECURE": "no", "MODE": "offline", "LABEL": "true"}
+    for option, text in texts.items():
         monkeypatch.setenv(f"TRACELET_BACKENDS__TYPED__{option}", text)
     with tracelet.start_logging(backend=Typed):
         pass
-    assert Typed.got == {"port": 8080, "wait": 0.5, "secure": False, "mode": "offline"}
+    expected = {"port": 8080, "wait": 0.5, "secure": False, "mode": "offline", "label": "true"}
+    assert Typed.got == expected
 
 
 def test_an_annotation_for_type_checkers_only_says_nothing() -> None:

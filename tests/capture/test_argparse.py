@@ -352,3 +352,20 @@ def test_what_a_parser_adds_after_its_base_has_parsed_is_recorded(
     start = "exp = tracelet.start_logging(capture=['argparse'])"
     run_script(tmp_path, OVERRIDDEN.format(**{"before": "", "after": "", order: start}))
     assert tracelet.load_run().params.flat() == {"Args/lr": 0.2, "Args/device": "cpu"}
+
+
+def test_arguments_that_become_one_key_are_a_warning_and_the_first_is_kept(tmp_path: Path) -> None:
+    script = Script(
+        tmp_path,
+        """
+        import argparse, tracelet
+        parser = argparse.ArgumentParser()
+        parser.parse_args([], argparse.Namespace(**{"a.b": 1, "a": {"b": 2}, "c": 3}))
+        with tracelet.start_logging(run_id="r"):
+            pass
+        """,
+    )
+    assert script.wait() == 0, script.output
+    assert "'Args/a' is left out: 'Args/a.b' is there already" in script.output
+    run = tracelet.load_run(tmp_path / ".tracelet/default/r")
+    assert run.params == {"Args/a.b": 1, "Args/c": 3}

@@ -139,15 +139,26 @@ def test_values_are_taken_at_the_call_and_copied_when_read(params: Parameters) -
     assert params["layers"] == [1, {"a": [2]}]
 
 
-def test_a_key_given_twice_in_one_call_is_an_error(params: Parameters, journal: Journal) -> None:
-    with pytest.raises(KeyCollisionError, match="'lr' is given twice"):
-        params.set({"lr": 1}, lr=1)
-    with pytest.raises(KeyCollisionError, match=r"'a\.b' is given twice"):
-        params.set({"a.b": 1}, a={"b": 2})
-    with pytest.raises(KeyCollisionError, match="both a value and a branch"):
-        params.set({"a": {"b": 1}}, a=2)
-    with pytest.raises(KeyCollisionError, match="both a value and a branch"):
-        params.set({"a": {"b": {"c": 1}}}, a={"b": {}})
+@pytest.mark.parametrize(
+    ("given", "keywords", "left"),
+    [
+        ({"lr": 1}, {"lr": 2}, {"lr": 2}),
+        ({"a.b": 1}, {"a": {"b": 2}}, {"a.b": 2}),
+        ({"a": {"b": 1, "c": 1}}, {"a": 2}, {"a": 2}),
+        ({"a": {"b": {"c": 1}}, "d": 1}, {"a": {"b": {}}}, {"d": 1, "a.b": {}}),
+        ({"a": 1, "d": 1}, {"a": {"b": {"c": 2}}}, {"d": 1, "a.b.c": 2}),
+    ],
+)
+def test_a_keyword_wins_over_the_mapping(
+    params: Parameters, given: Any, keywords: Any, left: Any
+) -> None:
+    params.set(given, **keywords)
+    assert params == left
+
+
+def test_a_key_given_twice_in_one_mapping_is_an_error(params: Parameters, journal: Journal) -> None:
+    with pytest.raises(KeyCollisionError, match="are both the parameter"):
+        params.set({"a": {"b": 1}, "a.b": 2})
     with pytest.raises(KeyCollisionError, match="the same parameter"):
         params.set({"lr": 1, "General/lr": 2})
     with pytest.raises(KeyCollisionError, match="both a value and a branch"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +124,32 @@ def test_a_stopped_run_takes_no_property(exp: Any) -> None:
 
     with pytest.raises(NotRunningError):
         exp.set_user_properties(a=1)
+
+
+def test_a_property_whose_value_alone_is_set_keeps_its_description_and_type(exp: Any) -> None:
+    exp.set_user_properties(backbone={"value": "fine", "description": "a net", "type": "text"})
+    exp.set_user_properties(backbone="great")
+    assert stored(exp) == {"backbone": Property("great", "a net", "text")}
+    exp.set_user_properties({"name": "backbone", "value": "best"})
+    assert stored(exp) == {"backbone": Property("best", "a net", "text")}
+    exp.set_user_properties(backbone={"value": "last", "description": "the last"})
+    assert stored(exp) == {"backbone": Property("last", "the last")}
+
+
+def test_a_resumed_and_a_loaded_run_know_what_a_property_was(exp: Any) -> None:
+    exp.set_user_properties(backbone={"value": "fine", "description": "a net"})
+    exp.stop()
+    with tracelet.start_logging(resume=exp.run_id, dir=exp.dir.parent.parent) as again:
+        again.set_user_properties(backbone="great")
+    run = tracelet.load_run(exp.dir)
+    assert run.properties == {"backbone": Property("great", "a net")}
+    run.set_user_properties(backbone="best")
+    assert tracelet.load_run(exp.dir).properties == {"backbone": Property("best", "a net")}
+    exp.start()  # for the fixture, which stops it
+
+
+def test_a_child_process_keeps_what_its_parent_has_described(exp: Any) -> None:
+    exp.set_user_properties(backbone={"value": "fine", "description": "a net"})
+    child = "import tracelet; tracelet.get_active_experiment().set_user_properties(backbone=1)"
+    subprocess.run([sys.executable, "-c", child], check=True)
+    assert stored(exp) == {"backbone": Property(1, "a net")}

@@ -134,7 +134,6 @@ def test_a_section_can_be_named_in_every_call_that_merges(exp: Any) -> None:
         (lambda exp: exp.set_parameters(None, a=1), ValueTypeError),
         (lambda exp: exp.params.replace_all(None), ValueTypeError),
         (lambda exp: exp.set_parameters({"": 1}), InvalidValueError),
-        (lambda exp: exp.set_parameters({"a": 1}, a=2), KeyCollisionError),
         (lambda exp: exp.set_parameters({"General/a": 1, "a": 2}), KeyCollisionError),
         (lambda exp: exp.set_parameter("", 1), InvalidValueError),
         (lambda exp: exp.set_parameters_as_dict([1]), ValueTypeError),

@@ -576,3 +576,41 @@ def test_a_run_is_seen_as_ended_by_whoever_waited_for_its_courier(tmp_path: Path
     script.succeed()
     run_dir = tmp_path / ".tracelet/default/r"
     assert eventually(lambda: ended_view(run_dir))["status"] == "finished"
+
+
+def test_a_sweep_in_a_child_process_names_a_mistake_before_anything_is_begun(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "child.py").write_text(
+        "import tracelet\n"
+        "def train(i): pass\n"
+        "if __name__ == '__main__':\n"
+        "    tracelet.Sweep(configs=[{'i': 0}]).run(train, backend='nope')\n"
+    )
+    script = Script(
+        tmp_path,
+        """
+        import subprocess, sys, tracelet
+        with tracelet.start_logging("parent", run_id="parent"):
+            done = subprocess.run([sys.executable, "child.py"], capture_output=True, text=True)
+        print(done.stderr)
+        """,
+    )
+    assert script.wait() == 0, script.output
+    assert "UnknownBackendError" in script.output
+    assert [path.name for path in (tmp_path / ".tracelet/default").iterdir()] == ["parent"]
+
+
+def test_a_stopped_run_that_is_started_again_in_a_rank_above_0_is_still_that_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tracelet.start_logging(run_id="r") as exp:
+        pass
+    again = pickle.loads(pickle.dumps(exp))
+    monkeypatch.setenv("RANK", "1")
+    again.start()
+    assert again.run_id == "r"
+    again.stop()
+    monkeypatch.delenv("RANK")
+    with again:
+        assert (again.run_id, again.dir) == ("r", exp.dir)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import warnings
 from pathlib import Path
+from typing import Any
 
 import backends_for_tests as bad
 import msgspec
@@ -68,19 +69,61 @@ def test_a_run_goes_on_in_another_process_without_duplicates(
 
 
 def test_the_latest_run_of_a_name_is_resumed(tmp_path: Path) -> None:
-    for name, run_id in (("net", "net-1"), ("net", "net-2"), ("other", "other-1")):
-        with tracelet.start_logging(name, run_id=run_id) as exp:
-            exp.log_metric("loss", 0.5)
+    names = [("net", "net-1"), ("net", "net-2"), ("other", "other-1"), ("net", "net-3")]
+    for name, run_id in names:
+        exp = tracelet.start_logging(name, run_id=run_id)
+        exp.log_metric("loss", 0.5)
+        exp.stop("finished" if run_id == "net-3" else "killed")
     with tracelet.start_logging("net", resume=True) as exp:
         assert exp.run_id == "net-2"
         exp.log_metric("loss", 0.5)
     assert [point.iteration for point in tracelet.load_run("net-2").metrics["loss"]] == [0, 1]
 
 
-def test_resuming_the_latest_begins_a_run_if_there_is_none() -> None:
+def test_a_run_that_was_killed_a_moment_ago_is_the_latest(tmp_path: Path) -> None:
+    lines = (
+        "import os, tracelet\ntracelet.start_logging('net', run_id='r')\nos.kill(os.getpid(), 9)\n"
+    )
+    assert Script(tmp_path, lines).wait() == -9
+    with tracelet.start_logging("net", resume=True, dir=tmp_path / ".tracelet") as exp:
+        assert exp.run_id == "r"
+
+
+def test_a_finished_run_goes_on_only_under_its_id(caplog: pytest.LogCaptureFixture) -> None:
+    with tracelet.start_logging("net", run_id="net-1"):
+        pass
+    with tracelet.start_logging("net", resume=True) as exp:
+        assert exp.run_id != "net-1"
+    (line,) = caplog.messages
+    assert line == (
+        "every run called 'net' has finished, so a new one begins; "
+        "resume='net-1' goes on with the latest of them"
+    )
+    with tracelet.start_logging("net", resume="net-1") as exp:
+        assert exp.run_id == "net-1"
+
+
+def test_resuming_the_latest_begins_a_run_if_there_is_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with tracelet.start_logging("net", resume=True) as exp:
         exp.log_metric("loss", 0.5)
     assert tracelet.load_run(exp.dir).status == "finished"
+    (line,) = caplog.messages
+    assert line.startswith("there is no run called 'net' to resume in ")
+
+
+def test_an_id_that_is_resumed_is_that_run_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    for run_id in ("job-1", "job-2"):  # a requeued job of an array, and one that begins
+        exp = tracelet.start_logging("net", run_id=run_id, resume=True)
+        assert (exp.run_id, exp.params) == (run_id, {})
+        exp.log_params(job=run_id)
+        exp.stop("killed")
+    with tracelet.start_logging("net", run_id="job-1", resume=True) as exp:
+        assert (exp.run_id, exp.params) == ("job-1", {"job": "job-1"})
+    with tracelet.start_logging("net", run_id="job-1", resume=True) as exp:
+        assert exp.run_id == "job-1"  # finished or not: it was asked for by its id
+    assert not caplog.messages
 
 
 def test_there_is_no_such_run_to_resume(tmp_path: Path) -> None:
@@ -180,7 +223,7 @@ def test_a_resumed_run_opens_its_backends_again_and_closes_them(tmp_path: Path) 
     options = {"recorder": {"store": str(tmp_path)}}
     for first in (0, 100):
         with tracelet.start_logging(
-            "net", backend=target(bad.Recorder), backends=options, resume=True
+            "net", backend=target(bad.Recorder), backends=options, run_id="r", resume=True
         ) as exp:
             for iteration in range(first, first + 100):
                 exp.log_metric("loss", 0.5, iteration)
@@ -383,3 +426,21 @@ def test_what_only_the_training_can_count_stays_in_the_report(tmp_path: Path) ->
     ended = eventually(lambda: ended_view(run_dir))
     assert ended["report"]["redacted"] == 2
     assert msgspec.json.encode(ended).count(b"secret") == 0
+
+
+def test_a_start_that_fails_after_all_checks_leaves_nothing(tmp_path: Path) -> None:
+    class Local(tracelet.Backend):
+        name = "inner"
+
+        def open(self, run: Any) -> Any: ...
+        def log_params(self, params: Any) -> None: ...
+        def log_metrics(self, batch: Any) -> None: ...
+        def log_artifact(self, artifact: Any) -> None: ...
+        def close(self, status: Any) -> None: ...
+
+    # That threads deliver the run is a warning, and warnings are errors here.
+    with pytest.raises(TraceletWarning, match="delivered by threads"):
+        tracelet.start_logging(backend=Local(), run_id="r")
+    assert not list((tmp_path / ".tracelet/default").iterdir())
+    with tracelet.start_logging(run_id="r") as exp:
+        assert exp.run_id == "r"

@@ -20,6 +20,12 @@ class Broken:
 ARRAY = np.array([1, 2])
 
 
+def cyclic() -> list[Any]:
+    found: list[Any] = []
+    found.append(found)
+    return found
+
+
 @pytest.mark.parametrize(
     ("left", "right", "expected"),
     [
@@ -37,6 +43,8 @@ ARRAY = np.array([1, 2])
         (ARRAY, ARRAY, True),
         (ARRAY, ARRAY.copy(), False),
         (Broken(), Broken(), False),
+        ([Broken()], [Broken()], False),
+        (cyclic(), cyclic(), False),
     ],
 )
 def test_values_are_the_same_in_type_and_content(left: Any, right: Any, expected: bool) -> None:

@@ -21,8 +21,8 @@ class GrowingFile:
 
     Args:
         path: the file; its folder must be there when something is appended.
-        size: how many bytes of it count. What is behind them was left by a worker that was killed,
-            or by a call that failed; the next call overwrites it.
+        size: how many bytes of it count. What is behind them was left by a worker that was killed;
+            the first call overwrites it.
 
     Raises:
         CheckpointLostError: the file is shorter, or not there.
@@ -31,6 +31,7 @@ class GrowingFile:
     def __init__(self, path: Path, size: int = 0) -> None:
         self.path = path
         self.size = size
+        self._is_ours = False  # what is in the file by now, up to its end
         if size and (not path.exists() or path.stat().st_size < size):
             raise CheckpointLostError(f"{path} is shorter than what was written to it")
 
@@ -38,27 +39,30 @@ class GrowingFile:
         """Write behind what counts; return where it begins.
 
         Raises:
-            CheckpointLostError: the file was deleted or cut meanwhile.
+            CheckpointLostError: the file was deleted meanwhile, or somebody else writes to it, too.
         """
         at, rest = self.size, memoryview(content)
         try:
-            with self.path.open("r+b" if at else "wb", buffering=0) as file:
-                end = file.seek(0, os.SEEK_END)
-                if end < at:
-                    raise CheckpointLostError(f"{self.path} was cut by somebody else")
-                if end > at:
-                    file.truncate(at)
-                    file.seek(at)
-                try:
-                    while rest:
-                        rest = rest[file.write(rest) :]
-                except OSError:
-                    file.truncate(at)  # the content comes again, and no reader is to see a part
-                    raise
+            file = os.open(self.path, os.O_RDWR | (0 if at else os.O_CREAT), 0o666)
         except FileNotFoundError as error:
             if not at:
                 raise
             raise CheckpointLostError(f"{self.path} was deleted") from error
+        try:
+            end = os.lseek(file, 0, os.SEEK_END)
+            if end < at or (end > at and self._is_ours):
+                raise CheckpointLostError(f"{self.path} was changed by somebody else")
+            os.ftruncate(file, at)
+            os.lseek(file, at, os.SEEK_SET)
+            try:
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+            except OSError:
+                os.ftruncate(file, at)  # the content comes again, and no reader is to see a part
+                raise
+        finally:
+            os.close(file)
+        self._is_ours = True
         self.size += len(content)
         return at
 

@@ -7,7 +7,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from tracelet.errors import SettingsError, nearest
 
@@ -26,7 +26,8 @@ def fit_options(cls: type, name: str, options: Mapping[str, Any]) -> dict[str, A
 
     Raises:
         SettingsError: ``__init__`` has no such option, or the value is of another type than its
-            annotation says. An annotation that cannot be resolved says nothing.
+            annotation says: str, int, float, bool, None, list, dict, Literal or a path. Any other
+            says nothing.
     """
     parameters = _parameters(cls)
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
@@ -64,35 +65,43 @@ def _fit(place: str, value: Any, annotation: Any) -> Any:
                     return kind(value)
                 except ValueError:
                     continue
+    if isinstance(value, bool) and str in kinds:  # a variable that has the word
+        return str(value).lower()
     wanted = " or ".join(_describe(kind) for kind in kinds if kind is not types.NoneType)
     raise SettingsError(f"{place} is {wanted}, not {value!r}")
 
 
 def _kinds(annotation: Any) -> list[Any]:
     """Return the alternatives of an annotation."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
     if get_origin(annotation) in (types.UnionType, typing.Union):
         return [kind for part in get_args(annotation) for kind in _kinds(part)]
     return [types.NoneType if annotation is None else annotation]
 
 
 def _is(value: Any, kind: Any) -> bool:
+    """Tell whether a value is of a kind; only those that settings can have are looked at."""
     if get_origin(kind) is Literal:
         return value in get_args(kind)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if _is_path(kind):
+        return isinstance(value, str | os.PathLike)
     kind = get_origin(kind) or kind  # what is in a list is the backend's business
-    if kind is inspect.Parameter.empty or kind is Any or not isinstance(kind, type):
-        return True
-    if isinstance(value, bool) and kind is int:
-        return False
-    try:
-        return isinstance(value, (int, float) if kind is float else kind)
-    except TypeError:  # a protocol, or a TypedDict
-        return True
+    return isinstance(value, kind) if kind in (str, bool, list, dict, types.NoneType) else True
+
+
+def _is_path(kind: Any) -> bool:
+    kind = get_origin(kind) or kind
+    return isinstance(kind, type) and issubclass(kind, os.PathLike)
 
 
 def _describe(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
     words = {bool: "true or false", str: "a str", int: "an int", float: "a number"}
-    words |= {os.PathLike: "a path"}
-    kind = get_origin(kind) or kind
-    return words.get(kind) or f"a {getattr(kind, '__name__', kind)}"
+    words |= {list: "a list", dict: "a table"}
+    return "a path" if _is_path(kind) else words[get_origin(kind) or kind]

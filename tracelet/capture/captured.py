@@ -1,6 +1,7 @@
 """The types of captured values, which capture passes to the experiment to log.
 
-Parameters, help texts and files have no secrets any more.
+Parameters, help texts and files have no secrets any more. Those of texts and configuration objects
+are hidden where these are logged, as a user's own.
 """
 
 from __future__ import annotations

@@ -109,6 +109,9 @@ class RunRecorder:
             if name not in recorded:
                 self._redactor.count = counted
                 continue
+            if twice := found.values.keys() & flat.values.keys():
+                left_out.append(f"{key!r} is left out: {min(twice)!r} is there already")
+                continue
             found.values.update(flat.values)
             found.paths.update(flat.paths)
             if is_whole and descriptions and name in descriptions:  # else it may name the secret

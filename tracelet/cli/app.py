@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tracelet.cli import backends, check, compare, config, courier, replay, runs, show, sweep, sync
+from tracelet.cli import (
+    backends,
+    check,
+    compare,
+    config,
+    courier,
+    keep,
+    replay,
+    runs,
+    show,
+    sweep,
+    sync,
+)
 from tracelet.cli.formatting import clean
 from tracelet.cli.output import messages
 from tracelet.errors import TraceletError
@@ -34,6 +46,9 @@ for command in (
     compare.compare,
     sync.sync,
     replay.replay,
+    keep.du,
+    keep.rm,
+    keep.prune,
     backends.backends,
     check.check,
     config.config,

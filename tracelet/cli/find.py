@@ -10,6 +10,7 @@ import tracelet
 from tracelet.cli.output import say
 from tracelet.core import run_directories
 from tracelet.core.run import Run, runs_root
+from tracelet.courier.reconcile import view_of
 from tracelet.courier.view import RunView
 from tracelet.errors import RunNotFoundError, nearest
 from tracelet.journal.rundir import RunDir
@@ -54,6 +55,11 @@ def one(run: str | None, directory: Path | None, project: str | None = None) -> 
             raise
         meant = " or ".join(map(shlex.quote, near))
         raise RunNotFoundError(f"{error}; did you mean {meant}?") from error
+
+
+def view(run_dir: RunDir) -> RunView:
+    """Return a run as its ``run.json`` has it."""
+    return view_of(run_dir)
 
 
 def is_settled(view: RunView) -> bool:

@@ -36,6 +36,7 @@ from tracelet.records import (
     DEFAULT_AXIS,
     AnyRecord,
     Params,
+    Properties,
     RunInfo,
     RunLink,
     Status,
@@ -46,8 +47,9 @@ from tracelet.records import (
 )
 from tracelet.redaction import Redactor
 from tracelet.settings import ExperimentConfig, Settings, resolve
-from tracelet.values.plain import copy_mapping, describe
+from tracelet.values.plain import copy_mapping, describe, refuse_content
 from tracelet.values.scalars import (
+    flat_metrics,
     iteration_value,
     metric_name,
     metric_value,
@@ -98,7 +100,8 @@ class Experiment(ParameterCalls):
         name: the run's name; runs may share it.
         config: an :class:`ExperimentConfig`, a mapping of settings, or the path of a file of them.
         backend: a backend's name, ``"module:Class"``, a class, an instance, or a list of such.
-        resume: a run id to go on with, or True for the latest run of this name.
+        resume: a run id to go on with; True: the run called ``run_id`` if it is there, or without
+            that the latest run of this name that has not finished, and else a new one.
         run_id: the id of a new run; None: an id is made up.
         tags, params: logged at the start.
         settings: any other setting of :class:`ExperimentConfig`, e.g. ``project``.
@@ -149,6 +152,8 @@ class Experiment(ParameterCalls):
         self._last: dict[str | tuple[str, str], int] = {}
         """The last iteration of each metric; the key has the axis unless it is the default one."""
         self._stop_condition: Callable[[], bool] | None = None
+        self._properties: dict[str, Mapping[str, Any]] | None = None
+        """The fields of each property; None if they have to be looked for."""
 
     # -- the run ------------------------------------------------------------------------------
 
@@ -175,6 +180,8 @@ class Experiment(ParameterCalls):
         )
         if started.earlier is not None:
             self._continue_from(started.earlier)
+        elif started.session.owns_run:
+            self._properties = {}
         self._run_with(started.session)
         if started.capture is not None:
             started.capture.begin(self._log_captured)
@@ -187,14 +194,14 @@ class Experiment(ParameterCalls):
         return self
 
     def check_start(self) -> None:
-        """Check the arguments of a start; write nothing.
+        """Check the arguments as the start of a run of its own does; write nothing.
 
         Raises:
             TraceletError: the start would raise it.
         """
         from tracelet.core.start import make_plan  # start-up time: the courier's side
 
-        make_plan(self._request())
+        make_plan(self._request(), may_join=False)
 
     def stop(
         self,
@@ -451,7 +458,8 @@ class Experiment(ParameterCalls):
         """Log one point of each of several metrics, all or none; see :meth:`log_metric`.
 
         Args:
-            values: metric names and their values.
+            values: metric names and their values. Nested ones get names with a slash:
+                ``{"train": {"loss": 0.1}}`` is the metric ``train/loss``.
             iteration: as in :meth:`log_metric`, for all of them.
             axis: as in :meth:`log_metric`.
             time: as in :meth:`log_metric`.
@@ -488,6 +496,8 @@ class Experiment(ParameterCalls):
             )
         if type(values) is not dict:
             values = copy_mapping("log_metrics: the mapping", values)
+        if any(isinstance(value, Mapping) for value in values.values()):
+            values = flat_metrics(values)
         if not values and iteration is not None:
             iteration_value(None, iteration, "log_metrics")
         self._log_points(values, iteration, axis, time)
@@ -554,8 +564,12 @@ class Experiment(ParameterCalls):
         Args:
             text: the line; any other type is converted with ``str``.
             level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
+
+        Raises:
+            ValueTypeError: it is a mapping, an array or a figure: the message names their call.
         """
         self._session.check_running()
+        refuse_content("log() takes a line of text", text)
         known = as_str("the level of a line", level).lower()
         if known not in _LEVELS:
             raise InvalidValueError(
@@ -661,6 +675,16 @@ class Experiment(ParameterCalls):
 
     def _write(self, record: AnyRecord) -> None:
         self._session.write(record)
+        if type(record) is Properties and self._properties is not None:
+            self._properties.update(record.values)
+
+    def _known_property(self, name: str) -> Mapping[str, Any] | None:
+        if self._properties is None:  # the process that began the run may have set some
+            self._properties = {}
+            for record in self._session.read_records():
+                if type(record) is Properties:
+                    self._properties.update(record.values)
+        return self._properties.get(name)
 
     def _request(self) -> StartRequest:
         from tracelet.core.start import StartRequest  # start-up time: the courier's side
@@ -703,6 +727,7 @@ class Experiment(ParameterCalls):
             self._last[name if axis == DEFAULT_AXIS else (name, axis)] = iteration
         for destination in earlier.destinations:
             self._destinations.add(destination)
+        self._properties = dict(earlier.properties)
 
     def _log_captured(self, captured: Captured) -> None:
         """Log a captured value."""

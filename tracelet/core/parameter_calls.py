@@ -5,6 +5,7 @@ Each of them writes records with ``_write``, also after the end of the run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import time as clock
 from typing import Any
 
@@ -13,6 +14,7 @@ from tracelet.plugin_hooks import foreign_params
 from tracelet.records import ParamValue
 from tracelet.redaction import Redactor
 from tracelet.values.flatten import flatten
+from tracelet.values.plain import MAX_ELEMENTS, refuse_content
 from tracelet.values.sections import full_key, sections_first
 
 
@@ -28,6 +30,10 @@ class ParameterCalls:
 
     def _write(self, record: Any) -> None:
         """Journal a record."""
+        raise NotImplementedError
+
+    def _known_property(self, name: str) -> Mapping[str, Any] | None:
+        """Return the fields of a property that is set already; None if it is not."""
         raise NotImplementedError
 
     def _now(self) -> float:
@@ -60,7 +66,13 @@ class ParameterCalls:
         self.params.set(params, section=section, **values)
 
     def log_param(self, key: str, value: ParamValue) -> None:
-        """Log one parameter; see :meth:`log_params`."""
+        """Log one parameter; see :meth:`log_params`.
+
+        Raises:
+            ValueTypeError: it is a large array or a figure: the message names their call.
+        """
+        if not isinstance(value, Mapping):
+            refuse_content(f"the parameter {key!r} is a value", value, max_size=MAX_ELEMENTS)
         self.log_params({key: value})
 
     def set_parameters(self, params: Any = NOTHING, /, **values: ParamValue) -> None:
@@ -118,6 +130,8 @@ class ParameterCalls:
         self._check_running()
         from tracelet.core.properties import properties_record  # start-up time
 
-        record = properties_record(properties, named, self._now(), self._redactor)
+        record = properties_record(
+            properties, named, self._now(), self._redactor, known=self._known_property
+        )
         if record is not None:
             self._write(record)

@@ -7,7 +7,7 @@ A property has a typed value, and may have a description and a type. It can be g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracelet.core.configurations import plain_value
@@ -22,15 +22,23 @@ _FIELDS = frozenset({"value", "description", "type"})
 
 
 def properties_record(
-    given: tuple[Any, ...], named: Mapping[str, Any], now: float, redactor: Redactor
+    given: tuple[Any, ...],
+    named: Mapping[str, Any],
+    now: float,
+    redactor: Redactor,
+    *,
+    known: Callable[[str], Mapping[str, Any] | None] = lambda _: None,
 ) -> Properties | None:
     """Return the record of a call that sets user properties; None if it sets none.
+
+    A property whose value alone is given keeps its description and its type.
 
     Args:
         given: the positional arguments.
         named: the keyword arguments.
         now: the time of the call, in seconds since the epoch.
         redactor: hides secrets.
+        known: returns the fields of a property that is set already, or None.
 
     Raises:
         ValueTypeError: an argument is no property.
@@ -42,7 +50,7 @@ def properties_record(
         key = _name(name)
         if key in found:
             raise KeyCollisionError(key, f"the property {key!r} is given twice")
-        found[key] = _property(key, content, redactor)
+        found[key] = _property(key, content, redactor, known)
     return Properties(now, found) if found else None
 
 
@@ -84,7 +92,12 @@ def _name(name: Any) -> str:
     return clean_text(name)
 
 
-def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
+def _property(
+    name: str,
+    content: Any,
+    redactor: Redactor,
+    known: Callable[[str], Mapping[str, Any] | None],
+) -> dict[str, Any]:
     fields = {"value": content}
     if isinstance(content, Mapping):
         fields = copy_mapping(f"the user property {name!r}", content)
@@ -97,8 +110,9 @@ def _property(name: str, content: Any, redactor: Redactor) -> dict[str, Any]:
             f"{', '.join(map(describe, fields)) or 'no value'}"
         )
     value = redactor.value(name, plain_value(name, fields["value"]))
+    before = (known(name) or {}) if fields.keys() == {"value"} else {}
     described = {
         key: redactor.text(clean_text(str(fields[key]))) if fields.get(key) is not None else None
         for key in ("description", "type")
     }
-    return {"value": value, **described}
+    return {"value": value, **described, **{key: before[key] for key in described if key in before}}

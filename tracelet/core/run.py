@@ -257,6 +257,10 @@ class Run(ParameterCalls):
     def _check_running(self) -> None:
         """Do nothing: a loaded run accepts records at any time."""
 
+    def _known_property(self, name: str) -> Mapping[str, Any] | None:
+        found = self.properties.get(name)
+        return None if found is None else msgspec.structs.asdict(found)
+
     def _now(self) -> float:
         return self._post_run.now()
 

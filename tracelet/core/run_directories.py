@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tracelet.core.run_name import run_name
-from tracelet.courier.reconcile import view_of
+from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.view import RunView
 from tracelet.errors import (
     InvalidValueError,
@@ -78,8 +78,9 @@ def choose_directory(
     Args:
         settings: name, project and ``dir``.
         run: the run of an experiment that was stopped, and is started again.
-        resume: a run id, or True for the latest run of the name.
-        run_id: the id of a new run; None: an id is made up.
+        resume: a run id, or True for the run called ``run_id``, if it is there; without that, for
+            the latest run of the name that has not finished.
+        run_id: the id of the run; None: an id is made up.
 
     Raises:
         RunNotFoundError: the run to resume does not exist.
@@ -101,14 +102,36 @@ def _choose(
         if not run_dir.exists:
             raise _absent(run_dir, settings)
         return run_dir, True
-    if resume is True:
-        for run_dir, view in views(settings.dir):
-            if run_dir.path.parent == project and view.name == run_name(settings):
-                return run_dir, True
+    if resume is True and run_id is None:
+        unfinished = _latest_unfinished(settings, project)
+        if unfinished is not None:
+            return unfinished, True
     run_dir = RunDir(project / (run_id or new_run_id(run_name(settings))))
-    if run_dir.exists:
+    if run_dir.exists and resume is not True:
         raise _taken(run_dir)
-    return run_dir, False
+    return run_dir, run_dir.exists
+
+
+def _latest_unfinished(settings: Settings, project: Path) -> RunDir | None:
+    """Return the latest run of a name that has not finished; say in one line if there is none."""
+    name = run_name(settings)
+    finished = None
+    for run_dir, view in views(settings.dir):
+        if run_dir.path.parent == project and view.name == name:
+            # A process that is gone may not have written how the run ended.
+            if (
+                reconcile(run_dir).status if view.status == "running" else view.status
+            ) != "finished":
+                return run_dir
+            finished = finished or view.run_id
+    if finished is not None:
+        log.warning(
+            "every run called %r has finished, so a new one begins; resume=%r goes on with the "
+            "latest of them", name, finished,
+        )  # fmt: skip
+    else:
+        log.warning("there is no run called %r to resume in %s, so one begins", name, project)
+    return None
 
 
 def _absent(run_dir: RunDir, settings: Settings) -> RunNotFoundError:

@@ -6,9 +6,9 @@ checks the arguments of calls, as in a rank above 0. A start that raises leaves 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from time import time as clock
 from typing import Any, Literal
@@ -36,7 +36,7 @@ from tracelet.journal.process import is_alive
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.plugin_hooks import foreign_params
-from tracelet.records import Artifact, Metric, Params, RunInfo
+from tracelet.records import Artifact, Metric, Params, Properties, RunInfo
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings
 
@@ -55,7 +55,7 @@ class StartRequest(msgspec.Struct, kw_only=True):
         first_tags: tags that are logged at the start.
         first_params: parameters that are logged at the start.
         run: the run of an experiment that was stopped, and starts again.
-        resume: the id of a run to resume, or True for the latest run of the name.
+        resume: the id of a run to resume, or True: see ``choose_directory``.
         run_id: the id of a new run; None: an id is made up.
     """
 
@@ -94,11 +94,13 @@ class EarlierRecords(msgspec.Struct):
         params: the records of its parameters.
         iterations: ``(metric, axis)`` to the iteration of the last point.
         destinations: the destinations of its artifacts.
+        properties: the fields of each property.
     """
 
     params: list[Params] = []
     iterations: dict[tuple[str, str], int] = {}
     destinations: set[str] = set()
+    properties: dict[str, dict[str, Any]] = {}
 
 
 class StartResult(msgspec.Struct):
@@ -115,8 +117,12 @@ class StartResult(msgspec.Struct):
     earlier: EarlierRecords | None = None
 
 
-def make_plan(request: StartRequest) -> Plan:
+def make_plan(request: StartRequest, *, may_join: bool = True) -> Plan:
     """Return the plan of a start; nothing is written, and no run is changed.
+
+    Args:
+        request: what is asked for.
+        may_join: whether a child process of a run joins that run.
 
     Raises:
         TraceletError: an argument is wrong.
@@ -126,10 +132,12 @@ def make_plan(request: StartRequest) -> Plan:
         _check_request(request)
         # Where logging is disabled, the backends may not be installed.
         return Plan(kind="check", backends=[] if settings.disabled else _backends_of(settings))
-    inherited = inherited_run() if request.run is None else None
+    inherited = inherited_run() if may_join and request.run is None else None
     wanted = request.run_id or request.resume or None
     if inherited is not None and wanted in (None, True, inherited[1].run_id):
         _check_request(request)
+        if _is_given(settings, "backend"):
+            _backends_of(settings)
         return Plan(kind="join", run_dir=inherited[0], view=inherited[1])
     backends = _backends_of(settings)
     run_dir, exists = choose_directory(
@@ -159,7 +167,7 @@ def carry_out(
     """
     if plan.kind == "check":
         stop_previous()
-        return StartResult(_session(request, None, None, None))
+        return StartResult(_session(request, request.run, None, None))
     assert plan.run_dir is not None
     if plan.kind == "join":
         assert plan.view is not None
@@ -183,14 +191,13 @@ def carry_out(
         may_rename=request.run_id is None,
     ) as run_dir:
         stop_previous()
-    capture = CaptureSession(request.settings, run_dir.path, request.redactor)
-    capture.start()
-    try:
-        run = run or _new_run(request.settings, run_dir, capture)
-        delivery = _begin_delivery(request, run_dir, run, plan.backends)
-    except BaseException:
-        capture.stop()
-        raise
+        capture = CaptureSession(request.settings, run_dir.path, request.redactor)
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(capture.stop)
+            capture.start()
+            run = run or _new_run(request.settings, run_dir, capture)
+            delivery = _begin_delivery(request, run_dir, run, plan.backends)
+            on_error.pop_all()
     return StartResult(_session(request, run, delivery, capture), capture, earlier)
 
 
@@ -406,7 +413,7 @@ def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlie
         raise RunBusyError(f"the run {run_dir.path.name} is still running: {who}")
     _warn_unused(settings, run_start.run)
     earlier = EarlierRecords()
-    with closing(run_dir.reader()) as reader:
+    with contextlib.closing(run_dir.reader()) as reader:
         for record in reader.records():
             if type(record) is Params:
                 earlier.params.append(record)
@@ -414,6 +421,8 @@ def _run_to_resume(run_dir: RunDir, settings: Settings) -> tuple[RunInfo, Earlie
                 earlier.iterations[record.name, record.axis] = record.iteration
             elif type(record) is Artifact:
                 earlier.destinations.add(record.path)
+            elif type(record) is Properties:
+                earlier.properties.update(record.values)
     return run_start.run, earlier
 
 

@@ -97,7 +97,9 @@ class Delivery:
         self._attempts = Attempts(
             found.name,
             found.cls.capabilities.time_bound,
-            ask_backend=lambda error: self._backend.is_transient(error) if self._backend else None,
+            ask_backend=lambda error: (
+                None if self._backend is None else self._backend.is_transient(error)
+            ),
             wait=wait,
             watch=watch,
             run_is_over=lambda: self._state.update().status != "running",

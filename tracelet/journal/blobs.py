@@ -23,11 +23,11 @@ class BlobStore:
     """The blobs of one run."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
 
     def path(self, digest: str) -> Path:
         """Return the path of the blob with this digest; it need not exist."""
-        return self._directory / digest[:2] / digest
+        return self.directory / digest[:2] / digest
 
     def named(self, digest: str, suffix: str) -> Path:
         """Return a path of a blob that ends in ``suffix``, for loaders that need the suffix.
@@ -74,12 +74,12 @@ class BlobStore:
     def _temporary(self) -> Iterator[Path]:
         name = None
         try:
-            self._directory.mkdir(exist_ok=True)  # no parents: the run was moved, or deleted
-            fd, name = tempfile.mkstemp(prefix=".incoming-", dir=self._directory)
+            self.directory.mkdir(exist_ok=True)  # no parents: the run was moved, or deleted
+            fd, name = tempfile.mkstemp(prefix=".incoming-", dir=self.directory)
             os.close(fd)
             yield Path(name)
         except OSError as error:
-            raise JournalError(error.errno, error.strerror, str(self._directory)) from error
+            raise JournalError(error.errno, error.strerror, str(self.directory)) from error
         finally:
             if name is not None:
                 with contextlib.suppress(FileNotFoundError):

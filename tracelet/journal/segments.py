@@ -96,7 +96,7 @@ class SegmentFile:
             if not self.is_damaged:
                 self.is_damaged = True
                 log.error(  # noqa: TRY400 - the message is complete
-                    "%s is damaged: %s. What is behind that is left out", self._packed, error
+                    "%s is damaged: %s. It is left out from byte %d on", self._packed, error, offset
                 )
             return b""
 

@@ -186,6 +186,30 @@ def is_table(value: Any) -> bool:
     return hasattr(kind, "columns") and hasattr(kind, "shape")
 
 
+def refuse_content(what: str, value: Any, *, max_size: int = 1) -> None:
+    """Refuse what has a call of its own: a mapping, an array, a figure.
+
+    Args:
+        what: what was wanted, for the message.
+        value: what was given.
+        max_size: the elements that an array may have.
+
+    Raises:
+        ValueTypeError: the message names the right call.
+    """
+    kind = type(value)
+    name = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
+    if isinstance(value, Mapping):
+        hint = "log_metrics({...}) logs its numbers, log_params({...}) its values as parameters"
+    elif is_table(value) or (is_array(value) and math.prod(getattr(value, "shape", ())) > max_size):
+        hint = "save it to a file, and log_artifact() keeps that; log_metric() logs one number"
+    elif hasattr(kind, "savefig") or hasattr(kind, "write_html") or name.startswith("PIL."):
+        hint = "save it to a file, and log_artifact() keeps that"
+    else:
+        return
+    raise ValueTypeError(f"{what}, not a {name}; {hint}")
+
+
 def plain_array(value: Any) -> Any:
     """Return an array as nested lists, its scalar as a number; :data:`UNKNOWN` if it is large."""
     try:

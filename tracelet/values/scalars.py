@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import numbers
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from tracelet.errors import InvalidValueError, ValueTypeError
+from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
 from tracelet.values.plain import INT_BITS, describe
 from tracelet.wire import clean_text, float_token
 
+_MAX_DEPTH = 100
 _MIN_ITERATION, _MAX_ITERATION = -(2**63), 2**63 - 1
 
 
@@ -38,6 +40,31 @@ def metric_name(value: object, what: str = "a metric's name") -> str:
     if not value:
         raise InvalidValueError(f"{what} must not be empty")
     return clean_text(str.__str__(value))
+
+
+def flat_metrics(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Make nested metrics flat: ``{"train": {"loss": 1}}`` becomes ``{"train/loss": 1}``.
+
+    Raises:
+        ValueTypeError: if the name of a group is not a string.
+        InvalidValueError: if it is empty, or if a mapping contains itself.
+        KeyCollisionError: if two metrics get the same name.
+    """
+    flat: dict[Any, Any] = {}
+    waiting = [("", values, 0)]
+    while waiting:
+        prefix, group, depth = waiting.pop()
+        if depth > _MAX_DEPTH:
+            raise InvalidValueError(f"metrics are nested more than {_MAX_DEPTH} levels deep")
+        for name, value in group.items():
+            full = prefix + metric_name(name) if prefix or isinstance(value, Mapping) else name
+            if isinstance(value, Mapping):
+                waiting.append((f"{full}/", value, depth + 1))
+            elif full in flat:
+                raise KeyCollisionError(str(full), f"the metric {full!r} is given twice")
+            else:
+                flat[full] = value
+    return flat
 
 
 def metric_value(name: str, value: object) -> float | int | str:

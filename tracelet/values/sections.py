@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
-from tracelet.values.flatten import Flat, Foreign, flatten, is_split, path_of, unflatten
+from tracelet.values.flatten import Flat, Foreign, KeyPaths, flatten, is_split, path_of, unflatten
 from tracelet.values.plain import describe
 from tracelet.wire import clean_text
 
@@ -83,18 +83,21 @@ def flatten_call(
 
 
 def _merge(given: Flat, values: Flat) -> Flat:
-    """Merge the two parts of one call.
+    """Merge the two parts of one call; what is given by keyword wins, as in ``dict.update``.
 
-    Raises:
-        KeyCollisionError: both have a key, or a key of one is a branch of the other.
+    Args:
+        given: the parameters of the mapping or object.
+        values: those given by keyword.
     """
-    for key in given.values.keys() & values.values.keys():
-        raise KeyCollisionError(
-            key, f"parameter {key!r} is given twice: in the mapping and by name"
-        )
-    flat = Flat({**given.values, **values.values}, {**given.paths, **values.paths})
-    unflatten(*flat)
-    return flat
+    ours = KeyPaths()
+    for key in given.values:
+        ours.put(key, path_of(key, given.paths))
+    replaced = {*values.values}
+    for key in values.values:
+        replaced.update(ours.conflicting_keys(key, path_of(key, values.paths)))
+    kept = {key: value for key, value in given.values.items() if key not in replaced}
+    paths = {key: path for key, path in given.paths.items() if key in kept}
+    return Flat({**kept, **values.values}, {**paths, **values.paths})
 
 
 def in_section(flat: Flat, prefix: str) -> Flat:
