@@ -45,6 +45,13 @@ def test_the_rest_of_a_text_is_kept() -> None:
 
 S = "q7Z/x+y"
 FORMS = {
+    # commands as lists, in JSON, Docker's files and Python's
+    f'["--password","{S}"]': '["--password","[redacted]"]',
+    f'CMD ["app","--password","{S}","-v"]': 'CMD ["app","--password","[redacted]","-v"]',
+    f"args=['--api-key','{S}']": "args=['--api-key','[redacted]']",
+    # between braces, as in ODBC
+    f"PWD={{{S}}}": "PWD={[redacted]}",
+    f"UID=me;PWD={{{S};x}};Server=y": "UID=me;PWD={[redacted]};Server=y",
     # what Python shows
     f"{{'api_key': '{S}', 'lr': 1}}": "{'api_key': '[redacted]', 'lr': 1}",
     f"Settings(api_key='{S}', lr=1)": "Settings(api_key='[redacted]', lr=1)",

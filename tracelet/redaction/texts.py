@@ -129,7 +129,7 @@ _SITE = (
     r"(?:\]?[ \t]*+(?P<sign>=>|:=|={1,3}|:(?!:|//))"
     r"(?:[ \t]*+\w[\w.\[\]|, ]{0,60} =(?=[ \t]*[\"']))?[ \t]*+"  # its type
     r"|(?:,\s*+|\s++)\\*+[\"']?value\\*+[\"']?[ \t]*+[:=][ \t]*+"  # name: KEY, value: …
-    r"|(?P<next>,?\s++)(?!\\*+[\"']?--))"
+    r"|(?P<next>,\s*+|\s++)(?!\\*+[\"']?--))"
 )
 # What is before a name that is the first of its line.
 _FIRST = r"(?i)[\ufeff\s>#+*;-]*(?:(?:export|setx?|setenv|env|arg)[ \t]+)?\\*[\"']?"
@@ -148,6 +148,8 @@ _BARE = (
     rf"|[,;&](?=[^\s\"'\])}},;&])(?!{_ASSIGNED})"
     r"|[\"'](?=[^\s\"',;&)}\]:])|[^\s\"',;&)}\]\\])*+)"
 )
+_BRACED = r"\{([^{}\n:=\"']++)\}"
+"""A value between braces, which is no mapping."""
 _FLOW = r"(?:\$\{[^{}\n]*+\}|[^,}\]\n])*+"
 _ARGUMENT = r"[^\s\"']*+"
 # What ends a value without quotes that would else take the rest of its line.
@@ -181,7 +183,10 @@ class NamedSecrets:
                 self._pass_braces(gap, site.start())
             at = site.end("key")
             key, level = self._key(site)
-            if self._text.startswith("{", site.end()):
+            braces = _compiled(_BRACED).match(self._text, site.end()) if level else None
+            if braces is not None:  # as in ODBC
+                at = self._put(braces.start(1), braces.end(1), self._hide(braces[1], level))
+            elif self._text.startswith("{", site.end()):
                 at = site.end() + 1
                 self._owners.append(_Owner(site["key"].lstrip("-"), level, at))
             elif level:
