@@ -14,7 +14,7 @@ from typing import Any
 from tracelet.capture.arguments import snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import PROGRAM, rank
-from tracelet.capture.tracebacks import drop_wrapper_frame
+from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.hookspecs import hookimpl
 
 SECTION = "TF_DEFINE"
@@ -64,11 +64,8 @@ def observe() -> None:
 def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
+        with wrapper_frame:
             result = method(self, *args, **kwargs)
-        except BaseException as error:
-            drop_wrapper_frame(error)
-            raise
         if self is _flags():
             for capture in _captures:
                 capture.report()

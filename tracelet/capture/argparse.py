@@ -19,7 +19,7 @@ from typing import Any
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import LIBRARY, PROGRAM, TOOL, rank_of_frame
-from tracelet.capture.tracebacks import drop_wrapper_frame
+from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.errors import warn
 from tracelet.hookspecs import hookimpl
 
@@ -67,10 +67,8 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
         outer = _local.seen
         seen = _local.seen = [] if outer is None else outer
         try:
-            result = method(self, *args, **kwargs)
-        except BaseException as error:
-            drop_wrapper_frame(error)
-            raise
+            with wrapper_frame:
+                result = method(self, *args, **kwargs)
         finally:
             _local.seen = outer
         if outer is None:
@@ -87,11 +85,8 @@ def _observed_values(method: Callable[..., Any]) -> Callable[..., Any]:
     def get_values(self: Any, action: Any, arg_strings: list[str]) -> Any:
         if (seen := _local.seen) is not None and arg_strings:
             seen.append((action, arg_strings))
-        try:
+        with wrapper_frame:
             return method(self, action, arg_strings)
-        except BaseException as error:
-            drop_wrapper_frame(error)
-            raise
 
     return get_values
 

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.program import PROGRAM, SCRIPT, rank_of_function
-from tracelet.capture.tracebacks import drop_wrapper_frame
+from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.hookspecs import hookimpl
 
 COMMAND = "command"
@@ -83,10 +83,8 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
         _enter(ctx)
         _local.depth += 1
         try:
-            return method(self, ctx)
-        except BaseException as error:
-            drop_wrapper_frame(error)
-            raise
+            with wrapper_frame:
+                return method(self, ctx)
         finally:
             _local.depth -= 1
 
@@ -97,11 +95,8 @@ def _observed_parameter(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def handle_parse_result(self: Any, ctx: Any, opts: Any, args: Any) -> Any:
         _note_typed(ctx, self.name, opts)
-        try:
+        with wrapper_frame:
             return method(self, ctx, opts, args)
-        except BaseException as error:
-            drop_wrapper_frame(error)
-            raise
 
     return handle_parse_result
 

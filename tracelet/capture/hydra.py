@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from tracelet.capture.base import CaptureSource, Recorder, warn_failure
 from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
-from tracelet.capture.tracebacks import drop_wrapper_frame
+from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.hookspecs import hookimpl
 from tracelet.redaction import Redactor
 from tracelet.values.plain import resolve_config
@@ -114,11 +114,8 @@ def observe() -> None:
 def _observed_job(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def set_config(self: Any, cfg: Any) -> Any:
-        try:
+        with wrapper_frame:
             result = method(self, cfg)
-        except BaseException as error:
-            drop_wrapper_frame(error)
-            raise
         _note_composed(cfg)
         return result
 
@@ -128,11 +125,8 @@ def _observed_job(method: Callable[..., Any]) -> Callable[..., Any]:
 def _observed_compose(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def compose_config(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
+        with wrapper_frame:
             result = method(self, *args, **kwargs)
-        except BaseException as error:
-            drop_wrapper_frame(error)
-            raise
         # Only for hydra.compose() outside of a job.
         if kwargs.get("from_shell") is False and _config_of_job() is None:
             _note_composed(result)

@@ -50,14 +50,10 @@ class CaptureSession:
         self._seen: dict[str, set[str]] = {}
 
     def start(self) -> None:
-        """Start the sources."""
+        """Start the sources; if it raises, e.g. on Ctrl-C, :meth:`stop` has to be called, too."""
         reset_failures()
-        try:
-            for name in self._names:
-                self._start(name)
-        except BaseException:  # a warning that is an error, or Ctrl-C
-            self.stop()
-            raise
+        for name in self._names:
+            self._start(name)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import types
 
-def drop_wrapper_frame(error: BaseException) -> None:
-    """Remove the wrapper's frame from the traceback of an error.
 
-    Call it in the ``except`` clause of the wrapper, before a bare ``raise``, which does not add the
-    frame again.
-    """
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
+class _WrapperFrame:
+    """A context for the call that a wrapper makes: its frame is in no traceback of an error."""
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        if error is not None and error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+
+
+wrapper_frame = _WrapperFrame()
+"""``with wrapper_frame: return method(...)``; it has no state, so all wrappers share it."""

@@ -164,16 +164,22 @@ def new_directory(
     if not exists:
         with _naming_settings(settings):
             run_dir = _claim(run_dir, run_name(settings), may_rename=may_rename)
-    try:
+    with contextlib.ExitStack() as on_error:
+        if not exists:
+            on_error.callback(_remove_new, run_dir)
         with _naming_settings(settings):
             run_dir.create(settings.journal_dir)
         yield run_dir
-    except BaseException:
-        if not exists:
-            with contextlib.suppress(OSError):
-                run_dir.journal.rmdir()
-            shutil.rmtree(run_dir.path, ignore_errors=True)
-        raise
+        on_error.pop_all()
+
+
+def _remove_new(run_dir: RunDir) -> None:
+    """Remove a run that has not begun; its journal may be on another disk."""
+    with contextlib.suppress(OSError):
+        for segment in run_dir.journal.glob("*.jsonl"):
+            segment.unlink()
+        run_dir.journal.rmdir()
+    shutil.rmtree(run_dir.path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -14,12 +14,12 @@ cursor. Otherwise a batch that comes again after a crash would add its lines twi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -203,18 +203,17 @@ class Progress:
             _truncate(file, sizes.get(name, 0))
 
 
-@contextmanager
+@contextlib.contextmanager
 def rollback_on_error(backend: Backend) -> Iterator[None]:
     """Remove what the backend adds to its side files in this block, if the block raises."""
     files = [backend.scratch / name for name in _IN_SCRATCH] if backend.scratch is not None else []
     sizes, adjustments = [_size(file) for file in files], backend.adjustments
-    try:
-        yield
-    except BaseException:
+    with contextlib.ExitStack() as rollback:
         for file, size in zip(files, sizes, strict=True):
-            _truncate(file, size)
-        backend.adjustments = adjustments
-        raise
+            rollback.callback(_truncate, file, size)
+        rollback.callback(setattr, backend, "adjustments", adjustments)
+        yield
+        rollback.pop_all()
 
 
 def _size(file: Path) -> int:
