@@ -123,7 +123,7 @@ def locked(file: Path) -> Iterator[None]:
 def _alone_with_fresh(database: Path | None) -> Iterator[None]:
     """Let one process at a time create a database: MLflow's migrations cannot share one.
 
-    Nor can they go on where they were killed, so what was begun here and not ended is begun anew.
+    Nor can they go on where they were killed, so what did not end here is begun again.
     """
     if database is None:
         yield

@@ -1,4 +1,4 @@
-"""The Weights & Biases backend: the run's file is begun anew whenever delivery begins anew.
+"""The Weights & Biases backend: the run's file begins again whenever delivery does.
 
 The SDK keeps up to 32 KiB of an offline run in memory, and has no call that writes it. So a worker
 that is started again deletes what it had written and writes the whole run from the journal: there

@@ -5,7 +5,7 @@ and status, and which keys of ``config`` are configuration objects, or were para
 
 The keys of parameters are flat, ``model.depth``; a value of ``config`` that is a mapping is
 replaced as a whole. So the flat parameters are kept here, and the branches that a call has changed
-are made anew.
+are made again.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ LOGIN = "log in with: wandb login"
 _open: dict[str, Any] = {}
 """The runs of this process that were started and not ended; the SDK's service knows each by id."""
 _NOT_OURS = ("WANDB_RESUME", "WANDB_RESUME_FROM", "WANDB_FORK_FROM")
-"""Variables that would have the SDK go on with what the server has, which is made anew."""
+"""Variables that would have the SDK go on with what the server has, which is delivered from the start."""
 TRANSIENT = ("AuthenticationError", "CommError", "ServerResponseError")
 _LOST = ("MailboxClosedError", "WandbCoreNotAvailableError", "WandbServiceConnectionError",
          "ServiceDiedError", "WandbServiceNotOwnedError")  # fmt: skip
@@ -97,7 +97,7 @@ def start(
 
 
 def _let_go(wandb: Any, run: RunInfo) -> None:
-    """End an earlier start of the run in this process; what it had written is made anew."""
+    """End an earlier start of the run in this process; what it had written is delivered again."""
     live = _open.pop(_mark(run), None)
     if live is not None:
         try:
@@ -135,7 +135,7 @@ def finish(wandb: Any, run: RunInfo, live: Any, exit_code: int) -> None:
         with translate_errors():
             live.finish(exit_code=exit_code)
     except CheckpointLostError:
-        forget_service(wandb)  # it may still hold the run, which is begun anew
+        forget_service(wandb)  # it may still hold the run, which begins again
         raise
     finally:
         _open.pop(_mark(run), None)
