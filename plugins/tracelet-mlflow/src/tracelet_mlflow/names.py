@@ -32,10 +32,10 @@ def series_name(metric: str, axis: str) -> str:
     return stored_name(metric, LONGEST - 60) + BY + encode_name(axis, r"\w\-. ", 50)
 
 
-def name_tag(prefix: str, key: str, said: Mapping[str, str]) -> dict[str, str]:
+def name_tag(prefix: str, key: str, fields: Mapping[str, str]) -> dict[str, str]:
     """Return the tag that says what a key of MLflow was called when it was logged."""
     name = encode_name(prefix + key, _ALLOWED[0], LONGEST)
-    return {name: json.dumps({**said, "key": key}, ensure_ascii=False)}
+    return {name: json.dumps({**fields, "key": key}, ensure_ascii=False)}
 
 
 def stored_path(destination: str) -> str:

@@ -70,10 +70,10 @@ class Series:
         self._owners: dict[str, str] = dict.fromkeys(metrics, DEFAULT_AXIS)
         for name, text in tags.items():
             if name.startswith(TAG):
-                said = json.loads(text)
-                self._keys[said["metric"], said["axis"]] = said["key"]
-                if BY not in said["key"]:
-                    self._owners[said["key"]] = said["axis"]
+                fields = json.loads(text)
+                self._keys[fields["metric"], fields["axis"]] = fields["key"]
+                if BY not in fields["key"]:
+                    self._owners[fields["key"]] = fields["axis"]
 
     def plan(self, batch: Sequence[MetricPoint]) -> Plan:
         """Decide where points go; nothing is remembered until :meth:`done`."""

@@ -26,7 +26,7 @@ LOGIN = "log in with: wandb login"
 _open: dict[str, Any] = {}
 """The runs of this process that were started and not ended; the SDK's service knows each by id."""
 _NOT_OURS = ("WANDB_RESUME", "WANDB_RESUME_FROM", "WANDB_FORK_FROM")
-"""Variables that would have the SDK go on with what the server has, which is delivered from the start."""
+"""Variables that would make the SDK go on with what the server has; the run is delivered again."""
 TRANSIENT = ("AuthenticationError", "CommError", "ServerResponseError")
 _LOST = ("MailboxClosedError", "WandbCoreNotAvailableError", "WandbServiceConnectionError",
          "ServiceDiedError", "WandbServiceNotOwnedError")  # fmt: skip
