@@ -258,6 +258,18 @@ class Hangs(Recorder):
         threading.Event().wait()
 
 
+class StartsSlowly(Recorder):
+    """Takes longer to open the run than any of its calls may take."""
+
+    name = "startsslowly"
+    capabilities = Capabilities.everything(batch_limit=100, time_bound=0.2)
+
+    def open(self, run: RunInfo) -> RunLink:
+        self.note("opening")
+        time.sleep(self.options["seconds"])
+        return super().open(run)
+
+
 class Crashes(Recorder):
     """Ends its process in the ``crashes`` first calls, in the way ``how`` says."""
 

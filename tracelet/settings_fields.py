@@ -26,6 +26,7 @@ from typing import (
 import msgspec
 
 DEFAULT_INTERVAL = 10.0
+START_TIMEOUT = 300.0
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NO_BACKENDS = (int, float, bytes, Mapping, list, tuple, type(None))
 
@@ -185,6 +186,9 @@ class _Fields(msgspec.Struct, Generic[Absent, Place, Chosen], kw_only=True):
     """Where delivery happens."""
     drain_timeout: Annotated[float, SECONDS] | Absent = 60.0
     """The seconds that ``stop()`` waits for delivery."""
+    start_timeout: Annotated[float, SECONDS] | Absent = START_TIMEOUT
+    """The seconds that a backend may take to import its SDK, and to open the run; doubled each time
+    that they are not enough."""
     on_error: Literal["raise", "warn"] | Absent = "raise"
     """What a mistake in a call does."""
     on_param_conflict: Literal["overwrite", "keep", "error"] | Absent = "overwrite"

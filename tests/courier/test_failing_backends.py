@@ -36,6 +36,7 @@ def start(
     *backends: type[Backend],
     courier: str = "process",
     strict: bool = False,
+    start_timeout: float = 300.0,
     **options: Any,
 ) -> tracelet.Experiment:
     chosen = [bad.Light, *backends]
@@ -44,6 +45,7 @@ def start(
         backend=["local", *map(target, chosen)],
         courier=courier,
         strict=strict,
+        start_timeout=start_timeout,
         backends={cls.name: {"store": str(store), **options} for cls in chosen},
     )
 
@@ -74,6 +76,11 @@ def rejected(exp: tracelet.Experiment, name: str) -> list[tuple[Any, str]]:
     return [
         (decode_lines(msgspec.json.encode(one["record"]))[0], one["reason"]) for one in explained
     ]
+
+
+def last_error(exp: tracelet.Experiment, name: str) -> str:
+    assert exp.dir is not None
+    return str(CursorFile(exp.dir / "cursors", name).load().last_error)
 
 
 def health(exp: tracelet.Experiment, name: str) -> str:
@@ -295,6 +302,30 @@ def test_a_backend_that_always_hangs_keeps_its_backlog_and_is_tried_again(tmp_pa
     report = exp.stop(timeout=0)
     assert numbers(report, "hangs") == (POINTS, 0, 0, POINTS)
     assert "time bound" in str(report["hangs"].last_error)
+
+
+def test_a_start_that_takes_longer_than_a_call_may_is_no_hang(tmp_path: Path) -> None:
+    exp = start(tmp_path, bad.StartsSlowly, seconds=2)
+    points = log_points(exp)
+    eventually(lambda: count(tmp_path, "startsslowly", "opening") == 1)
+    assert exp.dir is not None
+    assert "(starting for " in str(tracelet.load_run(exp.dir).report["startsslowly"])
+    report = exp.stop()
+    assert count(tmp_path, "startsslowly", "opening") == 1
+    assert stored_points(tmp_path, "startsslowly") == points
+    assert numbers(report, "startsslowly") == (POINTS, POINTS, 0, 0)
+    assert "starting" not in str(report)
+
+
+def test_a_start_that_takes_longer_than_it_may_has_twice_as_long_next(tmp_path: Path) -> None:
+    exp = start(tmp_path, bad.StartsSlowly, seconds=3, start_timeout=1)
+    points = log_points(exp)
+    eventually(lambda: "took longer than 1 s to start" in last_error(exp, "startsslowly"))
+    report = exp.stop()
+    # With 1 and 2 seconds it is killed, with 4 it has come far enough.
+    assert count(tmp_path, "startsslowly", "opening") == 3
+    assert stored_points(tmp_path, "startsslowly") == points
+    assert numbers(report, "startsslowly") == (POINTS, POINTS, 0, 0)
 
 
 @pytest.mark.parametrize("how", [0, 1, 9, "segfault"])

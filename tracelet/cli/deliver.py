@@ -70,7 +70,13 @@ def deliver(
     if names:
         options = {name: start.options(name, settings.backends.get(name)) for name in names}
         linger = LINGER_SECONDS if timeout is None else min(timeout, LINGER_SECONDS)
-        courier = ProcessCourier(run_dir, options, linger=linger, only=names)
+        courier = ProcessCourier(
+            run_dir,
+            options,
+            linger=linger,
+            only=names,
+            start_timeout=settings.start_timeout,
+        )
         what = clean(f"{run.run_id} to {', '.join(names)}")
         with progress(what, TASK, BarColumn(), total=1.0) as show:
             busy = _wait(courier, run, names, timeout, show)

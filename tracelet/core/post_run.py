@@ -154,7 +154,9 @@ class PostRunRecords:
         if self._courier is None:
             given = self._settings.backends
             options = {name: state.start.options(name, given.get(name)) for name in names}
-            self._courier = ProcessCourier(self._run_dir, options)
+            self._courier = ProcessCourier(
+                self._run_dir, options, start_timeout=self._settings.start_timeout
+            )
         self._courier.ensure()
 
 

@@ -395,6 +395,7 @@ def _begin_delivery(
         courier=settings.courier,
         stored_options=stored,
         system_metrics=settings.system_metrics,
+        start_timeout=settings.start_timeout,
     )
 
 

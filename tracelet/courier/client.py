@@ -17,6 +17,7 @@ from tracelet.courier.messages import WAKE, WorkerConfig, close_pipes, send, sta
 from tracelet.courier.worker import DeliveryThread
 from tracelet.journal.rundir import RunDir
 from tracelet.records import RunInfo
+from tracelet.settings_fields import START_TIMEOUT
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class ProcessCourier:
             default.
         only: the backends to deliver to; None: all backends of the run.
         system_metrics: the seconds between two readings of system metrics; None: no readings.
+        start_timeout: the seconds that a backend may take to start.
     """
 
     def __init__(
@@ -47,9 +49,12 @@ class ProcessCourier:
         linger: float | None = None,
         only: list[str] | None = None,
         system_metrics: float | None = None,
+        start_timeout: float = START_TIMEOUT,
     ) -> None:
         self._run_dir = run_dir
-        self._config = WorkerConfig(options, only=only, system_metrics=system_metrics)
+        self._config = WorkerConfig(
+            options, only=only, system_metrics=system_metrics, start_timeout=start_timeout
+        )
         if linger is not None:
             self._config.linger = linger
         self._process: subprocess.Popen[bytes] | None = None

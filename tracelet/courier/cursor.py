@@ -41,6 +41,8 @@ class Cursor(msgspec.Struct):
         skipped: how many lines before ``position`` were no records.
         side_files: the size of each side file at ``position``; None if it is not known. See
             :mod:`tracelet.courier.progress`.
+        starting_since: when the backend began to open the run, in seconds since the epoch; None
+            once it has.
     """
 
     position: Position = {}
@@ -56,6 +58,7 @@ class Cursor(msgspec.Struct):
     failures: int = 0
     skipped: int = 0
     side_files: dict[str, int] | None = msgspec.field(default=None, name="kept")
+    starting_since: float | None = None
 
 
 class CursorFile:

@@ -50,6 +50,7 @@ from tracelet.journal.reader import Chunk
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Finished, Record, RunInfo, Started, Status
+from tracelet.settings_fields import START_TIMEOUT
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +68,10 @@ class Delivery:
         options: the backend's own settings.
         wait: waits some seconds, or less if there may be new records; returns True to end the
             delivery.
-        watch: called with the time bound in seconds when a call begins, with None when it has
+        watch: called with the seconds that a call may take when it begins, with None when it has
             returned.
         linger: see :data:`LINGER_SECONDS`.
+        start_timeout: the seconds that opening the run may take, and importing the SDK for that.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Delivery:
         wait: Callable[[float], bool],
         watch: Callable[[float | None], None] = lambda _: None,
         linger: float = LINGER_SECONDS,
+        start_timeout: float = START_TIMEOUT,
     ) -> None:
         self._run_dir = run_dir
         self._found = found
@@ -90,6 +93,7 @@ class Delivery:
         remember_secrets(options)
         self._wait = wait
         self._linger = linger
+        self._start_timeout = start_timeout
         self._losses = 0
         self._losing_since = 0.0
         self._state = RunState(run_dir)
@@ -227,7 +231,8 @@ class Delivery:
             return self._backend
         if self._found.cls.capabilities.restart == "replay":
             self._start_over()
-        self._backend = self._attempts.until_it_works(self._create)
+        self._progress.note_start()
+        self._backend = self._attempts.until_it_works(self._create, limit=self._start_timeout)
         self._is_open = True
         self._progress.opened(self._backend.adjustments)
         return self._backend

@@ -16,6 +16,8 @@ from typing import IO, Any
 
 import msgspec
 
+from tracelet.settings_fields import START_TIMEOUT
+
 WAKE = b"wake\n"
 BUSY, IDLE = b"busy", b"idle"
 LOCKED = 3
@@ -32,12 +34,14 @@ class WorkerConfig(msgspec.Struct):
         linger: how many seconds after the end of the run a failing backend is tried.
         only: the backends to deliver to; None: all backends of the run.
         system_metrics: the seconds between two readings of system metrics; None: no readings.
+        start_timeout: the seconds that a worker may take to import its SDK, and to open the run.
     """
 
     options: dict[str, dict[str, Any]] = {}
     linger: float = 600.0
     only: list[str] | None = None
     system_metrics: float | None = None
+    start_timeout: float = START_TIMEOUT
 
 
 def read_config(stream: IO[bytes]) -> WorkerConfig:

@@ -117,10 +117,16 @@ class Progress:
             if name != "rejected" and not is_there:
                 raise CheckpointLostError(f"{file} is not there in full any more")
 
+    def note_start(self) -> None:
+        """Note that the backend is being opened."""
+        self.cursor.starting_since = time.time()
+        self.save()
+
     def opened(self, adjustments: int) -> None:
         """Save that the backend is open; it has adjusted ``adjustments`` records so far."""
         self._adjusted_before = adjustments
         self.cursor.health = "ok"
+        self.cursor.starting_since = None
         self.save()
 
     def add(self, delivered: int, rejections: list[Rejection]) -> None:

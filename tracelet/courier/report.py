@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -27,6 +28,8 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
         closed: the status with which the backend was closed; None while it is open there.
         health: ``ok``, ``degraded`` …
         last_error: the last failure, in one line, or None.
+        starting_since: when the backend began to open the run, in seconds since the epoch; None
+            once it has.
     """
 
     accepted: int
@@ -38,6 +41,7 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     closed: Status | None = None
     health: Health = "starting"
     last_error: str | None = None
+    starting_since: float | None = None
 
     @property
     def complete(self) -> bool:
@@ -53,6 +57,8 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
             text += f"  {self.link.url}"
         if (not self.complete or self.health == "degraded") and self.last_error:
             text += f"  ({self.last_error})"
+        if self.pending and self.starting_since is not None:
+            text += f"  (starting for {time.time() - self.starting_since:.0f} s)"
         return text
 
 
@@ -123,6 +129,7 @@ def make_report(
             closed=cursor.closed,
             health=cursor.health,
             last_error=cursor.last_error,
+            starting_since=cursor.starting_since,
         )
     return DeliveryReport(backends=reports, lost=lost, redacted=redacted, skipped=skipped)
 

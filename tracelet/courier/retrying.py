@@ -84,7 +84,7 @@ class Attempts:
         ask_backend: the backend's ``is_transient``.
         wait: waits some seconds, or less if there may be new records; returns True to end the
             delivery.
-        watch: called with the time bound in seconds when a call begins, with None when it has
+        watch: called with the seconds that a call may take when it begins, with None when it has
             returned.
         run_is_over: returns whether the run has ended, so that the delivery may give up.
         report: called with health, last error and failures in a row when they change.
@@ -131,14 +131,17 @@ class Attempts:
                     log.warning("is_transient() of %s fails: %s", self._name, full_text(reason))
         return answer if isinstance(answer, bool) else is_transient_by_type(error)
 
-    def once(self, call: Callable[[], _Result], *, extra: float = 0.0) -> _Result:
+    def once(
+        self, call: Callable[[], _Result], *, extra: float = 0.0, limit: float | None = None
+    ) -> _Result:
         """Call once; errors pass through.
 
         Args:
             call: the call.
-            extra: seconds that this call may take beyond the time bound.
+            extra: the seconds that this call may take beyond the time bound.
+            limit: the seconds after which the worker is killed; None: twice the time bound.
         """
-        self._watch(self._time_bound + extra)
+        self._watch(2 * (self._time_bound + extra) if limit is None else limit)
         try:
             result = call()
         except BACKEND_ERRORS:
@@ -156,13 +159,18 @@ class Attempts:
         return result
 
     def until_it_works(
-        self, call: Callable[[], _Result], *, raise_permanent: bool = False
+        self,
+        call: Callable[[], _Result],
+        *,
+        raise_permanent: bool = False,
+        limit: float | None = None,
     ) -> _Result:
         """Call, and after a failure wait and call again.
 
         Args:
             call: the call.
             raise_permanent: raise errors that are not transient.
+            limit: as for :meth:`once`.
 
         Raises:
             Interrupted: ``wait`` returned True, or the run has ended and the backend keeps failing.
@@ -171,7 +179,7 @@ class Attempts:
         """
         while True:
             try:
-                return self.once(call)
+                return self.once(call, limit=limit)
             except (CheckpointLostError, InvalidReturnError):
                 raise
             except BACKEND_ERRORS as error:

@@ -27,6 +27,7 @@ from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
+from tracelet.settings_fields import START_TIMEOUT
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class RunDelivery:
         courier: the setting: ``auto``, ``process`` or ``thread``.
         stored_options: the options of each backend without secrets, for the journal.
         system_metrics: the seconds between two readings of system metrics; None: no readings.
+        start_timeout: the seconds that a backend may take to start.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class RunDelivery:
         courier: str = "auto",
         stored_options: dict[str, dict[str, Any]] | None = None,
         system_metrics: float | None = None,
+        start_timeout: float = START_TIMEOUT,
     ) -> None:
         self.run_dir = run_dir
         self.run = run
@@ -72,7 +75,9 @@ class RunDelivery:
         self._courier: ProcessCourier | ThreadCourier | None = None
         self._metrics: SystemMetrics | None = None
         if self.owner:
-            self._begin(list(backends), courier, stored_options or {}, system_metrics)
+            self._begin(
+                list(backends), courier, stored_options or {}, system_metrics, start_timeout
+            )
 
     def _begin(
         self,
@@ -80,6 +85,7 @@ class RunDelivery:
         courier: str,
         stored_options: dict[str, dict[str, Any]],
         system_metrics: float | None,
+        start_timeout: float,
     ) -> None:
         found = [one for one, _ in backends]
         reason = needs_thread(found, courier)
@@ -114,7 +120,12 @@ class RunDelivery:
                 )
         else:
             options = {one.name: options for one, options in backends}
-            self._courier = ProcessCourier(self.run_dir, options, system_metrics=system_metrics)
+            self._courier = ProcessCourier(
+                self.run_dir,
+                options,
+                system_metrics=system_metrics,
+                start_timeout=start_timeout,
+            )
         self._courier.ensure()
 
     @property

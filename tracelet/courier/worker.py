@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend, resolve
 from tracelet.courier.cursor import CursorFile
@@ -40,9 +42,6 @@ from tracelet.journal.rundir import RunDir
 from tracelet.records import RunInfo
 
 log = logging.getLogger(__name__)
-
-START_SECONDS = 120.0
-"""How long a worker may take from its start to its first call: importing an SDK takes long."""
 
 
 class DeliveryThread:
@@ -127,6 +126,8 @@ class WorkerProcess:
         self._ending_since = 0.0
         self._start_at = 0.0
         self._deadline: float | None = None
+        self._start_timeout = config.start_timeout
+        self._is_starting = False
         self._process: subprocess.Popen[bytes] | None = None
         self._delivered = -1
 
@@ -153,8 +154,18 @@ class WorkerProcess:
             self._process.kill()
             code = self._process.wait()
             # Not before: a living worker writes the cursor itself.
-            self._cursor.note("hung", "no answer within twice its time bound; the worker was ended")
+            self._cursor.note("hung", self._hung_reason())
             self._ended(self._process, code, now)
+
+    def _hung_reason(self) -> str:
+        """Return why the worker was killed; a start that took too long gets more time next."""
+        if not self._is_starting:
+            return "no answer within twice its time bound; the worker was ended"
+        seconds, self._start_timeout = self._start_timeout, 2 * self._start_timeout
+        return (
+            f"it took longer than {seconds:g} s to start; the next start may take "
+            f"{self._start_timeout:g} s. The setting start_timeout gives it more"
+        )
 
     def wake(self) -> None:
         """Have the worker deliver now."""
@@ -163,14 +174,16 @@ class WorkerProcess:
 
     def _start(self, now: float) -> None:
         try:
+            config = msgspec.structs.replace(self._config, start_timeout=self._start_timeout)
             self._process = start_process(
-                self._run_dir.path, self._config, self._run_dir.courier_log, backend=self.name
+                self._run_dir.path, config, self._run_dir.courier_log, backend=self.name
             )
         except OSError as error:  # this user's limit of processes or files is reached
             log.warning("the worker of %s cannot be started: %s", self.name, error)
             self._postpone_start(now)
         else:
-            self._deadline = now + START_SECONDS
+            self._deadline = now + self._start_timeout
+            self._is_starting = True
 
     def _read_messages(self, process: subprocess.Popen[bytes], now: float) -> None:
         """Set the deadline from the worker's last message, if there is a new one."""
@@ -183,7 +196,8 @@ class WorkerProcess:
         if messages:
             last = messages[-1].split()
             is_busy = len(last) == 2 and last[0] == BUSY
-            self._deadline = now + 2 * float(last[1]) if is_busy else None
+            self._deadline = now + float(last[1]) if is_busy else None
+            self._is_starting = self._is_starting and IDLE not in messages
 
     def _ended(self, process: subprocess.Popen[bytes], code: int, now: float) -> None:
         close_pipes(process)
@@ -241,8 +255,8 @@ def work(run_dir: RunDir, backend: str) -> int:
         news.clear()
         return False
 
-    def watch(time_bound: float | None) -> None:
-        message = IDLE + b"\n" if time_bound is None else BUSY + b" %.3f\n" % time_bound
+    def watch(seconds: float | None) -> None:
+        message = IDLE + b"\n" if seconds is None else BUSY + b" %.3f\n" % seconds
         try:
             os.write(to_courier, message)
         except BrokenPipeError:  # the courier is gone
@@ -256,9 +270,10 @@ def work(run_dir: RunDir, backend: str) -> int:
         wait=wait,
         watch=watch,
         linger=config.linger,
+        start_timeout=config.start_timeout,
     )
     delivery.run()
-    watch(found.cls.capabilities.time_bound)  # an SDK can hang in its exit hooks, too
+    watch(2 * found.cls.capabilities.time_bound)  # an SDK can hang in its exit hooks, too
     return DONE
 
 
