@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -487,3 +488,11 @@ def test_what_is_costly_is_not_imported_until_it_is_needed(place: Path) -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert done.stdout.strip() == ""
+
+
+def test_the_signature_of_the_settings_can_be_read() -> None:
+    signature = str(inspect.signature(ExperimentConfig))
+    assert "project: str | None = None" in signature
+    assert "drain_timeout: float | None = None" in signature
+    assert "Kind" not in signature
+    assert "~" not in signature

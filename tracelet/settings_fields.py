@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import (
@@ -225,16 +226,27 @@ class Settings(_Fields[Never, Path, tuple[Any, ...]], kw_only=True, frozen=True)
 
 
 def _none_given(cls: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """Return the class with None as the default of every field."""
+    """Return the class with None as the default of every field, and types that help() can show."""
     hints = {**_Fields.__annotations__, **cls.__annotations__}
-    fields = [(name, hints[name], None) for name in cls.__struct_fields__]
+    fields = [(name, _readable(hints[name]), None) for name in cls.__struct_fields__]
     namespace = {"__doc__": cls.__doc__, "__module__": cls.__module__}
     return msgspec.defstruct(cls.__name__, fields, kw_only=True, namespace=namespace)
 
 
+def _readable(hint: str) -> str:
+    """Return the type of a field of :class:`ExperimentConfig`, as it would be written there."""
+    hint = re.sub(r"Annotated\[(.+), [A-Z_]+\]", r"\1", hint)
+    hint = hint.replace(" | Absent | None", " | None").replace("Absent", "None")
+    return hint.replace("Place", "str | os.PathLike[str]").replace("Chosen", "Any")
+
+
 @_none_given
 class ExperimentConfig(_Fields[None, str | os.PathLike[str], Any], kw_only=True):
-    """The settings of an experiment, to be given as ``config=``; None means: not set here."""
+    """The settings of an experiment, to be given as ``config=``; None means: not set here.
+
+    The page on settings of the documentation has a line for each, and ``tracelet config`` shows
+    those that hold here.
+    """
 
     backend_name: str | None = None
     """Another word for ``backend``."""
@@ -258,5 +270,6 @@ def _kind(hint: Any) -> Kind:
 @functools.cache
 def kinds() -> Mapping[str, Kind]:
     """Return every setting by its name; made when it is first asked for: start-up time."""
-    hints = get_type_hints(ExperimentConfig, include_extras=True)
-    return {name: _kind(hint) for name, hint in hints.items()}
+    hints = get_type_hints(_Fields, include_extras=True)
+    found = {name: _kind(hint) for name, hint in hints.items()}
+    return {**found, **dict.fromkeys(("backend_name", "tracking_uri"), TEXT)}
