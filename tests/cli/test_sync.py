@@ -167,6 +167,24 @@ def test_options_of_the_run_win_over_those_of_the_settings(
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_courier_that_waits_to_try_again_is_woken(
+    cli: Cli, tmp_path: Path, train: Callable[..., tuple[Script, Path]]
+) -> None:
+    options = {"store": str(tmp_path), "gate": str(tmp_path / "gate")}
+    script, run_dir = train(target(Down), down=options)
+    (courier,) = eventually(lambda: courier_processes(run_dir))
+    # After five failures it waits for eight seconds at least: longer than the command may take.
+    eventually(lambda: CursorFile(run_dir / "cursors", "down").load().failures == 5, 120)
+    (tmp_path / "gate").touch()
+
+    done = cli("sync", run_dir, "--timeout", "5")
+
+    assert done.code == 0, done.err
+    assert "100 of 100 delivered" in done.out
+    assert [process.pid for process in courier_processes(run_dir)] == [courier.pid]
+    assert not script.has_ended
+
+
 def test_a_run_with_a_living_courier_is_left_to_it(
     cli: Cli, tmp_path: Path, train: Callable[..., tuple[Script, Path]]
 ) -> None:
@@ -175,13 +193,13 @@ def test_a_run_with_a_living_courier_is_left_to_it(
     (courier,) = eventually(lambda: courier_processes(run_dir))
 
     eventually(lambda: CursorFile(run_dir / "cursors", "down").load().health == "degraded")
-    done = cli("sync", run_dir)
+    done = cli("sync", run_dir, "--timeout", "1")
 
     assert done.code == 1
     assert f"{run_dir.name}: its courier is at work; left to it" in done.err
     assert f"process {courier.pid}, which tries down (degraded: TransientError" in done.err
     assert f"kill {courier.pid} ends that" in done.err
-    assert cli("sync", "--json").json[0]["outcome"] == "busy"
+    assert cli("sync", "--json", "--timeout", "0").json[0]["outcome"] == "busy"
     assert [process.pid for process in courier_processes(run_dir)] == [courier.pid]
     assert not script.has_ended
 

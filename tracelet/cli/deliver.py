@@ -16,9 +16,10 @@ from tracelet.core.run import Run
 from tracelet.courier.client import ProcessCourier
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.messages import LOCKED
-from tracelet.courier.report import DeliveryReport
+from tracelet.courier.report import DeliveryReport, is_delivered
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
+from tracelet.journal.segments import segment_ends
 from tracelet.settings import Settings
 
 LINGER_SECONDS = 60.0
@@ -64,7 +65,9 @@ def deliver(
     if not (pending or unended) or start is None:
         return Delivered("delivered", run.report)
     if is_busy(run_dir):
-        return Delivered("busy", run.report)
+        followed = _follow_courier(run_dir, run, [*pending, *unended], timeout)
+        if followed is not None:
+            return followed
     names = [*reachable(start, pending, say), *unended]
     busy = False
     if names:
@@ -85,6 +88,42 @@ def deliver(
         return Delivered("busy", report)
     left = any(report[name].pending for name in pending)
     return Delivered("pending" if left else "delivered", report)
+
+
+def _follow_courier(
+    run_dir: RunDir, run: Run, names: list[str], timeout: float | None
+) -> Delivered | None:
+    """Have the courier that is at work try again now, and wait for it.
+
+    Args:
+        run_dir: the run's directory.
+        run: the run.
+        names: the backends that lack something.
+        timeout: the seconds to wait at most; None: as long as something is delivered, and
+            ``LINGER_SECONDS`` more.
+
+    Returns:
+        What became of the run; None if the courier has left, and the rest is to be delivered.
+    """
+    run_dir.request_retry()
+    upto = segment_ends(run_dir.journal)
+    began = moved = time.monotonic()
+    before = -1.0
+    what = clean(f"{run.run_id} to {', '.join(names)}")
+    with progress(what, TASK, BarColumn(), total=1.0) as show:
+        while is_busy(run_dir):
+            part, now = _part(run, names), time.monotonic()
+            show(completed=part)
+            if part != before:
+                before, moved = part, now
+            if all(is_delivered(run_dir, name, upto) for name in names):
+                return Delivered("delivered", tracelet.load_run(run.dir).report)
+            if now > (moved + LINGER_SECONDS if timeout is None else began + timeout):
+                return Delivered("busy", tracelet.load_run(run.dir).report)
+            time.sleep(_LOOK_SECONDS)
+    report = tracelet.load_run(run.dir).report
+    left = any(report[name].pending for name in names)
+    return None if left else Delivered("delivered", report)
 
 
 def lacking(run: Run, only: str | None) -> tuple[list[str], list[str]]:

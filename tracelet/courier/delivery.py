@@ -130,6 +130,10 @@ class Delivery:
         """Whether the run has ended and the backend was closed with that status."""
         return self._progress.finished
 
+    def retry_now(self) -> None:
+        """Try a failing backend now; called by another thread, which then ends the wait."""
+        self._attempts.retry_now()
+
     def run(self) -> None:
         """Deliver until the run has ended and is closed, or until ``wait`` returns True."""
         try:

@@ -1,9 +1,10 @@
 """The messages between the processes of a run: one line of JSON at the start, then short lines.
 
 The training process writes to the courier's stdin, the courier to the stdin of each worker: first a
-:class:`WorkerConfig`, later ``wake``. The end of the stream means that the sender is gone. A worker
-writes to the courier through its stdout: ``busy <seconds>`` when a call begins, ``idle`` when it
-has returned. Options are sent here, and not on a command line or a disk: they may hold secrets.
+:class:`WorkerConfig`, later ``wake`` or ``retry``. The end of the stream means that the sender is
+gone. A worker writes to the courier through its stdout: ``busy <seconds>`` when a call begins,
+``idle`` when it has returned. Options are sent here, and not on a command line or a disk: they may
+hold secrets.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from tracelet.settings_fields import START_TIMEOUT
 
 WAKE = b"wake\n"
+RETRY = b"retry\n"
 BUSY, IDLE = b"busy", b"idle"
 LOCKED = 3
 """The exit code of a courier if another courier delivers the run."""

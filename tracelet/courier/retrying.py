@@ -114,6 +114,7 @@ class Attempts:
         self._failures = 0
         self._failing_since = 0.0
         self._is_asking_broken = False
+        self._retry_requested = threading.Event()
 
     def is_transient(self, error: BaseException) -> bool:
         """Return whether a later try may succeed after this error of a call.
@@ -209,10 +210,15 @@ class Attempts:
             raise Interrupted
         self.pause(backoff(self._failures))
 
+    def retry_now(self) -> None:
+        """End the present pause, or the next one; called by another thread, which ends the wait."""
+        self._retry_requested.set()
+
     def pause(self, seconds: float) -> None:
         """Wait the full time, also when new records come.
 
-        The end of the run ends the wait early, once: the program may wait for the last records.
+        A request to retry ends the wait early. So does the end of the run, once: the program may
+        wait for the last records.
 
         Raises:
             Interrupted: ``wait`` returned True.
@@ -222,6 +228,9 @@ class Attempts:
         while (left := until - time.monotonic()) > 0:
             if self._wait(left):
                 raise Interrupted
+            if self._retry_requested.is_set():
+                self._retry_requested.clear()
+                return
             if not was_over and self._run_is_over():
                 return
 

@@ -55,6 +55,7 @@ class Supervisor:
         self._delivered_starts: dict[str, int] = {}
         """For each delivery: the run's ``start_count`` when it began."""
         self._view_content: Any = None
+        self._retry_request = run_dir.last_retry_request()
         self._metrics: SystemMetrics | None = None
         self._measured_starts = 0
         """The run's ``start_count`` when the present system metrics began."""
@@ -71,6 +72,7 @@ class Supervisor:
             over = self._is_over()
             self._update_system_metrics(over)
             self._update_view(over)
+            self._pass_on_retry_request()
             for delivery in self._deliveries.values():
                 if isinstance(delivery, WorkerProcess):
                     delivery.tick(run_is_over=over)
@@ -81,6 +83,13 @@ class Supervisor:
                 self._start_deliveries()
             elif over and len(done) == len(self._deliveries):
                 return
+
+    def _pass_on_retry_request(self) -> None:
+        request = self._run_dir.last_retry_request()
+        if request != self._retry_request:
+            self._retry_request = request
+            for delivery in self._deliveries.values():
+                delivery.retry_now()
 
     def has_delivered(self, upto: dict[str, int]) -> bool:
         """Return whether every healthy backend has all records before ``upto``."""

@@ -27,6 +27,7 @@ from tracelet.courier.messages import (
     BUSY,
     DONE,
     IDLE,
+    RETRY,
     WAKE,
     WorkerConfig,
     close_pipes,
@@ -78,6 +79,11 @@ class DeliveryThread:
 
     def wake(self) -> None:
         """Deliver now."""
+        self._news.set()
+
+    def retry_now(self) -> None:
+        """Try a failing backend now."""
+        self._delivery.retry_now()
         self._news.set()
 
     def abandon(self) -> None:
@@ -172,6 +178,12 @@ class WorkerProcess:
         if self._process is not None:
             send(self._process, WAKE)
 
+    def retry_now(self) -> None:
+        """Have the worker try a failing backend now; start it now if it waits for that."""
+        self._start_at = 0.0
+        if self._process is not None:
+            send(self._process, RETRY)
+
     def _start(self, now: float) -> None:
         try:
             config = msgspec.structs.replace(self._config, start_timeout=self._start_timeout)
@@ -246,13 +258,17 @@ def work(run_dir: RunDir, backend: str) -> int:
         return 2
     lock = FileLock(run_dir.cursors / f"{backend}.lock")
     news = threading.Event()
-    threading.Thread(target=_follow_courier, args=(news,), daemon=True).start()
+    retry = threading.Event()
+    threading.Thread(target=_follow_courier, args=(news, retry), daemon=True).start()
     while not lock.acquire():  # the worker of a killed courier exits soon
         news.wait(0.1)
 
     def wait(seconds: float) -> bool:
         news.wait(seconds)
         news.clear()
+        if retry.is_set():
+            retry.clear()
+            delivery.retry_now()
         return False
 
     def watch(seconds: float | None) -> None:
@@ -277,9 +293,14 @@ def work(run_dir: RunDir, backend: str) -> int:
     return DONE
 
 
-def _follow_courier(news: threading.Event) -> None:
-    """Set ``news`` for each message of the courier; exit when the courier is gone."""
-    while os.read(0, 4096):
+def _follow_courier(news: threading.Event, retry: threading.Event) -> None:
+    """Set ``news`` for each message of the courier; exit when the courier is gone.
+
+    ``retry`` is set first if the message is that a failing backend is to be tried now.
+    """
+    while message := os.read(0, 4096):
+        if RETRY in message:
+            retry.set()
         news.set()
     os._exit(1)
 

@@ -31,6 +31,7 @@ class RunDir:
     - ``rejected/``: a dead-letter file for each backend, with the records that it has rejected.
     - ``scratch/``: files that a backend writes during the delivery.
     - ``exit/``: the exit codes of processes.
+    - ``retry.request``: touched to have the courier try again at once.
     - ``courier.log``: the output of the courier and the SDKs.
     - ``console.log``: the output of the program.
     - ``tracelet/``: files about the run itself.
@@ -44,6 +45,7 @@ class RunDir:
         self.rejected = path / "rejected"
         self.scratch = path / "scratch"
         self.exit = path / "exit"
+        self._retry_request = path / "retry.request"
         self.courier_log = path / "courier.log"
         self.console = path / "console.log"
         self.console_reader = path / "console.reader"
@@ -89,6 +91,17 @@ class RunDir:
     def lock(self) -> FileLock:
         """Return the lock of the run's courier; it is not taken yet."""
         return FileLock(self.path / "courier.lock")
+
+    def request_retry(self) -> None:
+        """Ask the courier of the run to try its failing backends now, not after their pauses."""
+        replace_file(self._retry_request, b"")
+
+    def last_retry_request(self) -> int:
+        """Return when a retry was requested last, in nanoseconds since the epoch; 0: never."""
+        try:
+            return self._retry_request.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def put_about(self, name: str, content: bytes) -> None:
         """Write a file about the run itself; ``name`` is relative to the run's directory."""
