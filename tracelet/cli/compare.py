@@ -14,6 +14,7 @@ from rich.text import Text
 
 import tracelet
 from tracelet.cli import find
+from tracelet.cli.compare_page import Compared, write_page
 from tracelet.cli.formatting import clean, many, number, value_text
 from tracelet.cli.metrics import MetricSummary, summaries
 from tracelet.cli.options import Directory, Json, Project
@@ -26,22 +27,6 @@ from tracelet.values.equality import same_value
 _ABSENT: Any = object()
 _WIDEST = 24
 """A longer text is wrapped."""
-
-
-class Compared(msgspec.Struct):
-    """Runs, side by side.
-
-    Attributes:
-        runs: the runs.
-        differing: the parameters that are not the same in all, in order of appearance.
-        metrics: the names of all metrics, in order of appearance.
-        summaries: of each run, its metrics by name.
-    """
-
-    runs: list[Run]
-    differing: list[str]
-    metrics: list[str]
-    summaries: list[dict[str, MetricSummary]]
 
 
 def compare(
@@ -70,8 +55,6 @@ def compare(
         raise InvalidValueError("--csv and --json exclude each other")
     compared = _compared(_chosen(runs or [], group, project, directory), metric)
     if html is not None:
-        from tracelet.cli.compare_page import write_page
-
         write_page(html, compared)
         say(f"written: {html}")
     if as_json:

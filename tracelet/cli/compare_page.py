@@ -7,19 +7,36 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from tracelet.backends.base import nearest_float
 from tracelet.cli.formatting import clean, value_text
+from tracelet.cli.metrics import MetricSummary
+from tracelet.core.run import Run
 from tracelet.errors import MissingPackageError
 from tracelet.journal.files import replace_file
 from tracelet.records import DEFAULT_AXIS, MetricPoint
 
-if TYPE_CHECKING:
-    from tracelet.cli.compare import Compared
-
 _MOST_POINTS = 2000
 _STYLE = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}"
+
+
+class Compared(msgspec.Struct):
+    """Runs, side by side.
+
+    Attributes:
+        runs: the runs.
+        differing: the parameters that are not the same in all, in order of appearance.
+        metrics: the names of all metrics, in order of appearance.
+        summaries: of each run, its metrics by name.
+    """
+
+    runs: list[Run]
+    differing: list[str]
+    metrics: list[str]
+    summaries: list[dict[str, MetricSummary]]
 
 
 def write_page(path: Path, compared: Compared) -> None:
