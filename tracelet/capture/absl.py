@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracelet.capture.arguments import snapshot
-from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.program import PROGRAM, rank
 from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.hookspecs import hookimpl
@@ -44,14 +44,12 @@ class AbslCapture(CaptureSource):
 
     def report(self) -> None:
         """Report the present values of the flags."""
-        try:
+        with warn_on_failure(self.name):
             found = _of_program()
             values = {name: flag.value for name, flag in found.items()}
             texts = {name: str(flag.help) for name, flag in found.items() if flag.help}
             aliases = _aliases(found)
             self._recorder.params(SECTION, snapshot(values), descriptions=texts, aliases=aliases)
-        except Exception as error:  # noqa: BLE001 - flags can be of the program's classes
-            warn_failure(self.name, error)
 
 
 def observe() -> None:

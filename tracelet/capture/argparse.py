@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
-from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.program import LIBRARY, PROGRAM, TOOL, rank_of_frame
 from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.errors import warn
@@ -113,7 +113,7 @@ def _add_parsed(
         given: the arguments that it was given, or None.
         strict: whether it refuses unknown arguments.
     """
-    try:
+    with warn_on_failure(ArgparseCapture.name):
         frame, rank = _caller(caller, parser)
         if rank == TOOL or (rank == LIBRARY and not (strict and _is_command_line(given))):
             return
@@ -135,8 +135,6 @@ def _add_parsed(
         parsed = Parsed(rank, qualifier, values, describe, aliases, typed, again=again)
         dests = tuple([action.dest for action in parser._actions])  # noqa: SLF001 - there since 2.7
         ArgparseCapture.parsed.add(dests, parsed)
-    except Exception as error:  # noqa: BLE001 - namespaces can be of any type
-        warn_failure(ArgparseCapture.name, error)
 
 
 def _is_command_line(given: Any) -> bool:

@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.command_line import SECTION
 from tracelet.capture.program import current_test
 from tracelet.values.equality import same_value
@@ -155,7 +155,7 @@ class ArgumentsCapture(CaptureSource):
 
     def report(self) -> None:
         """Report the arguments that have changed."""
-        try:
+        with warn_on_failure(self.name):
             reported = self._reported
             values: dict[str, Any] = {}
             hidden: set[str] = set()
@@ -180,8 +180,6 @@ class ArgumentsCapture(CaptureSource):
                     SECTION, values, descriptions=texts, hidden=hidden, aliases=aliases
                 )
                 self._reported |= values
-        except Exception as error:  # noqa: BLE001 - values and help texts are foreign code
-            warn_failure(self.name, error)
 
 
 def _rank(item: tuple[tuple[int, str, str], object]) -> int:

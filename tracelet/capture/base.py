@@ -7,6 +7,7 @@ catches its errors, and each source gives one warning.
 from __future__ import annotations
 
 import logging
+import types
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -155,6 +156,33 @@ def warn_failure(name: str, error: BaseException) -> None:
     if name not in _failed:
         _failed.add(name)
         warn(f"capture of {name} has failed, the run goes on: {type(error).__name__}: {error}")
+
+
+class warn_on_failure:  # noqa: N801 - it is used like a function
+    """A context in which an error is one warning, as :func:`warn_failure` gives.
+
+    In it is what runs foreign code: values, parsers and configurations of the program.
+
+    Args:
+        name: the source.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        warn_failure(self._name, error)
+        return True
 
 
 def reset_failures() -> None:

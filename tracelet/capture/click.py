@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
-from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.program import PROGRAM, SCRIPT, rank_of_function
 from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.hookspecs import hookimpl
@@ -103,11 +103,9 @@ def _observed_parameter(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _note_typed(context: Any, name: str, opts: Mapping[str, Any]) -> None:
     """Note the values of a parameter on the command line."""
-    try:
+    with warn_on_failure(ClickCapture.name):
         if texts := list(_texts(opts.get(name))):
             _typed.setdefault(context, {})[name] = texts
-    except Exception as error:  # noqa: BLE001 - contexts can be of the program's classes
-        warn_failure(ClickCapture.name, error)
 
 
 def _texts(typed: Any) -> Iterator[str]:
@@ -121,7 +119,7 @@ def _texts(typed: Any) -> Iterator[str]:
 
 def _enter(context: Any) -> None:
     """Capture the parameters of a command that is about to run, or that runs."""
-    try:
+    with warn_on_failure(ClickCapture.name):
         chain = [context]
         while chain[0].parent is not None:
             chain.insert(0, chain[0].parent)
@@ -143,8 +141,6 @@ def _enter(context: Any) -> None:
             if own_rank is None or own_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
                 _add_parsed(one, rank, path or _line(chain[0]))
-    except Exception as error:  # noqa: BLE001 - commands and their types are foreign code
-        warn_failure(ClickCapture.name, error)
 
 
 def _line(root: Any) -> str:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
 from tracelet.capture.tracebacks import wrapper_frame
@@ -143,7 +143,7 @@ def _config_of_job() -> Any:
 
 def _note_composed(cfg: Any) -> None:
     """Note a copy of a configuration without hydra's own part, and report it to all runs."""
-    try:
+    with warn_on_failure(HydraCapture.name):
         conf = sys.modules["omegaconf"].OmegaConf
         if conf.is_missing(cfg.hydra.runtime, "output_dir") and _config_of_job() is not None:
             return  # the job is being prepared: another call has the final configuration
@@ -153,8 +153,6 @@ def _note_composed(cfg: Any) -> None:
         _latest.composed = _Composed(resolve_config(own), unresolved, overrides, current_test())
         for capture in _captures:
             capture.report(_latest.composed)
-    except Exception as error:  # noqa: BLE001 - resolvers are the program's
-        warn_failure(HydraCapture.name, error)
 
 
 def _of_variables(unresolved: Any, resolved: Any, redactor: Redactor) -> Iterator[str]:

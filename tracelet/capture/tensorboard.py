@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import wrapt
 
-from tracelet.capture.base import CaptureSource, Recorder, warn_failure
+from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.hookspecs import hookimpl
 
 SECTION = "hparams"
@@ -214,12 +214,10 @@ def _added(wrapped: Any, writer: Any, args: Any, kwargs: Any) -> Any:
     result = wrapped(*args, **kwargs)
     event = args[0] if args else kwargs.get("event")
     call = _call.get()
-    try:
+    with warn_on_failure(TensorBoard.name):
         folder, points = str(writer.get_logdir()), list(_points(event, call))
         for capture in _captures:
             capture.take(folder, event, call, points)
-    except Exception as error:  # noqa: BLE001 - events are foreign objects
-        warn_failure(TensorBoard.name, error)
     return result
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import ValueTypeError
-from tracelet.values.plain import copy_mapping, describe
+from tracelet.values.plain import copy_mapping, describe, read
 from tracelet.wire import clean_text
 
 
@@ -46,7 +46,4 @@ def as_str(what: str, value: Any) -> str:
     Raises:
         ValueTypeError: ``str(value)`` raises.
     """
-    try:
-        return clean_text(str(value))
-    except Exception as error:  # __str__ is the user's code
-        raise ValueTypeError(f"{what} cannot be converted to str: {error!r}") from error
+    return read(f"{what} cannot be converted to str", lambda: clean_text(str(value)))

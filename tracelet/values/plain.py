@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable, Mapping, MutableSequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from tracelet.errors import ValueTypeError
 from tracelet.wire import clean_text
@@ -34,6 +34,7 @@ ATOMS = frozenset({str, int, float, bool, type(None)})
 UNKNOWN = object()
 """Returned by a conversion that does not handle the type of the value."""
 
+_Result = TypeVar("_Result")
 _STR = frozenset({str})
 _CONFIGS = ("DictConfig", "ListConfig")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -57,16 +58,29 @@ def flat_copy(value: Any) -> dict[str, Any] | None:
     return copy
 
 
+def read(failure: str, call: Callable[[], _Result]) -> _Result:
+    """Return the result of a call that runs the user's code, as how a value is written.
+
+    Args:
+        failure: what it means if that raises.
+        call: the call.
+
+    Raises:
+        ValueTypeError: the call has raised.
+    """
+    try:
+        return call()
+    except Exception as error:  # of the user's code
+        raise ValueTypeError(f"{failure}: {error!r:.200}") from error
+
+
 def copy_mapping(what: str, given: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a mapping of any class as a dict; ``what`` names it in the message of an error.
 
     Raises:
         ValueTypeError: the mapping raises when it is read.
     """
-    try:
-        return dict(given)
-    except Exception as error:  # a mapping can be the user's code
-        raise ValueTypeError(f"{what} cannot be read: {error!r:.200}") from error
+    return read(f"{what} cannot be read", lambda: dict(given))
 
 
 def copy_plain(value: Any) -> Any:

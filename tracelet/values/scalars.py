@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import InvalidValueError, KeyCollisionError, ValueTypeError
-from tracelet.values.plain import INT_BITS, describe
+from tracelet.values.plain import INT_BITS, describe, read
 from tracelet.wire import clean_text, float_token
 
 _MAX_DEPTH = 100
@@ -158,11 +158,9 @@ def timestamp_value(value: Any) -> float:
         ValueTypeError: the value is no number.
         InvalidValueError: the time is before 1970, or thousands of years away.
     """
-    try:
-        seconds = float(value)
-    except Exception as error:  # a number can be of the user's class
-        written = describe(value)
-        raise ValueTypeError(f"time is seconds since the epoch, not {written:.80}") from error
+    seconds = read(
+        f"time is seconds since the epoch, not {describe(value):.80}", lambda: float(value)
+    )
     if not 0 <= seconds < 1e11:
         raise InvalidValueError(f"time is seconds since the epoch, from 1970 on: {seconds}")
     return seconds
