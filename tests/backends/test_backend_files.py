@@ -47,8 +47,16 @@ def test_a_file_that_is_not_what_it_was_is_lost(tmp_path: Path) -> None:
         file.append(b"two\n")
 
 
+def test_what_a_failed_write_has_left_is_cut_off(tmp_path: Path) -> None:
+    file = GrowingFile(tmp_path / "log")
+    file.append(b"one\n")
+    file.path.write_bytes(b"one\nhalf of")
+    file.append(b"two\n")
+    assert file.path.read_bytes() == b"one\ntwo\n"
+
+
 def test_what_somebody_else_appends_meanwhile_is_not_cut_off(tmp_path: Path) -> None:
-    ours, theirs = GrowingFile(tmp_path / "log"), GrowingFile(tmp_path / "log")
+    ours, theirs = (GrowingFile(tmp_path / "log", alone=True) for _ in range(2))
     ours.append(b"one\n")
     ours.path.write_bytes(b"one\nfrom another process\n")
     with pytest.raises(CheckpointLostError, match="changed by somebody else"):

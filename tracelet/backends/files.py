@@ -21,16 +21,19 @@ class GrowingFile:
 
     Args:
         path: the file; its folder must be there when something is appended.
-        size: how many bytes of it count. What is behind them was left by a worker that was killed;
-            the first call overwrites it.
+        size: how many bytes of it count. What is behind them was left by a worker that was killed,
+            or by a call that failed; the next call overwrites it.
+        alone: whether nobody else may write to the file: what stands behind the content of an
+            earlier call that succeeded is an error then.
 
     Raises:
         CheckpointLostError: the file is shorter, or not there.
     """
 
-    def __init__(self, path: Path, size: int = 0) -> None:
+    def __init__(self, path: Path, size: int = 0, *, alone: bool = False) -> None:
         self.path = path
         self.size = size
+        self._alone = alone
         self._is_ours = False  # what is in the file by now, up to its end
         if size and (not path.exists() or path.stat().st_size < size):
             raise CheckpointLostError(f"{path} is shorter than what was written to it")
@@ -50,8 +53,9 @@ class GrowingFile:
             raise CheckpointLostError(f"{self.path} was deleted") from error
         try:
             end = os.lseek(file, 0, os.SEEK_END)
-            if end < at or (end > at and self._is_ours):
+            if end < at or (end > at and self._alone and self._is_ours):
                 raise CheckpointLostError(f"{self.path} was changed by somebody else")
+            self._is_ours = False  # as long as a part of the content may be left behind
             os.ftruncate(file, at)
             os.lseek(file, at, os.SEEK_SET)
             try:

@@ -77,7 +77,7 @@ class LocalBackend(Backend):
         for name in _REPLACED:
             self._tables[name] = self._load_table(name, kept.get(name, 0))
         for name in _APPENDED:
-            self._files[name] = GrowingFile(self._dir / name, kept.get(name, 0))
+            self._files[name] = GrowingFile(self._dir / name, kept.get(name, 0), alone=True)
             self._files[name].cut()
         return RunLink(run.run_id, self._dir.as_uri())
 
