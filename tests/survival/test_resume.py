@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import warnings
@@ -439,8 +440,17 @@ def test_a_start_that_fails_after_all_checks_leaves_nothing(tmp_path: Path) -> N
         def close(self, status: Any) -> None: ...
 
     # That threads deliver the run is a warning, and warnings are errors here.
-    with pytest.raises(TraceletWarning, match="delivered by threads"):
+    with pytest.raises(TraceletWarning, match="delivered by threads") as raised:
         tracelet.start_logging(backend=Local(), run_id="r")
+    assert raised.value.__traceback__ is not None
     assert not list((tmp_path / ".tracelet/default").iterdir())
+    # Nor a descriptor: the error, and all that it refers to, may be kept for long.
+    assert not [link for link in Path("/proc/self/fd").iterdir() if "/r/journal/" in _target(link)]
     with tracelet.start_logging(run_id="r") as exp:
         assert exp.run_id == "r"
+
+
+def _target(link: Path) -> str:
+    with contextlib.suppress(OSError):  # that of the directory that is looked through
+        return str(link.readlink())
+    return ""

@@ -5,6 +5,7 @@ Every started run gets an ending, and has one courier at a time.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -75,9 +76,12 @@ class RunDelivery:
         self._courier: ProcessCourier | ThreadCourier | None = None
         self._metrics: SystemMetrics | None = None
         if self.owner:
-            self._begin(
-                list(backends), courier, stored_options or {}, system_metrics, start_timeout
-            )
+            with contextlib.ExitStack() as on_error:
+                on_error.callback(self.writer.close)
+                self._begin(
+                    list(backends), courier, stored_options or {}, system_metrics, start_timeout
+                )
+                on_error.pop_all()
 
     def _begin(
         self,
