@@ -69,7 +69,11 @@ class ArgumentSecrets:
         for alias in self._secret_names(name, aliases):
             for at, plain in values.items():
                 values[at] = self._redactor.value(alias + at[len(key) :], plain)
-        return Flat(values, flat.paths), same_value(values, flat.values)
+        is_whole = all(
+            values[at] is plain or same_value(values[at], plain)
+            for at, plain in flat.values.items()
+        )
+        return Flat(values, flat.paths), is_whole
 
     def note(self, value: Any, shown: Any, *, recorded: bool) -> None:
         """Note what the command line may show of an argument.

@@ -164,7 +164,7 @@ class ArgumentsCapture(CaptureSource):
                 parsed, name = owner
                 value = parsed.values[name]
                 before = reported.get(key, _ABSENT)
-                if same_value(before, value):
+                if value is before or same_value(before, value):
                     continue
                 values[key] = value
                 if name in parsed.hidden:
