@@ -152,7 +152,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Measure which lines the tests reach, in couriers, workers and other processes, too.
 
-    A newer Python than the lowest measures it at a tenth of the cost.
+    A newer Python than the lowest is used, which has a cheaper way to measure it.
     """
     install(session, "-e", ".[dataframe,yaml]", groups=("unit",))
     environment = {"COVERAGE_CORE": "sysmon"}
