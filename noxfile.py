@@ -120,7 +120,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Run the tests that start no process, in less than a minute; arguments go to pytest."""
+    """Run the tests that start no process, or few; arguments go to pytest."""
     run_unit_tests(session)
 
 
