@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,13 @@ def test_a_file_comes_back_where_no_link_can_be_made(
     exp.connect_configuration(tmp_path / "a.yaml", name="copied")
     assert exp.get_configuration("copied").suffix == ".yaml"
 
-    monkeypatch.setattr("shutil.copyfile", refuse)
+    copyfile = shutil.copyfile
+
+    def refuse_in_blobs(source: Any, target: Any) -> Any:
+        # The backend copies, too: were it refused, the end of the run would wait a minute for it.
+        return refuse() if "blobs" in Path(target).parts else copyfile(source, target)
+
+    monkeypatch.setattr("shutil.copyfile", refuse_in_blobs)
     (tmp_path / "b.yaml").write_bytes(b"b: 1")
     exp.connect_configuration(tmp_path / "b.yaml", name="not even that")
     assert exp.get_configuration("not even that").read_bytes() == b"b: 1"
