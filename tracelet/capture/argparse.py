@@ -19,7 +19,7 @@ from typing import Any
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.program import LIBRARY, PROGRAM, TOOL, rank_of_frame
-from tracelet.capture.tracebacks import wrapper_frame
+from tracelet.capture.tracebacks import remove_first_frame
 from tracelet.errors import warn
 from tracelet.hookspecs import hookimpl
 
@@ -47,6 +47,7 @@ class ArgparseCapture(ArgumentsCapture):
             )
 
 
+_warn_on_failure = warn_on_failure(ArgparseCapture.name)
 _Seen = list[tuple[argparse.Action, list[str]]]
 """The arguments that a running parse has seen, with their values on the command line."""
 
@@ -59,6 +60,7 @@ class _Local(threading.local):
 _local = _Local()
 
 
+# Both wrappers are called often, and a "with wrapper_frame" would take longer.
 def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
     strict = method.__name__ in _STRICT
 
@@ -67,8 +69,10 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
         outer = _local.seen
         seen = _local.seen = [] if outer is None else outer
         try:
-            with wrapper_frame:
-                result = method(self, *args, **kwargs)
+            result = method(self, *args, **kwargs)
+        except BaseException as error:
+            remove_first_frame(error)
+            raise
         finally:
             _local.seen = outer
         if outer is None:
@@ -85,8 +89,11 @@ def _observed_values(method: Callable[..., Any]) -> Callable[..., Any]:
     def get_values(self: Any, action: Any, arg_strings: list[str]) -> Any:
         if (seen := _local.seen) is not None and arg_strings:
             seen.append((action, arg_strings))
-        with wrapper_frame:
+        try:
             return method(self, action, arg_strings)
+        except BaseException as error:
+            remove_first_frame(error)
+            raise
 
     return get_values
 
@@ -113,7 +120,7 @@ def _add_parsed(
         given: the arguments that it was given, or None.
         strict: whether it refuses unknown arguments.
     """
-    with warn_on_failure(ArgparseCapture.name):
+    with _warn_on_failure:
         frame, rank = _caller(caller, parser)
         if rank == TOOL or (rank == LIBRARY and not (strict and _is_command_line(given))):
             return

@@ -13,7 +13,6 @@ from typing import Any
 from tracelet.capture.command_line import is_word, redacted
 from tracelet.plugin_hooks import foreign_params
 from tracelet.redaction import Redactor, secrecy
-from tracelet.values.equality import same_value
 from tracelet.values.flatten import Flat, flatten
 from tracelet.wire import REDACTED
 
@@ -69,11 +68,7 @@ class ArgumentSecrets:
         for alias in self._secret_names(name, aliases):
             for at, plain in values.items():
                 values[at] = self._redactor.value(alias + at[len(key) :], plain)
-        is_whole = all(
-            values[at] is plain or same_value(values[at], plain)
-            for at, plain in flat.values.items()
-        )
-        return Flat(values, flat.paths), is_whole
+        return Flat(values, flat.paths), values == flat.values
 
     def note(self, value: Any, shown: Any, *, recorded: bool) -> None:
         """Note what the command line may show of an argument.

@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
+from tracelet.capture.base import CaptureSource, Recorder
 from tracelet.capture.command_line import SECTION
 from tracelet.capture.program import current_test
 from tracelet.values.equality import same_value
@@ -155,31 +155,28 @@ class ArgumentsCapture(CaptureSource):
 
     def report(self) -> None:
         """Report the arguments that have changed."""
-        with warn_on_failure(self.name):
-            reported = self._reported
-            values: dict[str, Any] = {}
-            hidden: set[str] = set()
-            changed: dict[str, tuple[Parsed, str]] = {}
-            for key, owner in self.parsed.owners().items():
-                parsed, name = owner
-                value = parsed.values[name]
-                before = reported.get(key, _ABSENT)
-                if value is before or same_value(before, value):
-                    continue
-                values[key] = value
-                if name in parsed.hidden:
-                    hidden.add(key)
-                changed[key] = owner
-            if values:
-                new = {key: owner for key, owner in changed.items() if key not in reported}
-                texts = (
-                    _ask_parsers(new, lambda parsed, names: parsed.describe(names)) if new else {}
-                )
-                aliases = _ask_parsers(changed, lambda parsed, names: parsed.aliases(names))
-                self._recorder.params(
-                    SECTION, values, descriptions=texts, hidden=hidden, aliases=aliases
-                )
-                self._reported |= values
+        reported = self._reported
+        values: dict[str, Any] = {}
+        hidden: set[str] = set()
+        changed: dict[str, tuple[Parsed, str]] = {}
+        for key, owner in self.parsed.owners().items():
+            parsed, name = owner
+            value = parsed.values[name]
+            before = reported.get(key, _ABSENT)
+            if value is before or same_value(before, value):
+                continue
+            values[key] = value
+            if name in parsed.hidden:
+                hidden.add(key)
+            changed[key] = owner
+        if values:
+            new = {key: owner for key, owner in changed.items() if key not in reported}
+            texts = _ask_parsers(new, lambda parsed, names: parsed.describe(names)) if new else {}
+            aliases = _ask_parsers(changed, lambda parsed, names: parsed.aliases(names))
+            self._recorder.params(
+                SECTION, values, descriptions=texts, hidden=hidden, aliases=aliases
+            )
+            self._reported |= values
 
 
 def _rank(item: tuple[tuple[int, str, str], object]) -> int:

@@ -17,8 +17,14 @@ class _WrapperFrame:
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        if error is not None and error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next
+        if error is not None:
+            remove_first_frame(error)
+
+
+def remove_first_frame(error: BaseException) -> None:
+    """Remove from the traceback the frame that has caught the error."""
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
 
 
 wrapper_frame = _WrapperFrame()

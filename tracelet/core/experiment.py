@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Never, NoReturn, Self, TypeVar
 
 import msgspec
 
+from tracelet.capture import captured as kinds
 from tracelet.core.active import activate, deactivate, running_in
 from tracelet.core.connect import Connections
 from tracelet.core.parameter_calls import ParameterCalls
@@ -61,7 +62,6 @@ from tracelet.wire import clean_text
 
 if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.backends.base import Backend
-    from tracelet.capture.captured import Captured
     from tracelet.core.artifacts import Destinations, PathLike
     from tracelet.core.configurations import Configurations
     from tracelet.core.start import EarlierRecords, StartRequest
@@ -729,10 +729,8 @@ class Experiment(ParameterCalls):
             self._destinations.add(destination)
         self._properties = dict(earlier.properties)
 
-    def _log_captured(self, captured: Captured) -> None:
+    def _log_captured(self, captured: kinds.Captured) -> None:
         """Log a captured value."""
-        from tracelet.capture import captured as kinds  # start-up time
-
         match captured:
             case kinds.CapturedParams(flat=flat, descriptions=descriptions):
                 self._params.merge(flat, descriptions, may_have_secrets=False)

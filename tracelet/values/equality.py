@@ -16,24 +16,22 @@ def same_value(left: Any, right: Any) -> bool:
         right: a value of any type. Values that cannot be compared, e.g. arrays and lists that
             contain themselves, are different unless they are the same object.
     """
-    try:
-        return _same(left, right)
-    except Exception:  # noqa: BLE001 - how a foreign type compares is foreign code
-        return False
-
-
-def _same(left: Any, right: Any) -> bool:
     if left is right:
         return True
     kind = type(left)
     if kind is not type(right):
         return False
-    if kind is float:
-        if left != right:
-            return bool(left != left and right != right)  # noqa: PLR0124 - both are NaN
-        return left != 0 or math.copysign(1, left) == math.copysign(1, right)
-    if kind is list or kind is tuple:
-        return len(left) == len(right) and all(map(_same, left, right))
-    if kind is dict:
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
-    return bool(left == right)
+    try:
+        if kind is float:
+            if left != right:
+                return bool(left != left and right != right)  # noqa: PLR0124 - both are NaN
+            return bool(left) or math.copysign(1, left) == math.copysign(1, right)
+        if kind is list or kind is tuple:
+            return len(left) == len(right) and all(map(same_value, left, right))
+        if kind is dict:
+            return left.keys() == right.keys() and all(
+                same_value(left[key], right[key]) for key in left
+            )
+        return bool(left == right)
+    except Exception:  # noqa: BLE001 - how a foreign type compares is foreign code
+        return False

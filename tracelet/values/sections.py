@@ -76,9 +76,9 @@ def flatten_call(
         foreign: returns the fields of an object of a foreign type.
     """
     prefix = section_prefix(section)
-    flat = flatten(values, foreign=foreign)
-    if given is not None:
-        flat = _merge(flatten(given, foreign=foreign), flat)
+    flat = flatten(values if given is None else given, foreign=foreign)
+    if given is not None and values:
+        flat = _merge(flat, flatten(values, foreign=foreign))
     return in_section(flat, prefix)
 
 
