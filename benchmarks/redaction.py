@@ -27,6 +27,7 @@ PIECES = {
     "a secret": "token=abc ",
     "quotes": "password='x\"",
     "brackets": "secrets=[{",
+    "commands": "curl x; login mysql -u a ",
     "blocks": "secrets: |\n  a\n",
 }
 

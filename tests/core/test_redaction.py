@@ -18,7 +18,7 @@ from secrets_for_tests import (
 
 from tracelet.capture import command_line
 from tracelet.redaction import Redactor
-from tracelet.redaction.names import NONE, NUMBERS, TEXTS, secrecy
+from tracelet.redaction.rules import NONE, NUMBERS, TEXTS, secrecy
 from tracelet.values.flatten import flatten
 from tracelet.wire import REDACTED
 
@@ -165,7 +165,7 @@ NESTED: list[dict[str, Any]] = [
     {"token": {"value": X, "mode": "max"}},
     {"credentials": [["me", X]], "secrets": [[X, X]]},
     {"auth": {"user": X}},
-    {"card": {"pin": 1234}, "pin": X, "pin_code": X, "user_pin": 1234},
+    {"card": {"pin": 1234}, "pin_code": X, "user_pin": 1234},
 ]
 
 
@@ -184,7 +184,7 @@ SHOWN: list[dict[str, Any]] = [
     {"attention": {"key": "x", "value": "y"}},
     {"columns": ["token", "label"], "pairs": [["lr", "high"], ["token", 3]]},
     {"env": [{"name": "lr", "value": "high"}]},
-    {"pin_memory": "auto", "led_pin": 13, "spin": 3, "lr": 0.1, "seed": 12345678},
+    {"pin_memory": "auto", "led_pin": 13, "pin": 4, "spin": 3, "lr": 0.1, "seed": 12345678},
     {"command": ["--token", "--lr", "x"]},
 ]
 

@@ -70,7 +70,7 @@ FORMS = {
     ),
     f'{{"openai": {{"key": "{S}"}}}}': '{"openai": {"key": "[redacted]"}}',
     f'{{"password": "{S}\\"{S}"}}': '{"password": "[redacted]"}',
-    '{"pin": 12345678, "lr": 1}': '{"pin": "[redacted]", "lr": 1}',
+    '{"user_pin": 12345678, "lr": 1}': '{"user_pin": "[redacted]", "lr": 1}',
     f'[{{"name":"api_key","value":"{S}"}}]': '[{"name":"api_key","value":"[redacted]"}]',
     # YAML
     f"{{lr: 1, password: {S} {S}'{S}, x: ${{y}}}}": "{lr: 1, password: [redacted], x: ${y}}",
@@ -206,6 +206,13 @@ def long(piece: str) -> str:
         *(long("://a:"), long("QUJDREVGR0hJSktMTU5PUFFSUw=="), long("--token"), long("'cookie: ")),
         *(long("auth={["), long("auth=[\n"), long("auth: |\n a\n"), long("auth:\n\n")),
         *(long("auth=\\'"), long("[token"), long('["token", '), long("  key: a\n")),
+        *(
+            long("curl -u "),
+            long("mysql x -p"),
+            long("login --a "),
+            long("username=a key "),
+            long("?sig="),
+        ),
     ],
     ids=lambda text: repr(text[:12]),
 )

@@ -1,6 +1,6 @@
 """Secrets, hidden before a value reaches the journal; what is missed here is in every tracker.
 
-- Under a key that names a secret (see :mod:`tracelet.redaction.names`) every str is hidden, at
+- Under a key that names a secret (see :mod:`tracelet.redaction.rules`) every str is hidden, at
   any depth. Numbers are hidden under passwords only: ``token: 3`` is no secret. Bools, None, the
   empty str and unresolved references (``${oc.env:TOKEN}``) never are.
 - In every other str, keys included, what is a secret by its shape or by the name before it (see
@@ -11,13 +11,23 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tracelet.redaction.names import EVERYTHING, NONE, NUMBERS, TEXTS, is_folder, secrecy
+from tracelet.redaction.rules import (
+    EVERYTHING,
+    NONE,
+    NUMBERS,
+    OF_TEXT,
+    TEXTS,
+    is_folder,
+    is_key_of_user,
+    secrecy,
+)
 from tracelet.redaction.texts import (
     NamedSecrets,
-    hide_long,
+    hide_in_command,
+    hide_places,
     hide_tokens,
     is_suspect,
     is_suspect_key,
@@ -68,15 +78,25 @@ class Redactor:
         """Return flat parameters without secrets; what was given is left as it is."""
         if not self._enabled:
             return dict(flat)
-        return _all([(self._key(key), self.value(key, value)) for key, value in flat.items()])
+        return _all(
+            [(self._key(key), self.value(key, value, beside=flat)) for key, value in flat.items()]
+        )
 
-    def value(self, key: str, value: Any) -> Any:
-        """Return the value of a key without secrets, in lists and mappings at any depth too."""
+    def value(self, key: str, value: Any, *, beside: Container[str] = ()) -> Any:
+        """Return the value of a key without secrets, in lists and mappings at any depth too.
+
+        Args:
+            key: its flat key.
+            value: a plain value.
+            beside: the keys of the same parameters.
+        """
         if not self._enabled:
             return value
         level = self._secrecy(key)
         if level < NUMBERS and type(value) in _NUMBERS:  # most parameters are
             return value
+        if is_key_of_user(key, value, beside):
+            level = max(level, TEXTS)
         return self._without_secrets(value, level, key)
 
     def hidden(self, value: Any) -> Any:
@@ -87,7 +107,7 @@ class Redactor:
         """Return a str without what is a secret by its shape, or by the name before it."""
         if not self._enabled or (self._hidden is None and not is_suspect(text)):
             return text
-        text = hide_long(text, self._hide)
+        text = hide_places(text, self._hide)
         text = NamedSecrets(text, self._secrecy, self._hidden_word).hidden()
         return hide_tokens(text, self._hide)
 
@@ -134,7 +154,7 @@ class Redactor:
             return list(argv)
         redacted = []
         flag = NONE
-        for item in argv:
+        for item in hide_in_command(argv, self._hide):
             name, equals, given = item.partition("=")
             if flag and not item.startswith("--"):
                 redacted.append(self._hidden_word(item, flag))
@@ -181,11 +201,16 @@ class Redactor:
     ) -> Iterator[tuple[Any, Any]]:
         for key, item in pairs:
             names = [siblings[name] for name in _NAMED.get(key, ()) if name in siblings]
+            if isinstance(key, str) and is_key_of_user(key, item, siblings):
+                yield key, self._hidden_text(item, max(level, TEXTS))
+                continue
             yield self._key(key), self._below(item, level, ".".join(map(str, [path, *names, key])))
 
     def _items(self, items: Sequence[Any], level: int, path: str) -> list[Any]:
         redacted = []
         flag = ""
+        if len(items) > 1 and all(isinstance(item, str) for item in items):
+            items = hide_in_command(items, self._hide)
         for item in items:
             is_flag = isinstance(item, str) and item.startswith("--")
             if flag and not is_flag:
@@ -203,7 +228,7 @@ class Redactor:
         """Hide a str under a secret's name, unless it is empty or a reference."""
         if level < EVERYTHING and (not text or _REFERENCE.fullmatch(text)):
             return text
-        if level == TEXTS and _SPECIAL.fullmatch(text):
+        if level == TEXTS and (_SPECIAL.fullmatch(text) or text in OF_TEXT):
             return text
         is_hidden = REDACTED in text and not text.replace(REDACTED, "").strip()
         return text if is_hidden else self._hide()
@@ -216,7 +241,7 @@ class Redactor:
     def _key(self, key: Any) -> Any:
         if not isinstance(key, str) or not is_suspect_key(key):
             return key
-        return hide_tokens(hide_long(key, self._hide), self._hide)
+        return hide_tokens(hide_places(key, self._hide), self._hide)
 
     def _hide(self, match: re.Match[str] | None = None) -> str:
         self.count += 1

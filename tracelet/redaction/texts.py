@@ -1,8 +1,8 @@
-"""Secrets within a ``str``: by the name before them, and by their shape under any name.
+"""Finds secrets within a ``str``: by the name before them, by their place, and by their shape.
 
 By name: ``NAME=VALUE``, ``"NAME": "VALUE"``, ``--NAME VALUE`` and the like, on one line. What a
-name has in the lines below it is not looked for. By shape: private keys, passwords of addresses,
-tokens of well-known services.
+name has in the lines below it is not looked for. What a secret is, :mod:`tracelet.redaction.rules`
+says.
 
 No pattern may take quadratic time, whatever the ``str`` is: a repetition is possessive, or bounded,
 or ends at a place from which no other begins.
@@ -12,53 +12,23 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from tracelet.redaction.names import EVERYTHING, is_folder
+from tracelet.redaction.rules import (
+    EVERYTHING,
+    LONG_RUN,
+    MARKS,
+    PLACES,
+    SEPARATOR,
+    TOKEN,
+    is_folder,
+)
 from tracelet.wire import REDACTED
 
-NAMES: Final = (
-    *("pass", "pwd", "pin", "secret", "token", "key", "auth", "cred", "bearer", "jwt", "cookie"),
-)
-"""One of these, in small letters, is in every name of a secret."""
-
-_TOKENS = {
-    ("akia", "asia"): r"A(?:KIA|SIA)[0-9A-Z]{16}",
-    ("gho_", "ghp_", "ghs_", "ghu_", "ghr_"): r"gh[opsur]_[A-Za-z0-9]{16,}",
-    ("github_pat",): r"github_pat_\w{16,}",
-    ("glpat-",): r"glpat-[\w-]{16,}",
-    ("sk-",): (
-        r"sk-(?:(?:ant|proj|svcacct|or-v1)-[\w-]{16,}|(?:[a-z]{1,9}-)?[A-Za-z0-9]{16}[\w-]*)"
-    ),
-    ("k_live", "k_test"): r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
-    ("hf_",): r"hf_[A-Za-z0-9]{16,}",
-    ("xox",): r"xox[a-z]-[A-Za-z0-9-]{10,}",
-    ("eyj",): r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?",
-    ("aiza",): r"AIza[\w-]{30,}",
-    ("ya29",): r"ya29\.[\w-]{16,}",
-    ("npm_",): r"npm_[A-Za-z0-9]{30,}",
-    ("pypi-",): r"pypi-[\w-]{30,}",
-    ("gsk_", "r8_"): r"(?:gsk|r8)_[A-Za-z0-9]{30,}",
-    ("lsv2_",): r"lsv2_[ps]t_\w{30,}",
-    ("nvapi-",): r"nvapi-[\w-]{30,}",
-    ("hooks.slack",): r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/]{20,}",
-}
-"""Tokens of well-known services, by what one of is in each of them, in small letters."""
-_MARKS = tuple(mark for marks in _TOKENS for mark in marks)
 _SHORTEST_TOKEN = 20
 
-_PRIVATE_KEY = (
-    r"(?s)(?P<before>)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-    r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)(?P<after>)"
-)
-# A port is no password, but a password can have a slash.
-_USER_INFO = (
-    r"(?P<before>://[^\s/:@]*+:)(?!\[redacted\]@)"
-    r"(?:[^\s/]+|(?!\d{1,5}[/?#])[^\s@\"'<>]{1,99})(?P<after>@)"
-)
-_BEARER = r"(?P<before>\b[Bb]earer\s+)[\w.~+/=-]{8,}(?P<after>)"
-_TOKEN = rf"(?P<before>(?<![A-Za-z0-9]))(?:{'|'.join(_TOKENS.values())})(?P<after>)"
+_PLACE_MARKS = tuple(dict.fromkeys(mark for mark, _ in PLACES))
 
 Hide = Callable[[re.Match[str]], str]
 """Returns what stands for a secret, with the groups ``before`` and ``after`` of the match kept."""
@@ -74,7 +44,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-# -- by shape ----------------------------------------------------------------------------------
+# -- by shape and place ------------------------------------------------------------------------
 
 
 def is_suspect(text: str) -> bool:
@@ -82,24 +52,35 @@ def is_suspect(text: str) -> bool:
     if len(text) < _SHORTEST_TOKEN and text.isalnum():
         return False
     small = text.lower()
-    return _has(small, NAMES) or _has(small, _MARKS) or ("@" in text and "://" in text)
+    return _has(small, MARKS) or _has(small, _PLACE_MARKS) or _has_long_run(text)
 
 
 is_suspect_key = functools.lru_cache(maxsize=4096)(is_suspect)
 """The same of a key, which are few and come often."""
 
 
-def hide_long(text: str, hide: Hide) -> str:
-    """Hide what would be torn apart if names were looked for first: private keys, addresses."""
-    return _compiled(_USER_INFO).sub(hide, _compiled(_PRIVATE_KEY).sub(hide, text))
+def hide_places(text: str, hide: Hide) -> str:
+    """Hide what is a secret by what is around it: a password in an address, behind ``curl -u``."""
+    small = text.lower()
+    for mark, pattern in PLACES:
+        if mark in small:
+            text = _compiled(pattern).sub(hide, text)
+    return text
+
+
+def hide_in_command(items: Sequence[str], hide: Hide) -> Sequence[str]:
+    """Hide what is a secret by the command that it is given to, one item or several before it."""
+    redacted = hide_places(SEPARATOR.join(items), hide).split(SEPARATOR)
+    return redacted if len(redacted) == len(items) else items
 
 
 def hide_tokens(text: str, hide: Hide) -> str:
-    """Hide tokens, those of well-known services and those that a ``Bearer`` shows."""
-    small = text.lower()
-    if "bearer" in small:
-        text = _compiled(_BEARER).sub(hide, text)
-    return _compiled(_TOKEN).sub(hide, text) if _has(small, _MARKS) else text
+    """Hide tokens of well-known services."""
+    return _compiled(TOKEN).sub(hide, text) if _has_long_run(text) else text
+
+
+def _has_long_run(text: str) -> bool:
+    return len(text) >= _SHORTEST_TOKEN and _compiled(LONG_RUN).search(text) is not None
 
 
 def _has(small: str, marks: tuple[str, ...]) -> bool:
