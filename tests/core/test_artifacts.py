@@ -225,3 +225,35 @@ def test_an_artifact_is_found_again_when_somebody_has_removed_its_blob(tmp_path:
     assert artifacts["models/kept.txt"] == placed / "kept.txt"
     assert not artifacts["models/changed.txt"].exists(), "not what was logged under this name"
     assert not artifacts["models/deleted.txt"].exists()
+
+
+def test_what_is_kept_of_runs_is_left_out_of_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text("code")
+    Path("src").mkdir()
+    Path("src", "model.py").write_text("code")
+    tracelet.start_logging(dir="src/elsewhere").stop()
+    for _ in range(3):
+        exp = tracelet.start_logging(dir="results", journal_dir="journals")
+        with pytest.warns(tracelet.TraceletWarning, match="runs are kept there") as warned:
+            exp.log_artifact(".", "code")
+        exp.stop()
+        assert {*tracelet.load_run(exp.dir).artifacts} == {"code/train.py", "code/src/model.py"}
+        (warning,) = [str(one.message) for one in warned]
+        assert "'results', 'journals'" in warning or "'journals', 'results'" in warning
+        assert "src/elsewhere/default/" in warning
+
+
+def test_a_directory_of_another_program_that_looks_like_a_store_is_kept(tmp_path: Path) -> None:
+    for place in ("wandb/module.py", "mlruns/notes.txt", "journal/x.jsonl"):
+        (tmp_path / "code" / place).parent.mkdir(parents=True)
+        (tmp_path / "code" / place).write_text("content")
+    with tracelet.start_logging() as exp:
+        exp.log_artifact(tmp_path / "code")
+    assert {*tracelet.load_run(exp.dir).artifacts} == {
+        "code/wandb/module.py",
+        "code/mlruns/notes.txt",
+        "code/journal/x.jsonl",
+    }

@@ -173,6 +173,15 @@ class Backend(ABC):
                     f"installed here; this installs it:  python -m pip install '{requirement}'",
                 )
 
+    def local_stores(self, run: RunInfo) -> Sequence[Path]:
+        """Return the files and folders of this machine where the tracker keeps runs.
+
+        They are left out of a directory that is logged as an artifact. Those below the directory of
+        tracelet's runs need no mention. It is called in the training process, and must not import
+        the SDK.
+        """
+        return ()
+
     @abstractmethod
     def open(self, run: RunInfo) -> RunLink:
         """Open the run in the tracker, or open it again.

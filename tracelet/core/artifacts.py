@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path, PurePosixPath
 
 from tracelet.errors import (
@@ -72,12 +72,13 @@ def artifact_records(
     *,
     copy: bool,
     known: Destinations,
+    own_files: Callable[[], Container[Path]] = tuple,
 ) -> list[Artifact]:
     """Store the content of a file, or of every file of a directory, and return the records.
 
     If a file cannot be stored, an error is raised and no record is returned. Links are followed. In
     a directory, anything that is neither file nor folder, and a link to a folder that contains it,
-    is left out and named in a warning.
+    is left out and named in a warning. So is what tracelet and the trackers keep of runs.
 
     Args:
         file: a file or a directory.
@@ -87,6 +88,7 @@ def artifact_records(
         now: the time of the call, in seconds since the epoch.
         copy: store the content; False: only note where the file is.
         known: the destinations of earlier artifacts; the new ones are added.
+        own_files: returns what is never part of a directory's artifacts.
 
     Raises:
         ArtifactNotFoundError: there is no such file or directory.
@@ -110,7 +112,10 @@ def artifact_records(
         )
     if not (path.is_file() or path.is_dir()):
         raise InvalidValueError(f"log_artifact: neither a file nor a directory: {str(path)!r}")
-    files = {clean_text(str(PurePosixPath(place, name))): found for name, found in _files(path)}
+    files = {
+        clean_text(str(PurePosixPath(place, name))): found
+        for name, found in _files(path, own_files)
+    }
     for where in files:
         check_path_length("the destination of an artifact", where)
         known.check(where)
@@ -208,39 +213,48 @@ def content_of(artifact: Artifact, placed: Path, blobs: BlobStore) -> Path:
     return blob
 
 
-def _files(path: Path) -> list[tuple[str, Path]]:
+def _files(path: Path, own_files: Callable[[], Container[Path]]) -> list[tuple[str, Path]]:
     """Return the file, or the files of a directory, each with its path below ``path``."""
     if not path.is_dir():
         return [("", path)]
-    found, left_out = [], []
-    for file, is_file in _walk(path, frozenset([_inode(path)])):
-        if is_file:
-            found.append((file.relative_to(path).as_posix(), file))
+    found = []
+    left_out: dict[str, list[str]] = {}
+    for file, problem in _walk(path, own_files(), frozenset([_inode(path)])):
+        if problem:
+            left_out.setdefault(problem, []).append(repr(str(file)))
         else:
-            left_out.append(str(file))
+            found.append((file.relative_to(path).as_posix(), file))
     if left_out:
-        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-        warn(
-            f"log_artifact: left out of {str(path)!r}, because it is no file, leads nowhere or "
-            f"leads back to where it is: {', '.join(map(repr, left_out[:3]))}{more}"
-        )
+        groups = (f"{_first_three(files)} ({why})" for why, files in left_out.items())
+        warn(f"log_artifact: left out of {str(path)!r}: {'; '.join(groups)}")
     return found
 
 
-def _walk(folder: Path, above: frozenset[_Inode]) -> Iterator[tuple[Path, bool]]:
-    """Yield all entries below a folder but folders, and whether each is a file to store."""
+def _first_three(files: list[str]) -> str:
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    return ", ".join(files[:3]) + more
+
+
+def _walk(
+    folder: Path, own_files: Container[Path], above: frozenset[_Inode]
+) -> Iterator[tuple[Path, str]]:
+    """Yield all files below a folder, and why each is left out; an empty ``str`` if it is not."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         raise _unreadable(folder, error) from error
     for entry in entries:
         path = folder / entry.name
-        if not entry.is_dir():
-            yield path, entry.is_file()
+        if path in own_files:
+            yield path, "runs are kept there"
+        elif entry.is_file():
+            yield path, ""
+        elif not entry.is_dir():
+            yield path, "no file, or a link that leads nowhere"
         elif (inode := _inode(path)) in above:
-            yield path, False
+            yield path, "a link that leads back to where it is"
         else:
-            yield from _walk(path, above | {inode})
+            yield from _walk(path, own_files, above | {inode})
 
 
 def _inode(folder: Path) -> _Inode:

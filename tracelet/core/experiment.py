@@ -15,7 +15,7 @@ import contextlib
 import functools
 import math
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from time import time as clock
 from typing import TYPE_CHECKING, Any, Never, NoReturn, Self, TypeVar
@@ -554,7 +554,13 @@ class Experiment(ParameterCalls):
 
         with session.counting_losses():
             for record in artifact_records(
-                file, destination, session.blobs, clock(), copy=copy, known=self._destinations
+                file,
+                destination,
+                session.blobs,
+                clock(),
+                copy=copy,
+                known=self._destinations,
+                own_files=self._own_files,
             ):
                 session.write(record)
 
@@ -742,6 +748,12 @@ class Experiment(ParameterCalls):
                 self.connect_configuration(value, name)
             case kinds.CapturedFile(path=path, content=content):
                 self._log_captured_file(path, content)
+
+    def _own_files(self) -> Container[Path]:
+        from tracelet.core.own_files import OwnFiles  # start-up time
+
+        run = self._session.run
+        return OwnFiles(run, self.settings) if run is not None else ()
 
     def _log_captured_file(self, path: str, content: bytes) -> None:
         from tracelet.core.artifacts import bytes_record  # start-up time

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from tracelet.backends.base import (
@@ -22,7 +23,7 @@ from tracelet.backends.base import (
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet_clearml import names, task
 from tracelet_clearml.events import Scalars, log_events
-from tracelet_clearml.offline import LOG, SCALARS, OfflineTask
+from tracelet_clearml.offline import LOG, SCALARS, OfflineTask, session_root
 from tracelet_clearml.online import OnlineTask
 from tracelet_clearml.server import is_transient
 
@@ -79,6 +80,9 @@ class ClearmlBackend(Backend):
         self._offline = offline
         self._options = (task_type or "training", output_uri)
         self._task: OfflineTask | OnlineTask
+
+    def local_stores(self, run: RunInfo) -> Sequence[Path]:
+        return (session_root(run),) if is_offline(self._offline) else ()
 
     def open(self, run: RunInfo) -> RunLink:
         self._run = run

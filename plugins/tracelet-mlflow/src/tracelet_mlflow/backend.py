@@ -21,7 +21,7 @@ from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet_mlflow import errors
 from tracelet_mlflow.names import stored_name, stored_path
 from tracelet_mlflow.parameters import MANIFEST, PARAM_LENGTH, TAG_LENGTH, Parameters, shorten
-from tracelet_mlflow.place import VARIABLE, check_uri, connect, run_url, tracking_uri
+from tracelet_mlflow.place import VARIABLE, check_uri, connect, local_stores, run_url, tracking_uri
 from tracelet_mlflow.runs import PARENT, Runs
 from tracelet_mlflow.series import Series
 
@@ -72,6 +72,10 @@ class MlflowBackend(Backend):
     def check(cls, options: Mapping[str, Any]) -> None:
         super().check(options)
         check_uri(options.get("tracking_uri") or os.environ.get(VARIABLE))
+
+    def local_stores(self, run: RunInfo) -> Sequence[Path]:
+        option, _, location = self._options
+        return local_stores(tracking_uri(option, run), location, run)
 
     def open(self, run: RunInfo) -> RunLink:
         option, experiment, location = self._options

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
 
 from tracelet.errors import SettingsError
 from tracelet.records import RunInfo
@@ -79,9 +80,32 @@ def artifact_location(option: str | None, uri: str, experiment: str, run: RunInf
     if not uri.startswith(_DATABASES):
         return None
     database = database_file(uri)
-    place = runs_root(run) / "mlflow" if database is None else database.with_suffix("")
     folder = re.sub(r"[^\w.-]", "_", experiment)[:100].strip(".") or "_"
-    return (place.with_name(f"{place.name}-artifacts") / folder).as_uri()
+    return (_beside(database or runs_root(run) / "mlflow") / folder).as_uri()
+
+
+def local_stores(uri: str, location: str | None, run: RunInfo) -> list[Path]:
+    """Return the files and folders of this machine where MLflow keeps its runs.
+
+    Args:
+        uri: the address of the store.
+        location: the option ``artifact_location``.
+        run: a run.
+    """
+    found = []
+    if (database := database_file(uri)) is not None:
+        found = [Path(f"{database}{end}") for end in ("", "-wal", "-shm", ".lock")]
+        found += [_beside(database), database.with_name("mlruns")]
+    for folder in (uri, location):
+        parts = urlsplit(folder or "")
+        if parts.scheme in ("", "file") and parts.path:
+            found.append(_absolute(url2pathname(parts.path), run))
+    return found
+
+
+def _beside(database: Path) -> Path:
+    """Return the folder of the artifacts of a database."""
+    return database.with_name(f"{database.with_suffix('').name}-artifacts")
 
 
 def database_file(uri: str) -> Path | None:

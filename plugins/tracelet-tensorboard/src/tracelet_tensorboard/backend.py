@@ -91,6 +91,9 @@ class TensorboardBackend(Backend):
                 f"backends.tensorboard.log_dir is a directory of this machine, not {log_dir!r}"
             )
 
+    def local_stores(self, run: RunInfo) -> Sequence[Path]:
+        return () if self._log_dir is None else (run_folder(run, self._log_dir).parent,)
+
     def open(self, run: RunInfo) -> RunLink:
         from tracelet_tensorboard import events
         from tracelet_tensorboard.event_file import EventFile

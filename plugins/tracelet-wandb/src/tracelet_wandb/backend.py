@@ -78,11 +78,17 @@ class WandbBackend(Backend):
         self._wandb: Any = None
         self._live: Any = None
 
+    def local_stores(self, run: RunInfo) -> Sequence[Path]:
+        return (self._root_of(run) / "wandb",)
+
+    def _root_of(self, run: RunInfo) -> Path:
+        given = self._dir or os.environ.get("WANDB_DIR") or run.dir
+        return Path(given).expanduser().absolute()
+
     @translate_errors()
     def open(self, run: RunInfo) -> RunLink:
         self._run = run
-        self._root = Path(self._dir or os.environ.get("WANDB_DIR") or run.dir).expanduser()
-        self._root = self._root.absolute()
+        self._root = self._root_of(run)
         group = run.group or self._group
         cache = self._scratch() / "cache"
         self._wandb, self._live = sdk.start(run, self._root, self._options, group, cache)
