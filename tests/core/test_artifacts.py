@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -257,3 +258,41 @@ def test_a_directory_of_another_program_that_looks_like_a_store_is_kept(tmp_path
         "code/mlruns/notes.txt",
         "code/journal/x.jsonl",
     }
+
+
+def test_an_address_is_noted_and_not_opened() -> None:
+    with tracelet.start_logging() as exp:
+        exp.log_artifact("s3://bucket/data/train.csv?versionId=3", size=10**12, digest="etag-1")
+        exp.log_artifact("https://me:hunter2@host/model.bin", "models/best.bin")
+        exp.log_artifact("gs://bucket/dir/", "data/")
+    found = tracelet.load_run(exp.dir).artifacts
+    assert {place: json.loads(file.read_text()) for place, file in found.items()} == {
+        "train.csv.ref.json": {
+            "uri": "s3://bucket/data/train.csv?versionId=3",
+            "size": 10**12,
+            "digest": "etag-1",
+        },
+        "models/best.bin.ref.json": {
+            "uri": "https://me:[redacted]@host/model.bin",
+            "size": None,
+            "digest": None,
+        },
+        "data/dir.ref.json": {"uri": "gs://bucket/dir/", "size": None, "digest": None},
+    }
+    assert exp.report is not None
+    assert exp.report.complete
+
+
+def test_a_reference_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with tracelet.start_logging() as exp:
+        for refused in (
+            lambda: exp.log_artifact("s3://bucket"),
+            lambda: exp.log_artifact("s3://bucket/x", "../x"),
+            lambda: exp.log_artifact("s3://bucket/x", size=-1),
+            lambda: exp.log_artifact("s3://bucket/x", digest=b"abc"),  # type: ignore[arg-type]
+            lambda: exp.log_artifact(tmp_path / "file", size=3),
+        ):
+            with pytest.raises((InvalidValueError, UnsafePathError, ValueTypeError)):
+                refused()
+    assert not tracelet.load_run(exp.dir).artifacts

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path, PurePosixPath
+from typing import TypeGuard
 
 from tracelet.errors import (
     ArtifactNotFoundError,
@@ -25,6 +28,7 @@ from tracelet.wire import clean_text
 PathLike = str | os.PathLike[str]
 _LONGEST_NAME, _LONGEST_PATH = 255, 3000
 """The largest number of bytes of a name, and of a path below the run, in file systems."""
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _Inode = tuple[int, int]
 
 
@@ -160,6 +164,63 @@ def bytes_record(path: str, content: bytes, blobs: BlobStore | None, now: float)
     if blobs is None or place.startswith(f"{ABOUT}/"):
         return None
     return Artifact(now, place, blobs.put_bytes(content), len(content))
+
+
+def reference_record(
+    uri: str,
+    destination: PathLike | None,
+    blobs: BlobStore | None,
+    now: float,
+    *,
+    size: int | None,
+    digest: str | None,
+    known: Destinations,
+) -> Artifact | None:
+    """Store where a content is that is not on this machine, and return the record.
+
+    The artifact is a small JSON file with ``uri``, ``size`` and ``digest``; it has ``.ref.json``
+    behind the name, as loaders must not take it for the content.
+
+    Args:
+        uri: the address of the content; it is not opened.
+        destination: as for :func:`artifact_records`; None: the last part of the address.
+        blobs: stores the file; None: only check the arguments.
+        now: the time of the call, in seconds since the epoch.
+        size: the size of the content in bytes, if the caller knows it.
+        digest: its digest or version, e.g. its ETag, if the caller knows it.
+        known: the destinations of earlier artifacts; the new one is added.
+
+    Raises:
+        InvalidValueError: the address has no last part, and there is no destination; or the
+            destination is too long, or is that of a folder, or below a file.
+        UnsafePathError: the destination leaves the run.
+        ValueTypeError: ``size`` is no positive integer, or ``digest`` no str.
+    """
+    if size is not None and (type(size) is not int or size < 0):
+        raise ValueTypeError(f"log_artifact: size is a number of bytes, not {describe(size):.80}")
+    if digest is not None and type(digest) is not str:
+        raise ValueTypeError(f"log_artifact: digest is a str, not {describe(digest):.80}")
+    _, _, below = uri.partition("://")[2].partition("/")
+    name = PurePosixPath(re.split("[?#]", below)[0]).name
+    given = path_str(destination or "", "the destination of an artifact")
+    if not name and (not given or given.endswith("/")):
+        raise InvalidValueError(
+            f"log_artifact: {uri!r} has no name; give a destination, such as 'data/train.csv'"
+        )
+    place = safe_destination(given + name if not given or given.endswith("/") else given)
+    place = clean_text(f"{place}.ref.json")
+    check_path_length("the destination of an artifact", place)
+    known.check(place)
+    if blobs is None:
+        return None
+    content = json.dumps({"uri": uri, "size": size, "digest": digest}).encode()
+    known.add(place)
+    return Artifact(now, place, blobs.put_bytes(content), len(content))
+
+
+def is_uri(file: object) -> TypeGuard[str]:
+    """Tell an address such as ``s3://bucket/data.csv`` from a path."""
+    return isinstance(file, str) and _URI.match(file) is not None
 
 
 def safe_destination(destination: PathLike) -> str:

@@ -531,15 +531,26 @@ class Experiment(ParameterCalls):
         return obj
 
     def log_artifact(
-        self, file: PathLike, destination: PathLike | None = None, *, copy: bool = True
+        self,
+        file: PathLike,
+        destination: PathLike | None = None,
+        *,
+        copy: bool = True,
+        size: int | None = None,
+        digest: str | None = None,
     ) -> None:
-        """Store a file or a directory, with its present content.
+        """Store a file or a directory, with its present content; of an address, a reference.
+
+        A reference, e.g. of ``s3://bucket/data.csv``, is a small JSON file with ``uri``, ``size``
+        and ``digest``, and its name ends in ``.ref.json``. The address is not opened.
 
         Args:
-            file: the file or directory.
+            file: the file or directory, or an address.
             destination: its path in the run, relative; None: its own name; ``models/``: its own
                 name in that folder. A later artifact of the same destination replaces it.
             copy: False: only note where the file is; it must not change.
+            size: the size in bytes of what is at an address, if you know it.
+            digest: its digest or version, if you know it.
 
         Raises:
             ArtifactNotFoundError: the file does not exist.
@@ -550,16 +561,35 @@ class Experiment(ParameterCalls):
         """
         session = self._session
         session.check_running()
-        from tracelet.core.artifacts import artifact_records  # start-up time
+        from tracelet.core.artifacts import (  # start-up time
+            artifact_records,
+            is_uri,
+            reference_record,
+        )
 
+        known, now = self._destinations, clock()
+        if is_uri(file):
+            uri = self._redactor.text(file)
+            with session.counting_losses():
+                reference = reference_record(
+                    uri, destination, session.blobs, now, size=size, digest=digest, known=known
+                )
+                if reference is not None:
+                    session.write(reference)
+            return
+        if size is not None or digest is not None:
+            raise InvalidValueError(
+                "log_artifact: size and digest are of an address, such as 's3://bucket/data.csv'; "
+                "those of a file are measured"
+            )
         with session.counting_losses():
             for record in artifact_records(
                 file,
                 destination,
                 session.blobs,
-                clock(),
+                now,
                 copy=copy,
-                known=self._destinations,
+                known=known,
                 own_files=self._own_files,
             ):
                 session.write(record)
