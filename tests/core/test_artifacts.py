@@ -296,3 +296,17 @@ def test_a_reference_that_cannot_be_is_refused(tmp_path: Path) -> None:
             with pytest.raises((InvalidValueError, UnsafePathError, ValueTypeError)):
                 refused()
     assert not tracelet.load_run(exp.dir).artifacts
+
+
+def test_links_that_lead_to_each_other_are_left_out_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").symlink_to("b")
+    (folder / "b").symlink_to("a")
+    (folder / "file").write_text("content")
+    with tracelet.start_logging() as exp:
+        with pytest.warns(tracelet.TraceletWarning, match="'.*folder/a', '.*folder/b'"):
+            exp.log_artifact(folder)
+        with pytest.raises(ArtifactNotFoundError):
+            exp.log_artifact(folder / "a")
+    assert list(tracelet.load_run(exp.dir).artifacts) == ["folder/file"]

@@ -308,9 +308,9 @@ def _walk(
         path = folder / entry.name
         if path in own_files:
             yield path, "runs are kept there"
-        elif entry.is_file():
+        elif path.is_file():  # of an entry, a link that leads to itself is an error
             yield path, ""
-        elif not entry.is_dir():
+        elif not path.is_dir():
             yield path, "no file, or a link that leads nowhere"
         elif (inode := _inode(path)) in above:
             yield path, "a link that leads back to where it is"
