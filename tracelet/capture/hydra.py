@@ -68,6 +68,19 @@ class HydraCapture(CaptureSource):
         if self in _captures:
             _captures.remove(self)
 
+    def take(self, composed: _Composed) -> None:
+        """Report a configuration; hold it if the run has another one already."""
+        is_first = self._reported is None and not self._recorder.holding
+        if is_first or composed == self._reported:
+            self.report(composed)
+        else:
+            self._recorder.hold(self.name, functools.partial(self._report_later, composed))
+
+    def _report_later(self, composed: _Composed) -> list[str]:
+        is_new = composed != self._reported
+        self.report(composed)
+        return [CONFIG] if is_new else []
+
     def report(self, composed: _Composed) -> None:
         """Report a configuration, unless it has not changed."""
         if composed == self._reported:
@@ -152,7 +165,7 @@ def _note_composed(cfg: Any) -> None:
         overrides = list(conf.to_container(cfg.hydra.overrides.task))
         _latest.composed = _Composed(resolve_config(own), unresolved, overrides, current_test())
         for capture in _captures:
-            capture.report(_latest.composed)
+            capture.take(_latest.composed)
 
 
 def _of_variables(unresolved: Any, resolved: Any, redactor: Redactor) -> Iterator[str]:

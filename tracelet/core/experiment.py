@@ -30,7 +30,13 @@ from tracelet.core.run_name import run_name
 from tracelet.core.session import Session
 from tracelet.core.tags import as_str, given_tags, tag_values
 from tracelet.core.track import Track
-from tracelet.errors import InvalidValueError, NotRunningError, ValueTypeError, nearest
+from tracelet.errors import (
+    InvalidValueError,
+    NotRunningError,
+    TraceletWarning,
+    ValueTypeError,
+    nearest,
+)
 from tracelet.plugin_hooks import foreign_params, notify_plugins
 from tracelet.records import (
     DEFAULT_AXIS,
@@ -184,7 +190,7 @@ class Experiment(ParameterCalls):
             self._properties = {}
         self._run_with(started.session)
         if started.capture is not None:
-            started.capture.begin(self._log_captured)
+            started.capture.begin(self._log_captured, started.session.call_before_log)
         if self._first_tags:
             self.set_tags(self._first_tags)
         if self._first_params is not None:
@@ -238,6 +244,7 @@ class Experiment(ParameterCalls):
         wait: bool = True,
         may_raise: bool = True,
         show: bool = True,
+        for_next: bool = False,
     ) -> DeliveryReport:
         """End the run as :meth:`stop` does, with a reason.
 
@@ -248,6 +255,8 @@ class Experiment(ParameterCalls):
             wait: as for :meth:`stop`.
             may_raise: whether a run with ``strict=True`` may raise.
             show: whether a complete report is written to stderr, too.
+            for_next: whether another run starts: how the connected objects have changed since they
+                were read last belongs to that one.
         """
         from tracelet.core.exit import (  # start-up time: the courier's side
             exit_status,
@@ -265,7 +274,8 @@ class Experiment(ParameterCalls):
         seconds = self.settings.drain_timeout if timeout is None else timeout
         seconds = seconds_value("stop: timeout", seconds)
         try:
-            with session.connections.read_again():
+            connections = session.connections
+            with connections.leave() if for_next else connections.read_again():
                 if status is None and self.owns_run and is_exiting():
                     unregister(session)
                     return session.end_at_exit(seconds if wait else None)
@@ -315,6 +325,8 @@ class Experiment(ParameterCalls):
         if self.is_running:
             from tracelet.core.exit import exit_status  # start-up time: the courier's side
 
+            with contextlib.suppress(*([TraceletWarning] if error is not None else [])):
+                self._session.merge_held()
             status, reason = exit_status(error, self._redactor)
             self.end(status, reason=reason, may_raise=error is None)
 
@@ -843,7 +855,7 @@ def _stop_previous(experiment: Experiment | None) -> None:
     """Stop an experiment, unless another thread has stopped it meanwhile."""
     if experiment is not None:
         with contextlib.suppress(NotRunningError):
-            experiment.stop()
+            experiment.end(None, for_next=True)
 
 
 def _refuse_keywords(call: str, unknown: Mapping[str, object], known: Iterable[str]) -> NoReturn:
