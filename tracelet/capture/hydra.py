@@ -1,7 +1,9 @@
-"""Captures the configuration that hydra has composed, and its overrides.
+"""Captures the configuration that hydra has composed, and its overrides; notices the end of a job.
 
 While a job runs, ``HydraConfig`` has its configuration. It is read from there if the run begins
-during the job, and when it is set there if the run has begun before.
+during the job, and when it is set there if the run has begun before. The end of a job, with what
+it has raised, is noticed where hydra tells its callbacks: at the end of every job, whatever has
+launched it, and before it begins the next one.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tracelet.capture import jobs
 from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
@@ -122,6 +125,9 @@ def observe() -> None:
         config.set_config = _observed_job(config.set_config)
         hydra = sys.modules["hydra._internal.hydra"].Hydra
         hydra.compose_config = _observed_compose(hydra.compose_config)
+        callbacks = sys.modules["hydra._internal.callbacks"].Callbacks
+        callbacks.on_job_end = _observed_end(callbacks.on_job_end)
+        jobs.observe(_job)
 
 
 def _observed_job(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -146,6 +152,24 @@ def _observed_compose(method: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return compose_config
+
+
+def _observed_end(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def on_job_end(self: Any, config: Any, job_return: Any, **kwargs: Any) -> Any:
+        with wrapper_frame:
+            result = method(self, config=config, job_return=job_return, **kwargs)
+        with warn_on_failure(HydraCapture.name):
+            failed = job_return.status.name == "FAILED"
+            jobs.ended(_job(), job_return._return_value if failed else None)  # noqa: SLF001 - the public one raises it
+        return result
+
+    return on_job_end
+
+
+def _job() -> object:
+    """Return the object that hydra makes for each job, and that stands for it here, or None."""
+    return sys.modules["hydra.core.hydra_config"].HydraConfig.instance().cfg
 
 
 def _config_of_job() -> Any:

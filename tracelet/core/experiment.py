@@ -262,6 +262,7 @@ class Experiment(ParameterCalls):
             exit_status,
             handled_exception,
             is_exiting,
+            tags_of,
             unregister,
         )
 
@@ -280,7 +281,9 @@ class Experiment(ParameterCalls):
                     unregister(session)
                     return session.end_at_exit(seconds if wait else None)
                 if status is None:
-                    status, reason = exit_status(handled_exception(self.dir), self._redactor)
+                    error = handled_exception(self.dir)
+                    self.set_tags(tags_of(error))
+                    status, reason = exit_status(error, self._redactor)
                 session.close(status)
                 deactivate(self)
                 unregister(session)
@@ -290,6 +293,22 @@ class Experiment(ParameterCalls):
         finally:
             if not session.is_running:
                 session.connections.end()
+
+    def end_by(
+        self, error: BaseException | None, *, may_raise: bool = False, show: bool = True
+    ) -> DeliveryReport:
+        """End the run as :meth:`stop` does, with the status, reason and tags of an exception.
+
+        Args:
+            error: the exception that has left the run; None: it has finished.
+            may_raise: whether a run with ``strict=True`` may raise.
+            show: whether a complete report is written to stderr, too.
+        """
+        from tracelet.core.exit import exit_status, tags_of  # start-up time: the courier's side
+
+        self.set_tags(tags_of(error))
+        status, reason = exit_status(error, self._redactor)
+        return self.end(status, reason=reason, may_raise=may_raise, show=show)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Read the connected objects again, sync the journal to the disk, wait for the backends.
@@ -323,12 +342,9 @@ class Experiment(ParameterCalls):
         trace: types.TracebackType | None,
     ) -> None:
         if self.is_running:
-            from tracelet.core.exit import exit_status  # start-up time: the courier's side
-
             with contextlib.suppress(*([TraceletWarning] if error is not None else [])):
                 self._session.merge_held()
-            status, reason = exit_status(error, self._redactor)
-            self.end(status, reason=reason, may_raise=error is None)
+            self.end_by(error, may_raise=error is None)
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name!r} run_id={self.run_id!r} {self.status}>"
@@ -718,7 +734,8 @@ class Experiment(ParameterCalls):
 
     def _run_with(self, session: Session) -> None:
         """Use a session from now on; if it runs, make this the active experiment."""
-        from tracelet.core.exit import note_handled, register  # start-up time: the courier's side
+        # Start-up time: the courier's side.
+        from tracelet.core.exit import end_with_job, note_handled, register
         from tracelet.core.lenient import make_lenient  # start-up time
 
         self._session = session
@@ -728,6 +745,8 @@ class Experiment(ParameterCalls):
             if session.dir is not None:
                 note_handled(session.dir)
             register(session)
+            if session.owns_run:
+                end_with_job(self)
             activate(self)
 
     def _continue_from(self, earlier: EarlierRecords) -> None:

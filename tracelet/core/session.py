@@ -10,12 +10,13 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from time import time as clock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracelet.core.connect import Connections
 from tracelet.errors import DeliveryError, JournalError, NotRunningError, TraceletWarning
 from tracelet.plugin_hooks import notify_plugins
-from tracelet.records import AnyRecord, RunInfo, RunLink, Status
+from tracelet.records import AnyRecord, RunInfo, RunLink, Status, Tags
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings
 from tracelet.values.scalars import seconds_value
@@ -265,7 +266,7 @@ class Session:
         """
         # Start-up time: the courier's side.
         from tracelet.core import report_output
-        from tracelet.core.exit import exit_status, uncaught_exception
+        from tracelet.core.exit import exit_status, tags_of, uncaught_exception
         from tracelet.courier.exit_status import record_exit_code
         from tracelet.courier.report import DeliveryReport
 
@@ -279,6 +280,8 @@ class Session:
             self._capture.merge_held(report_output.say)
         error = uncaught_exception()
         status, reason = exit_status(error, self._redactor)
+        if tags := tags_of(error):
+            self.write(Tags(clock(), tags))
         if self._capture is not None:
             self._capture.stop()
         if delivery.delivers_here or timeout is not None:
