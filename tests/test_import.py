@@ -85,6 +85,7 @@ print(*[name for name in sys.modules if name.startswith("tracelet.capture.")])
     said = run_script(tmp_path, script).splitlines()
     loaded = next(line for line in said if line.startswith("tracelet.capture.")).split()
     sources = ("base", "names", "registry", "watch")
-    session = ("argument_secrets", "captured", "command_line", "recorder", "session")
+    session = ("argument_secrets", "captured", "command_line", "held", "recorder", "session")
+    jobs = ("jobs",)
     names = (*sources, *session)
-    assert set(loaded) == {f"tracelet.capture.{name}" for name in names}
+    assert set(loaded) == {f"tracelet.capture.{name}" for name in (*names, *jobs)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from user_scripts import run_script
+from user_scripts import Script, run_script
 
 import tracelet
 
@@ -230,3 +230,83 @@ def test_what_cannot_be_resolved_stays_as_it_is(tmp_path: Path) -> None:
     assert found["resolved"]["missing"] == missing
     assert found["resolved"]["twice"] == 0.2
     assert "hunter2" not in json.dumps(found)
+
+
+JOBS = """
+import hydra, sys, tracelet
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def main(cfg):
+    exp = tracelet.start_logging({arguments})
+    exp.log_metric("loss", cfg.lr)
+    if cfg.lr == 2:
+        raise ValueError("no")
+    {then}
+{before}
+main()
+"""
+MULTIRUN = ("-m", "lr=1,2,3", "hydra.sweep.dir=out")
+BEGUN = {
+    "the runs are not stopped": {"arguments": "dir={root!r}", "then": "pass", "before": ""},
+    "nothing is captured": {
+        "arguments": "dir={root!r}, capture=False",
+        "then": "pass",
+        "before": "",
+    },
+    "the last one is stopped": {
+        "arguments": "dir={root!r}",
+        "then": "exp.stop() if cfg.lr == 3 else None",
+        "before": "",
+    },
+}
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_a_run_ends_with_its_job_and_with_the_outcome_of_that_when(
+    begun: str, tmp_path: Path
+) -> None:
+    root = str(tmp_path / ".tracelet")
+    parts = {name: part.format(root=root) for name, part in BEGUN[begun].items()}
+    script(tmp_path, {})  # the configuration
+    program = Script(tmp_path, JOBS.format(**parts), *MULTIRUN)
+    assert program.wait() == 1, program.output
+    runs = sorted(tracelet.runs(), key=lambda run: run.started)
+    assert [run.status for run in runs] == ["finished", "failed", "finished"]
+    assert [run.reason for run in runs] == [None, "ValueError: no", None]
+    assert [[point.value for point in run.metrics["loss"]] for run in runs] == [[1], [2], [3]]
+    if begun != "nothing is captured":
+        assert [run.params["Hydra/lr"] for run in runs] == [1, 2, 3]
+        found = [run.configurations["OmegaConf"]["resolved"]["lr"] for run in runs]
+        assert found == [1, 2, 3]
+        assert {len(run.params.history("Hydra/lr")) for run in runs} == {1}
+    assert "has parsed or composed again" not in program.output
+
+
+def test_a_run_that_began_before_the_jobs_goes_on_and_keeps_the_first_configuration(
+    tmp_path: Path,
+) -> None:
+    text = script(
+        tmp_path,
+        {
+            "begin": "import tracelet",
+            "start": "exp = tracelet.start_logging(dir={root!r}, capture=['hydra'])",
+            "end": "assert exp.params['Hydra/lr'] == 1, exp.params\nexp.log_metric('loss', 1.0)",
+        },
+    )
+    said = run_script(tmp_path, text, *MULTIRUN)
+    (run,) = tracelet.runs()
+    assert run.status == "finished"
+    assert [change.value for change in run.params.history("Hydra/lr")] == [1, 3]
+    assert "these belong to it now: OmegaConf" in said
+
+
+def test_a_run_that_ends_with_its_job_ends_in_a_single_run_too(tmp_path: Path) -> None:
+    text = script(
+        tmp_path,
+        {
+            "begin": "import tracelet",
+            "within": "tracelet.start_logging(dir={root!r})",
+            "end": "assert tracelet.get_active_experiment() is None",
+        },
+    )
+    run_script(tmp_path, text)
+    assert tracelet.load_run().status == "finished"

@@ -67,6 +67,7 @@ runs = [tracelet.Experiment("net", capture=["argparse"]).start() for _ in range(
 parser.parse_args(["--lr", "1"])
 runs[0].stop()
 parser.parse_args(["--lr", "2"])
+runs[1].log("the run goes on with these arguments")
 runs[1].stop()
 print([run.params.flat() for run in runs])
 """

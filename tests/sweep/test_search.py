@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 import pytest
 import trainings
-from user_scripts import view
+from user_scripts import run_script, view
 
 import tracelet
 from tracelet import TraceletError, TraceletWarning
@@ -188,3 +188,60 @@ def test_without_optuna_the_line_that_installs_it_is_told(monkeypatch: pytest.Mo
 
     with pytest.raises(ImportError, match=r"pip install 'tracelet\[optuna\]'"):
         optimize(trainings.negative, {"x": (0, 1)}, metric="score")
+
+
+def pruned_at_once(x: float) -> None:
+    """Ask nobody whether it is worth going on."""
+    tracelet.get_active_experiment().log_metric("loss", x)
+    raise optuna.TrialPruned
+
+
+def test_a_trial_that_raises_that_it_is_pruned_is_pruned_in_a_search_and_finished(
+    thread: Executor,
+) -> None:
+    results = optimize(
+        pruned_at_once, {"x": (0.0, 1.0)}, metric="loss", n_trials=2, executor=thread
+    )
+
+    assert [trial.state.name for trial in results.study.trials] == ["PRUNED"] * 2
+    runs = [result.run for result in results]
+    assert [(run.status, run.tags["optuna.state"]) for run in runs] == [("finished", "pruned")] * 2
+
+
+OBJECTIVES = {
+    "a block": "with tracelet.start_logging() as exp: train(exp, trial)",
+    "a function that has started it": "train(tracelet.start_logging(), trial)",
+    "a function that stops it": "try: train(tracelet.start_logging(), trial)\n"
+    "    finally: tracelet.stop_logging()",
+}
+STUDY = """
+import {first}, {second}
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+def train(exp, trial):
+    exp.log_metric("loss", 1.0)
+    if trial.number == 1:
+        raise optuna.TrialPruned("not worth it")
+    if trial.number == 2:
+        raise ValueError("no")
+def objective(trial):
+    {objective}
+    return 1.0
+study = optuna.create_study()
+study.optimize(objective, n_trials=4, catch=ValueError)
+print([trial.state.name for trial in study.trials])
+"""
+
+
+@pytest.mark.parametrize("first", ["tracelet", "optuna"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_pruned_trial_has_a_run_that_has_finished_and_says_so_if_it_leaves(
+    objective: str, first: str, tmp_path: Path
+) -> None:
+    second = {"tracelet": "optuna", "optuna": "tracelet"}[first]
+    text = STUDY.format(first=first, second=second, objective=OBJECTIVES[objective])
+    said = run_script(tmp_path, text)
+    assert "['COMPLETE', 'PRUNED', 'FAIL', 'COMPLETE']" in said
+    runs = sorted(tracelet.runs(), key=lambda run: run.started)
+    assert [run.status for run in runs] == ["finished", "finished", "failed", "finished"]
+    assert [run.tags.get("optuna.state") for run in runs] == [None, "pruned", None, None]
+    assert [run.reason for run in runs] == [None, None, "ValueError: no", None]

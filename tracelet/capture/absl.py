@@ -16,6 +16,7 @@ from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.program import PROGRAM, rank
 from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.hookspecs import hookimpl
+from tracelet.values.equality import same_value
 
 SECTION = "TF_DEFINE"
 _ALIAS = re.compile(r"Alias for --(.+)\.")
@@ -31,6 +32,7 @@ class AbslCapture(CaptureSource):
 
     def start(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._reported: dict[str, Any] | None = None
         _captures.append(self)
         if _flags().is_parsed():
             self.report()
@@ -42,14 +44,28 @@ class AbslCapture(CaptureSource):
         if self in _captures:
             _captures.remove(self)
 
-    def report(self) -> None:
-        """Report the present values of the flags."""
+    def parsed(self) -> None:
+        """Report the flags, which were just parsed; hold them if the run has some already."""
+        if self._reported is None and not self._recorder.holding:
+            self.report()
+        else:
+            self._recorder.hold(self.name, self.report)
+
+    def report(self) -> list[str]:
+        """Report the present values of the flags; return the names of those that have changed."""
+        changed: list[str] = []
         with warn_on_failure(self.name):
-            found = _of_program()
-            values = {name: flag.value for name, flag in found.items()}
+            found, before = _of_program(), self._reported or {}
+            values = snapshot({name: flag.value for name, flag in found.items()})
             texts = {name: str(flag.help) for name, flag in found.items() if flag.help}
-            aliases = _aliases(found)
-            self._recorder.params(SECTION, snapshot(values), descriptions=texts, aliases=aliases)
+            changed = [
+                name
+                for name, value in values.items()
+                if name not in before or not same_value(before[name], value)
+            ]
+            self._reported = values
+            self._recorder.params(SECTION, values, descriptions=texts, aliases=_aliases(found))
+        return changed
 
 
 def observe() -> None:
@@ -66,7 +82,7 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
             result = method(self, *args, **kwargs)
         if self is _flags():
             for capture in _captures:
-                capture.report()
+                capture.parsed()
         return result
 
     return call

@@ -139,7 +139,9 @@ def _add_parsed(
         describe = lambda names: _help_texts(parser, path, names)  # noqa: E731
         aliases = lambda names: _aliases(parser, path, names)  # noqa: E731
         typed = lambda: _typed(seen)  # noqa: E731
-        parsed = Parsed(rank, qualifier, values, describe, aliases, typed, again=again)
+        parsed = Parsed(
+            rank, qualifier, values, describe, aliases, typed, again=again, complete=strict
+        )
         dests = tuple([action.dest for action in parser._actions])  # noqa: SLF001 - there since 2.7
         ArgparseCapture.parsed.add(dests, parsed)
 

@@ -3,16 +3,18 @@
 - Each name belongs to the first parser: the script's parser comes before those of its modules, and
   these before a library's; among them, the one that parsed first.
 - If two parsers have a name, it is qualified for the later one: ``tool.lr`` beside ``lr``.
-- The last result of a parser counts.
+- The last result of a parser counts when a run starts.
+- A run that has recorded a parse keeps it: a later one is held for the run that starts next.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from tracelet.capture.base import CaptureSource, Recorder
+from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.command_line import SECTION
 from tracelet.capture.program import current_test
 from tracelet.values.equality import same_value
@@ -41,6 +43,8 @@ class Parsed(NamedTuple):
         hidden: names whose values are secrets.
         again: returns the values once more if the parser had not finished; None: it had.
         line: qualifies its names further, in a program with several command lines.
+        call: tells apart the command lines that were parsed under the name ``line``.
+        complete: whether the parser refuses what it does not know: it has parsed everything.
     """
 
     rank: int
@@ -52,16 +56,28 @@ class Parsed(NamedTuple):
     hidden: frozenset[str] = frozenset()
     again: Callable[[], Mapping[str, Any]] | None = None
     line: str = ""
+    call: int = 0
+    complete: bool = True
+
+    @property
+    def group(self) -> tuple[int, str, str]:
+        """Identifies the parsers that are stages of one."""
+        return self.rank, self.qualifier, self.line
 
 
 class Arguments:
-    """The results of all parsers of one library in this process, before and during runs.
+    """The results of the parsers of one library: those of a process, or those that a run has.
 
     Another thread may parse at any time: loops go over copies.
+
+    Args:
+        groups: the first results: those of each group, by what identifies the parser.
     """
 
-    def __init__(self) -> None:
-        self._groups: dict[tuple[int, str, str], dict[Hashable, Parsed]] = {}
+    def __init__(
+        self, groups: Mapping[tuple[int, str, str], Mapping[Hashable, Parsed]] | None = None
+    ) -> None:
+        self._groups = {key: dict(group) for key, group in (groups or {}).items()}
         self._test = current_test()
         self._captures: list[ArgumentsCapture] = []
 
@@ -73,11 +89,19 @@ class Arguments:
             parsed: the result. Parsers of one qualifier are stages of one: the later one wins.
         """
         self._forget_other_tests()
-        group = self._groups.setdefault((parsed.rank, parsed.qualifier, parsed.line), {})
+        group = self._groups.setdefault(parsed.group, {})
         group.pop(parser, None)  # the latest is the last
         group[parser] = parsed
         for capture in list(self._captures):
-            capture.report()
+            capture.take(parser, parsed)
+
+    def stages(self, group: tuple[int, str, str]) -> Mapping[Hashable, Parsed]:
+        """Return the results of one group of parsers, by what identifies the parser."""
+        return self._groups.get(group, {})
+
+    def copy(self) -> Arguments:
+        """Return the same results, which nobody else adds to."""
+        return Arguments(dict(self._groups))
 
     def forget(self, is_over: Callable[[Parsed], bool]) -> None:
         """Remove the results for which ``is_over`` returns True."""
@@ -86,12 +110,12 @@ class Arguments:
                 if is_over(one):
                     group.pop(parser, None)
 
-    def attach(self, capture: ArgumentsCapture) -> None:
-        """Report to a capture source, now and whenever a parser returns."""
+    def attach(self, capture: ArgumentsCapture) -> Arguments:
+        """Pass later results on to a capture source; return a copy of those so far."""
         self._forget_other_tests()
         self._captures.append(capture)
         self.read_again()
-        capture.report()
+        return self.copy()
 
     def read_again(self) -> None:
         """Update the values of parsers that had not finished."""
@@ -135,48 +159,107 @@ class Arguments:
 
 
 class ArgumentsCapture(CaptureSource):
-    """A source that reports what the parsers of a library return, as the section ``Args``."""
+    """A source that reports what the parsers of a library return, as the section ``Args``.
+
+    A run has the results from before its start, and each later one that is new to it. One that
+    parses again what the run has recorded is held; see :meth:`Recorder.hold`.
+    """
 
     arguments = True
     parsed: ClassVar[Arguments]
+    """The results of the process."""
 
     def start(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._reported: dict[str, Any] = {}
-        self.parsed.attach(self)
-        for one in self.parsed:
+        self._own = self.parsed.attach(self)
+        self._report(self._changed(self._own))
+        for one in self._own:
             texts = one.typed()
             recorder.typed(SECTION, texts, hidden=one.hidden, aliases=one.aliases(texts))
 
     def stop(self) -> None:
         self.parsed.detach(self)
-        self.parsed.read_again()
-        self.report()
+        self._own.read_again()
+        self._report(self._changed(self._own))
 
-    def report(self) -> None:
-        """Report the arguments that have changed."""
-        reported = self._reported
-        values: dict[str, Any] = {}
-        hidden: set[str] = set()
-        changed: dict[str, tuple[Parsed, str]] = {}
-        for key, owner in self.parsed.owners().items():
-            parsed, name = owner
-            value = parsed.values[name]
-            before = reported.get(key, _ABSENT)
-            if value is before or same_value(before, value):
-                continue
-            values[key] = value
-            if name in parsed.hidden:
-                hidden.add(key)
-            changed[key] = owner
-        if values:
-            new = {key: owner for key, owner in changed.items() if key not in reported}
-            texts = _ask_parsers(new, lambda parsed, names: parsed.describe(names)) if new else {}
-            aliases = _ask_parsers(changed, lambda parsed, names: parsed.aliases(names))
-            self._recorder.params(
-                SECTION, values, descriptions=texts, hidden=hidden, aliases=aliases
-            )
-            self._reported |= values
+    def take(self, parser: Hashable, parsed: Parsed) -> None:
+        """Report a result of a parser that has returned during the run, or hold it."""
+        with warn_on_failure(self.name):
+            known = self._own.stages(parsed.group).get(parser)
+            if (
+                known is not None
+                and not self._recorder.holding
+                and _same_values(known.values, parsed.values)
+            ):
+                return  # a program asks for its arguments in several places
+            own = self._own.copy()
+            own.add(parser, parsed)
+            changed = self._changed(own)
+            if not changed and not self._recorder.holding:
+                return
+            is_new = changed.keys().isdisjoint(self._reported)
+            if self._recorder.holding or not is_new or self.is_later(parser, parsed):
+                take = functools.partial(self._take_later, parser, parsed)
+                self._recorder.hold((self.name, parsed.group, parser), take)
+                return
+            self._own = own
+            self._report(changed)
+
+    def is_later(self, parser: Hashable, parsed: Parsed) -> bool:
+        """Return whether this run has recorded an earlier result of the same parser.
+
+        The same parser may have been made anew, maybe with other arguments: it is one of the same
+        group with a name in common. A result of ``parse_known_args`` may be of a first stage.
+        """
+        return any(
+            not one.values.keys().isdisjoint(parsed.values)
+            and (one.complete or (other == parser and not parsed.complete))
+            for other, one in list(self._own.stages(parsed.group).items())
+        )
+
+    def _take_later(self, parser: Hashable, parsed: Parsed) -> list[str]:
+        """Report a result that was held; return the names of what it changes or adds."""
+        self._own.add(parser, parsed)
+        changed = self._changed(self._own)
+        self._report(changed)
+        return list(changed)
+
+    def _changed(self, results: Arguments) -> dict[str, tuple[Parsed, str]]:
+        """Return the owners of the names that are new or have another value than was reported."""
+        changed = {}
+        for key, (parsed, name) in results.owners().items():
+            value, before = parsed.values[name], self._reported.get(key, _ABSENT)
+            if value is not before and not same_value(before, value):
+                changed[key] = parsed, name
+        return changed
+
+    def _report(self, changed: Mapping[str, tuple[Parsed, str]]) -> None:
+        """Report arguments that have changed."""
+        with warn_on_failure(self.name):
+            reported = self._reported
+            values = {key: parsed.values[name] for key, (parsed, name) in changed.items()}
+            hidden = {key for key, (parsed, name) in changed.items() if name in parsed.hidden}
+            if values:
+                new = {key: owner for key, owner in changed.items() if key not in reported}
+                texts = (
+                    _ask_parsers(new, lambda parsed, names: parsed.describe(names)) if new else {}
+                )
+                aliases = _ask_parsers(changed, lambda parsed, names: parsed.aliases(names))
+                self._recorder.params(
+                    SECTION, values, descriptions=texts, hidden=hidden, aliases=aliases
+                )
+                self._reported |= values
+
+
+def _same_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    if len(before) != len(now):
+        return False
+    for name, value in now.items():
+        known = before.get(name, _ABSENT)
+        if value is not known and not same_value(known, value):
+            return False
+    return True
 
 
 def _rank(item: tuple[tuple[int, str, str], object]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -112,6 +112,21 @@ class Recorder(Protocol):
         time: float | None = None,
     ) -> None:
         """Record a point of a metric, like ``exp.log_metric``; ``time`` is in seconds."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether something is held for the run that starts next; see :meth:`hold`."""
+
+    def hold(self, key: Hashable, report: Callable[[], list[str]]) -> None:
+        """Hold what the program has parsed or composed again: the next run may be meant.
+
+        If another run starts next, it has to find this by itself. If this thread logs something to
+        this run first, or the run ends with its block or its program, ``report`` is called.
+
+        Args:
+            key: what is parsed or composed; a later call replaces what is held under this key.
+            report: reports it, and returns the names of what has changed or is new, for a warning.
+        """
 
 
 class CaptureSource(ABC):

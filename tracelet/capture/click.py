@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,6 +28,8 @@ class ClickCapture(ArgumentsCapture):
 
     name = "click"
     parsed = Arguments()
+    _call: int | None = None
+    """The command line in which the run began."""
 
     def start(self, recorder: Recorder) -> None:
         for core in _cores():
@@ -38,7 +40,18 @@ class ClickCapture(ArgumentsCapture):
                 _enter(context)  # it ran already when tracelet was imported
             if context.find_root() is _program.root:  # earlier command lines are not of this run
                 self.parsed.forget(lambda one: one.line != _program.line)
+                self._call = _program.call
         super().start(recorder)
+
+    def is_later(self, parser: Hashable, parsed: Parsed) -> bool:
+        """Return whether another command line runs than the one that this run is of.
+
+        A run that began within a command is of that command line, and of those that it calls. Any
+        other run has the first command line of each program.
+        """
+        if self._call is not None:
+            return parsed.call != self._call
+        return any(one.line == parsed.line and one.call != parsed.call for one in self._own)
 
 
 class _Program:
@@ -47,6 +60,8 @@ class _Program:
     root: Any = None
     line: str = ""
     """The unique name of its root command."""
+    call: int = 0
+    """The number of the command line, from 1 on."""
     commands: tuple[str, ...] = ()
     """The paths of the commands that ran, without those that call others."""
 
@@ -130,13 +145,15 @@ def _enter(context: Any) -> None:
         outermost = _local.depth == 0 or chain[0] is _program.root
         if outermost and chain[0] is not _program.root:
             _program.root, _program.line, _program.commands = chain[0], _line(chain[0]), ()
+            _program.call += 1
             ClickCapture.parsed.forget(lambda one: one.line == _program.line)
         path = ".".join(str(one.info_name) for one in chain[1:])
         if outermost and path and context.invoked_subcommand is None:
             _program.commands = (*_program.commands, path)
             command = {COMMAND: ",".join(_program.commands)}
-            line = _program.line
-            ClickCapture.parsed.add((line, COMMAND), Parsed(SCRIPT - 1, line, command, line=line))
+            line, call = _program.line, _program.call
+            parsed = Parsed(SCRIPT - 1, line, command, line=line, call=call)
+            ClickCapture.parsed.add((line, COMMAND), parsed)
         for depth, (one, own_rank) in enumerate(zip(chain, ranks, strict=True)):
             if own_rank is None or own_rank <= PROGRAM:
                 path = ".".join(str(part.info_name) for part in chain[1 : depth + 1])
@@ -163,8 +180,10 @@ def _add_parsed(context: Any, rank: int, path: str) -> None:
     describe, aliases = lambda _: _help_texts(params), lambda _: _aliases(params)
     commands = [str(one) for one in (context.info_name, context.invoked_subcommand) if one]
     typed = {**_typed.get(context, {}), COMMAND: commands}
-    values, line = snapshot(context.params), _program.line
-    parsed = Parsed(rank, path, values, describe, aliases, lambda: typed, hidden, line=line)
+    values, line, call = snapshot(context.params), _program.line, _program.call
+    parsed = Parsed(
+        rank, path, values, describe, aliases, lambda: typed, hidden, line=line, call=call
+    )
     ClickCapture.parsed.add((line, path), parsed)
 
 

@@ -1,7 +1,9 @@
-"""Captures the configuration that hydra has composed, and its overrides.
+"""Captures the configuration that hydra has composed, and its overrides; notices the end of a job.
 
 While a job runs, ``HydraConfig`` has its configuration. It is read from there if the run begins
-during the job, and when it is set there if the run has begun before.
+during the job, and when it is set there if the run has begun before. The end of a job, with what
+it has raised, is noticed where hydra tells its callbacks: at the end of every job, whatever has
+launched it, and before it begins the next one.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tracelet.capture import jobs
 from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
 from tracelet.capture.names import wanted
 from tracelet.capture.program import current_test
@@ -68,6 +71,19 @@ class HydraCapture(CaptureSource):
         if self in _captures:
             _captures.remove(self)
 
+    def take(self, composed: _Composed) -> None:
+        """Report a configuration; hold it if the run has another one already."""
+        is_first = self._reported is None and not self._recorder.holding
+        if is_first or composed == self._reported:
+            self.report(composed)
+        else:
+            self._recorder.hold(self.name, functools.partial(self._report_later, composed))
+
+    def _report_later(self, composed: _Composed) -> list[str]:
+        is_new = composed != self._reported
+        self.report(composed)
+        return [CONFIG] if is_new else []
+
     def report(self, composed: _Composed) -> None:
         """Report a configuration, unless it has not changed."""
         if composed == self._reported:
@@ -109,6 +125,9 @@ def observe() -> None:
         config.set_config = _observed_job(config.set_config)
         hydra = sys.modules["hydra._internal.hydra"].Hydra
         hydra.compose_config = _observed_compose(hydra.compose_config)
+        callbacks = sys.modules["hydra._internal.callbacks"].Callbacks
+        callbacks.on_job_end = _observed_end(callbacks.on_job_end)
+        jobs.observe(_job)
 
 
 def _observed_job(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -135,6 +154,24 @@ def _observed_compose(method: Callable[..., Any]) -> Callable[..., Any]:
     return compose_config
 
 
+def _observed_end(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def on_job_end(self: Any, config: Any, job_return: Any, **kwargs: Any) -> Any:
+        with wrapper_frame:
+            result = method(self, config=config, job_return=job_return, **kwargs)
+        with warn_on_failure(HydraCapture.name):
+            failed = job_return.status.name == "FAILED"
+            jobs.ended(_job(), job_return._return_value if failed else None)  # noqa: SLF001 - the public one raises it
+        return result
+
+    return on_job_end
+
+
+def _job() -> object:
+    """Return the object that hydra makes for each job, and that stands for it here, or None."""
+    return sys.modules["hydra.core.hydra_config"].HydraConfig.instance().cfg
+
+
 def _config_of_job() -> Any:
     """Return the whole configuration of the running job, or None."""
     masked = sys.modules["hydra.core.hydra_config"].HydraConfig.instance().cfg
@@ -152,7 +189,7 @@ def _note_composed(cfg: Any) -> None:
         overrides = list(conf.to_container(cfg.hydra.overrides.task))
         _latest.composed = _Composed(resolve_config(own), unresolved, overrides, current_test())
         for capture in _captures:
-            capture.report(_latest.composed)
+            capture.take(_latest.composed)
 
 
 def _of_variables(unresolved: Any, resolved: Any, redactor: Redactor) -> Iterator[str]:

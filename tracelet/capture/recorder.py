@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from time import time as clock
 from typing import Any
@@ -24,6 +24,7 @@ from tracelet.capture.captured import (
     Level,
 )
 from tracelet.capture.command_line import parse_short_number
+from tracelet.capture.held import HeldReports
 from tracelet.capture.names import wanted
 from tracelet.errors import InvalidValueError, NotRunningError
 from tracelet.redaction import Redactor
@@ -43,6 +44,7 @@ class RunRecorder:
         settings: the settings of the run.
         directory: the run's directory.
         redactor: hides the run's secrets.
+        held: what is held for the run that starts next, of all sources.
 
     Attributes:
         facts_seen: the facts that the source has reported.
@@ -51,7 +53,12 @@ class RunRecorder:
     """
 
     def __init__(
-        self, source: type[CaptureSource], settings: Settings, directory: Path, redactor: Redactor
+        self,
+        source: type[CaptureSource],
+        settings: Settings,
+        directory: Path,
+        redactor: Redactor,
+        held: HeldReports,
     ) -> None:
         self.settings = settings
         self.dir = directory
@@ -62,6 +69,7 @@ class RunRecorder:
         self._arguments = source.arguments
         self._chosen = settings.capture_arguments if source.arguments else True
         self._redactor = redactor
+        self._held = held
         self._log_captured: LogCaptured | None = None
         self._waiting: list[Captured] = []
         self._lock = threading.Lock()  # of _waiting: other threads report, too
@@ -175,6 +183,16 @@ class RunRecorder:
         """Record a point of a metric."""
         time = clock() if time is None else time
         self._record(CapturedMetric(name, value, iteration, axis, time))
+
+    @property
+    def holding(self) -> bool:
+        """Whether something is held for the run that starts next."""
+        return len(self._held) > 0
+
+    def hold(self, key: Hashable, report: Callable[[], list[str]]) -> None:
+        """Hold what the program has parsed or composed again."""
+        if os.getpid() == self._pid:
+            self._held.hold(key, report)
 
     def _record(self, one: Captured) -> None:
         """Log a value; before the run has begun, queue it."""

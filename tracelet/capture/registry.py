@@ -54,6 +54,10 @@ CORE: dict[str, Known] = {
     ),
 }
 
+LAUNCHERS: dict[str, Known] = {
+    "optuna": Known("tracelet.capture.optuna", watches=("optuna.study.study",))
+}
+"""What runs jobs, and has nothing to capture."""
 _ALSO = {"typer": "click"}
 """Other names of sources."""
 _left_out: set[str] = set()
@@ -114,7 +118,7 @@ def listen(listener: Callable[[str], None]) -> None:
 
 def module_imported(module: str) -> None:
     """Begin to observe a watched module, which was just imported, or before tracelet."""
-    for name, known in CORE.items():
+    for name, known in {**CORE, **LAUNCHERS}.items():
         if module in known.watches:
             try:
                 importlib.import_module(known.module).observe()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tracelet.capture import registry
 from tracelet.capture.base import CaptureSource, reset_failures, warn_failure
 from tracelet.capture.command_line import command_line, guess_secret_values, redacted
+from tracelet.capture.held import BeforeLog, HeldReports, claim
 from tracelet.capture.names import misspelt
 from tracelet.capture.recorder import LogCaptured, RunRecorder
 from tracelet.errors import warn
@@ -29,6 +30,9 @@ class CaptureSession:
 
     :meth:`start` starts them, before the run begins. :meth:`begin` passes on what they have
     reported until then, and later reports at once. :meth:`stop` stops them.
+
+    What a run holds for the next one (see :meth:`Recorder.hold`) is that of the run that starts
+    next in this process. If none does, a warning at the end of the program says so.
 
     Args:
         settings: the settings of the run.
@@ -46,12 +50,16 @@ class CaptureSession:
         self._lock = threading.RLock()
         self._log_captured: LogCaptured | None = None
         self._stopped = False
+        self._held = HeldReports(directory.name)
         self._failures: list[tuple[str, Exception]] = []
         self._seen: dict[str, set[str]] = {}
 
     def start(self) -> None:
         """Start the sources; if it raises, e.g. on Ctrl-C, :meth:`stop` has to be called, too."""
         reset_failures()
+        claim()
+        for session in list(_sessions):
+            session.drop_held()
         for name in self._names:
             self._start(name)
 
@@ -73,12 +81,14 @@ class CaptureSession:
         guessed = guess_secret_values(argv, self._redactor, chosen, plain)
         return redacted(argv, self._redactor, secrets | (unwanted - plain) | guessed)
 
-    def begin(self, log_captured: LogCaptured) -> None:
+    def begin(self, log_captured: LogCaptured, before_log: BeforeLog) -> None:
         """Pass on what was captured so far, and from now on each captured value at once.
 
         Args:
             log_captured: logs a captured value.
+            before_log: has a function called before the calling thread logs something to the run.
         """
+        self._held.begin(before_log)
         with self._lock:
             self._log_captured = log_captured
             for _, recorder in self._started.values():
@@ -92,6 +102,19 @@ class CaptureSession:
             if self._log_captured is not None and not self._stopped and name in self._names:
                 self._start(name)
 
+    def drop_held(self) -> None:
+        """Drop what is held: another run has started, and has taken it."""
+        self._held.drop()
+
+    def merge_held(self, say: Callable[[str], object] = warn) -> None:
+        """Report what is held to this run: no other has started before its end.
+
+        Args:
+            say: gives a message about it to the user.
+        """
+        if os.getpid() == self._pid:
+            self._held.merge(say)
+
     def stop(self) -> None:
         """Stop the sources; a run that has begun logs their last reports.
 
@@ -101,6 +124,7 @@ class CaptureSession:
             return
         with self._lock:
             self._stopped = True
+            self._held.leave()
             while self._started:
                 name, (source, recorder) = self._started.popitem()
                 try:
@@ -134,7 +158,7 @@ class CaptureSession:
             if not cls.default and self._settings.capture is True:
                 return
             source = cls()
-            recorder = RunRecorder(cls, self._settings, self._directory, self._redactor)
+            recorder = RunRecorder(cls, self._settings, self._directory, self._redactor, self._held)
             self._started[name] = source, recorder
             source.start(recorder)
             if self._log_captured is not None:

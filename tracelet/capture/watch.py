@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from tracelet.capture.registry import CORE, module_imported
+from tracelet.capture.registry import CORE, LAUNCHERS, module_imported
 
 
 class _Finder:
@@ -43,7 +43,8 @@ def _imported(module: ModuleType) -> None:
     module_imported(module.__name__)
 
 
-_finder = _Finder({module for known in CORE.values() for module in known.watches})
+_watched = [*CORE.values(), *LAUNCHERS.values()]
+_finder = _Finder({module for known in _watched for module in known.watches})
 
 
 def begin() -> None:

@@ -1,6 +1,7 @@
 """Connected objects: their fields are parameters, and later changes of them are logged, too.
 
-- An object is read when it is connected, at each ``flush``, and at the end of the run.
+- An object is read when it is connected, at each ``flush``, and at the end of the run, unless the
+  start of another run has ended it: a change since the last reading is meant for that run.
 - Each time, the fields that have changed since the last reading are logged. A parameter that was
   set in another way meanwhile keeps that value. A field that was removed stays a parameter.
 - If an object cannot be read again, there is one warning; ``flush`` and ``stop`` work all the same.
@@ -45,6 +46,11 @@ class Connections:
     def read_again(self) -> Reading:
         """Log the changes; the result is a context manager that warns when its block is left."""
         messages = [one.read_again(self._params) for one in list(self._objects.values())]
+        return Reading([message for message in messages if message is not None])
+
+    def leave(self) -> Reading:
+        """Log no changes: another run starts. The result warns of them when its block is left."""
+        messages = [one.left_out() for one in list(self._objects.values())]
         return Reading([message for message in messages if message is not None])
 
     def read_at_exit(self) -> None:
@@ -95,8 +101,7 @@ class _Connected:
             return None
         messages: list[str] = []
         try:
-            now = flatten(self._given, foreign=self._foreign, on_warning=messages.append)
-            flat = in_section(now, section_prefix(self._section))
+            flat = self._read(messages)
             params.merge(_changed(self._flat, flat))
         except Exception as error:  # its properties and its mapping are foreign code
             log.debug("a connected %s cannot be read again", type(self._given), exc_info=True)
@@ -109,6 +114,27 @@ class _Connected:
         self._warned = True
         what = type(self._given).__name__
         return f"a connected {what} cannot be read again in full: {'; '.join(messages)}"[:1000]
+
+    def left_out(self) -> str | None:
+        """Return the message of a warning if there are changes, which are not logged; or None."""
+        if os.getpid() != self._pid:
+            return None
+        try:
+            changed = _changed(self._flat, self._read([]))
+        except Exception:  # its properties and its mapping are foreign code
+            log.debug("a connected %s cannot be read again", type(self._given), exc_info=True)
+            return None
+        if not changed.values:
+            return None
+        return (
+            f"a connected {type(self._given).__name__} has changed, and another run has started: "
+            f"{', '.join(changed.values)} of the run that this ends stays as it was; flush() or "
+            f"stop() before the change is for that run"
+        )[:1000]
+
+    def _read(self, messages: list[str]) -> Flat:
+        now = flatten(self._given, foreign=self._foreign, on_warning=messages.append)
+        return in_section(now, section_prefix(self._section))
 
 
 def _changed(before: Flat, now: Flat) -> Flat:

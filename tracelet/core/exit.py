@@ -14,6 +14,7 @@ import weakref
 from pathlib import Path
 from typing import Protocol
 
+from tracelet.capture import jobs
 from tracelet.courier.exit_status import status_of_exit
 from tracelet.records import Status
 from tracelet.redaction import Redactor
@@ -58,7 +59,7 @@ def exit_status(error: BaseException | None, redactor: Redactor) -> tuple[Status
         error: the exception; None: the run has finished.
         redactor: hides the secrets in the message of the exception.
     """
-    if error is None:
+    if error is None or _is_pruned(error):
         return "finished", None
     if isinstance(error, SystemExit):
         code = error.code  # a str, or anything else, is an error that was printed
@@ -79,6 +80,48 @@ def message_of(error: object) -> str:
         return clean_text(str(error))
     except Exception:  # noqa: BLE001 - __str__ is the user's code, and an ending must not fail
         return f"<str() of a {type(error).__name__} failed>"
+
+
+def tags_of(error: BaseException | None) -> dict[str, str]:
+    """Return the tags of a run that an exception leaves: ``optuna.state`` of a pruned trial."""
+    return {"optuna.state": "pruned"} if error is not None and _is_pruned(error) else {}
+
+
+def _is_pruned(error: BaseException) -> bool:
+    """Return whether it is Optuna's ``TrialPruned``; Optuna is not imported to find out."""
+    return any(
+        cls.__name__ == "TrialPruned" and cls.__module__.partition(".")[0] == "optuna"
+        for cls in type(error).__mro__
+    )
+
+
+class EndsWithJob(Protocol):
+    """An experiment, as far as this module needs it."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether calls are accepted."""
+
+    def end_by(self, error: BaseException | None) -> object:
+        """End the run as an exception that leaves it, or None, decides."""
+
+
+_job_of: weakref.WeakKeyDictionary[EndsWithJob, object] = weakref.WeakKeyDictionary()
+
+
+def end_with_job(experiment: EndsWithJob) -> None:
+    """End a run with the job of a launcher that is running, if one is: it begins in that job."""
+    job = jobs.current()
+    if job is not None:
+        _job_of[experiment] = job
+        jobs.listen(_end_runs_of_job)
+
+
+def _end_runs_of_job(job: object, error: BaseException | None) -> None:
+    for experiment in [one for one, its in _job_of.items() if its is job]:
+        del _job_of[experiment]
+        if experiment.is_running:
+            experiment.end_by(error)
 
 
 class EndsAtExit(Protocol):

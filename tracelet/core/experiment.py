@@ -31,7 +31,13 @@ from tracelet.core.run_name import run_name
 from tracelet.core.session import Session
 from tracelet.core.tags import as_str, given_tags, tag_values
 from tracelet.core.track import Track
-from tracelet.errors import InvalidValueError, NotRunningError, ValueTypeError, nearest
+from tracelet.errors import (
+    InvalidValueError,
+    NotRunningError,
+    TraceletWarning,
+    ValueTypeError,
+    nearest,
+)
 from tracelet.plugin_hooks import foreign_params, notify_plugins
 from tracelet.records import (
     DEFAULT_AXIS,
@@ -184,7 +190,7 @@ class Experiment(ParameterCalls):
             self._properties = {}
         self._run_with(started.session)
         if started.capture is not None:
-            started.capture.begin(self._log_captured)
+            started.capture.begin(self._log_captured, started.session.call_before_log)
         if self._first_tags:
             self.set_tags(self._first_tags)
         if self._first_params is not None:
@@ -238,6 +244,7 @@ class Experiment(ParameterCalls):
         wait: bool = True,
         may_raise: bool = True,
         show: bool = True,
+        for_next: bool = False,
     ) -> DeliveryReport:
         """End the run as :meth:`stop` does, with a reason.
 
@@ -248,11 +255,14 @@ class Experiment(ParameterCalls):
             wait: as for :meth:`stop`.
             may_raise: whether a run with ``strict=True`` may raise.
             show: whether a complete report is written to stderr, too.
+            for_next: whether another run starts: how the connected objects have changed since they
+                were read last belongs to that one.
         """
         from tracelet.core.exit import (  # start-up time: the courier's side
             exit_status,
             handled_exception,
             is_exiting,
+            tags_of,
             unregister,
         )
 
@@ -265,12 +275,15 @@ class Experiment(ParameterCalls):
         seconds = self.settings.drain_timeout if timeout is None else timeout
         seconds = seconds_value("stop: timeout", seconds)
         try:
-            with session.connections.read_again():
+            connections = session.connections
+            with connections.leave() if for_next else connections.read_again():
                 if status is None and self.owns_run and is_exiting():
                     unregister(session)
                     return session.end_at_exit(seconds if wait else None)
                 if status is None:
-                    status, reason = exit_status(handled_exception(self.dir), self._redactor)
+                    error = handled_exception(self.dir)
+                    self.set_tags(tags_of(error))
+                    status, reason = exit_status(error, self._redactor)
                 session.close(status)
                 deactivate(self)
                 unregister(session)
@@ -280,6 +293,22 @@ class Experiment(ParameterCalls):
         finally:
             if not session.is_running:
                 session.connections.end()
+
+    def end_by(
+        self, error: BaseException | None, *, may_raise: bool = False, show: bool = True
+    ) -> DeliveryReport:
+        """End the run as :meth:`stop` does, with the status, reason and tags of an exception.
+
+        Args:
+            error: the exception that has left the run; None: it has finished.
+            may_raise: whether a run with ``strict=True`` may raise.
+            show: whether a complete report is written to stderr, too.
+        """
+        from tracelet.core.exit import exit_status, tags_of  # start-up time: the courier's side
+
+        self.set_tags(tags_of(error))
+        status, reason = exit_status(error, self._redactor)
+        return self.end(status, reason=reason, may_raise=may_raise, show=show)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Read the connected objects again, sync the journal to the disk, wait for the backends.
@@ -313,10 +342,9 @@ class Experiment(ParameterCalls):
         trace: types.TracebackType | None,
     ) -> None:
         if self.is_running:
-            from tracelet.core.exit import exit_status  # start-up time: the courier's side
-
-            status, reason = exit_status(error, self._redactor)
-            self.end(status, reason=reason, may_raise=error is None)
+            with contextlib.suppress(*([TraceletWarning] if error is not None else [])):
+                self._session.merge_held()
+            self.end_by(error, may_raise=error is None)
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name!r} run_id={self.run_id!r} {self.status}>"
@@ -742,7 +770,8 @@ class Experiment(ParameterCalls):
 
     def _run_with(self, session: Session) -> None:
         """Use a session from now on; if it runs, make this the active experiment."""
-        from tracelet.core.exit import note_handled, register  # start-up time: the courier's side
+        # Start-up time: the courier's side.
+        from tracelet.core.exit import end_with_job, note_handled, register
         from tracelet.core.lenient import make_lenient  # start-up time
 
         self._session = session
@@ -752,6 +781,8 @@ class Experiment(ParameterCalls):
             if session.dir is not None:
                 note_handled(session.dir)
             register(session)
+            if session.owns_run:
+                end_with_job(self)
             activate(self)
 
     def _continue_from(self, earlier: EarlierRecords) -> None:
@@ -883,7 +914,7 @@ def _stop_previous(experiment: Experiment | None) -> None:
     """Stop an experiment, unless another thread has stopped it meanwhile."""
     if experiment is not None:
         with contextlib.suppress(NotRunningError):
-            experiment.stop()
+            experiment.end(None, for_next=True)
 
 
 def _refuse_keywords(call: str, unknown: Mapping[str, object], known: Iterable[str]) -> NoReturn:

@@ -48,6 +48,15 @@ def show(report: DeliveryReport, *, courier_continues: bool) -> None:
         if courier_continues:
             delivers = "the courier goes on with what is pending; so does"
         lines.append(f"tracelet: {delivers}: tracelet sync")
+    _write(lines)
+
+
+def say(message: str) -> None:
+    """Write a message to stderr: at the exit of the program, where nobody reads warnings."""
+    _write([f"tracelet: {message}"])
+
+
+def _write(lines: list[str]) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # closed, or a broken pipe
             sys.stderr.write("\n".join(map(_printable, lines)) + "\n")

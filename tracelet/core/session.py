@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from time import time as clock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracelet.core.connect import Connections
 from tracelet.errors import DeliveryError, JournalError, NotRunningError, TraceletWarning
 from tracelet.plugin_hooks import notify_plugins
-from tracelet.records import AnyRecord, RunInfo, RunLink, Status
+from tracelet.records import AnyRecord, RunInfo, RunLink, Status, Tags
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings
 from tracelet.values.scalars import seconds_value
@@ -70,13 +71,14 @@ class Session:
         self.report = report
         self.connections = connections
         self.append: Any = self._refuse
-        if status == "running":
-            self.append = delivery.writer.append_lines if delivery is not None else _ignore
+        self._before_log: dict[int, Callable[[], None]] = {}
         self._name = name
         self._settings = settings
         self._redactor = redactor
         self._delivery = delivery
         self._capture = capture
+        if status == "running":
+            self._accept_calls()
 
     def __repr__(self) -> str:
         return f"<Session of {self._name!r} {self.status} in {self.dir}>"
@@ -116,9 +118,37 @@ class Session:
         Raises:
             NotRunningError: the run is not running.
         """
-        self.check_running()
+        self._prepare_write()
         if self._delivery is not None:
             self._delivery.writer.append(record)
+
+    def call_before_log(self, function: Callable[[], None]) -> None:
+        """Call a function once, before the calling thread logs something to the run."""
+        if self._delivery is not None and self.is_running:
+            self._before_log[threading.get_ident()] = function
+            self._accept_calls()
+
+    def _accept_calls(self) -> None:
+        """Choose how lines are appended: without any test, unless there is something to test."""
+        if self._delivery is None:
+            self.append = _ignore
+        elif self._before_log:
+            self.append = self._append_with_care
+        else:
+            self.append = self._delivery.writer.append_lines
+
+    def _append_with_care(self, lines: bytes, count: int, now: float) -> None:
+        self._prepare_write()
+        assert self._delivery is not None
+        self._delivery.writer.append_lines(lines, count, now)
+
+    def _prepare_write(self) -> None:
+        self.check_running()
+        if self._before_log:
+            function = self._before_log.pop(threading.get_ident(), None)
+            self._accept_calls()
+            if function is not None:
+                function()
 
     def write_about(self, path: str, content: bytes) -> None:
         """Write a file about the run itself, if this process writes."""
@@ -159,6 +189,11 @@ class Session:
             return self._delivery is None or self._delivery.flush(seconds)
 
     # -- the end ------------------------------------------------------------------------------
+
+    def merge_held(self) -> None:
+        """Record what capture holds for the next run: none has started before this one ends."""
+        if self._capture is not None:
+            self._capture.merge_held()
 
     def close(self, status: Status) -> None:
         """Stop capture, and accept no more calls: the run has ended.
@@ -230,7 +265,8 @@ class Session:
             The report; an empty one if this process does not own the run.
         """
         # Start-up time: the courier's side.
-        from tracelet.core.exit import exit_status, uncaught_exception
+        from tracelet.core import report_output
+        from tracelet.core.exit import exit_status, tags_of, uncaught_exception
         from tracelet.courier.exit_status import record_exit_code
         from tracelet.courier.report import DeliveryReport
 
@@ -240,8 +276,12 @@ class Session:
         self.connections.read_at_exit()
         if not delivery.owner:
             return DeliveryReport()
+        if self._capture is not None:
+            self._capture.merge_held(report_output.say)
         error = uncaught_exception()
         status, reason = exit_status(error, self._redactor)
+        if tags := tags_of(error):
+            self.write(Tags(clock(), tags))
         if self._capture is not None:
             self._capture.stop()
         if delivery.delivers_here or timeout is not None:

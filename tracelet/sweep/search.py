@@ -376,7 +376,8 @@ class _Search:
         result = Result(config, entry, self._plan.directory)
         value = result.metric(self._metric) if result.ok else None
         trial = self._study.get_trials(deepcopy=False)[number]
-        if trial.user_attrs.get(PRUNED):
+        raised = result.run is not None and result.run.tags.get("optuna.state") == "pruned"
+        if raised or trial.user_attrs.get(PRUNED):
             self._finish(number, state=TrialState.PRUNED)
         elif isinstance(value, int | float) and not math.isnan(value):
             self._finish(number, values=float(value))

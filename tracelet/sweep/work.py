@@ -118,15 +118,15 @@ def work(task: Task) -> Outcome:
         _note(sweep_dir, task, exp, shares=shares)
         value = call(task.train, task.config, task.bound)
     except BaseException as error:
-        status, reason = exit_status(error, Redactor())
-        _stop(exp, status, reason)
+        status, _ = exit_status(error, Redactor())
+        _stop(exp, error)
         if status == "killed":
             raise
         if status == "failed":
             failure = _failure(error)
     else:
         try:
-            _stop(exp, "finished", None, raises=True)
+            _stop(exp, None, raises=True)
         except DeliveryError as error:  # the setting "strict" asks for it
             failure = _failure(error)
     return _report(
@@ -155,10 +155,10 @@ def _note(sweep_dir: SweepDir, task: Task, exp: Experiment, *, shares: bool) -> 
         sweep_dir.append([_entry(task, "running", run=str(exp.dir) if exp.dir else None)])
 
 
-def _stop(exp: Experiment, status: Any, reason: str | None, *, raises: bool = False) -> None:
+def _stop(exp: Experiment, error: BaseException | None, *, raises: bool = False) -> None:
     """End the run, unless the training did, or never got one."""
     if exp.is_running:
-        exp.end(status, reason=reason, may_raise=raises, show=False)
+        exp.end_by(error, may_raise=raises, show=False)
 
 
 def _report(
