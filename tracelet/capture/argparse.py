@@ -127,7 +127,7 @@ def _add_parsed(
         values = snapshot(_values(parser, namespace))
         commands = [(action.dest, strings[0]) for action, strings in seen if _is_command(action)]
         path = [name for _, name in commands]
-        if any(dest == argparse.SUPPRESS for dest, _ in commands):
+        if commands and any(dest == argparse.SUPPRESS for dest, _ in commands):
             values.setdefault(COMMAND, ".".join(path))
         qualifier = parser.prog
         if rank == LIBRARY and qualifier == Path(sys.argv[0]).name:
