@@ -39,7 +39,7 @@ def main() -> dict[str, Any]:
 
 def forget(run_dir: RunDir, client: Any) -> None:
     """Delete the run that the last delivery has made: the next one would find it."""
-    cursor = run_dir.cursors / "mlflow.json"
+    cursor = run_dir.cursors.path / "mlflow.json"
     if cursor.exists():
         client.delete_run(json.loads(cursor.read_bytes())["link"]["id"])
 

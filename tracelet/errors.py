@@ -19,6 +19,7 @@ and reported (see ``tracelet.courier``)::
     ├── RunNotFoundError      (LookupError)        no such run
     ├── ConfigurationNotFoundError (KeyError)      no such configuration object
     ├── RunBusyError          (RuntimeError)       another courier delivers this run
+    ├── ForeignRunError       (PermissionError)    a run that this user has not made
     ├── SweepBusyError        (RuntimeError)       another process runs this sweep
     ├── SweepNotFoundError    (LookupError)        no such sweep
     ├── ConfigurationFailedError (RuntimeError)    a configuration of a sweep failed
@@ -128,6 +129,10 @@ class ConfigurationNotFoundError(TraceletError, KeyError):
 
 class RunBusyError(TraceletError, RuntimeError):
     """Another process is the courier of this run."""
+
+
+class ForeignRunError(TraceletError, PermissionError):
+    """A run was made by another user, or elsewhere: it is read, and nothing is added to it."""
 
 
 class SweepBusyError(TraceletError, RuntimeError):

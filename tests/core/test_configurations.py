@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 import tracelet
 from tracelet.errors import ArtifactNotFoundError, InvalidValueError, ValueTypeError
+from tracelet.inner_path import InnerPath
 from tracelet.wire import REDACTED
 
 VALUE = {
@@ -106,7 +106,7 @@ def test_a_file_comes_back_with_the_suffix_that_its_loader_goes_by(
 def test_a_file_comes_back_where_no_link_can_be_made(
     exp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr("os.link", refuse)
@@ -114,13 +114,13 @@ def test_a_file_comes_back_where_no_link_can_be_made(
     exp.connect_configuration(tmp_path / "a.yaml", name="copied")
     assert exp.get_configuration("copied").suffix == ".yaml"
 
-    copyfile = shutil.copyfile
+    replacing = InnerPath.replacing
 
-    def refuse_in_blobs(source: Any, target: Any) -> Any:
+    def refuse_in_blobs(file: InnerPath) -> Any:
         # The backend copies, too: were it refused, the end of the run would wait a minute for it.
-        return refuse() if "blobs" in Path(target).parts else copyfile(source, target)
+        return refuse() if "blobs" in file.path.parts else replacing(file)
 
-    monkeypatch.setattr("shutil.copyfile", refuse_in_blobs)
+    monkeypatch.setattr(InnerPath, "replacing", refuse_in_blobs)
     (tmp_path / "b.yaml").write_bytes(b"b: 1")
     exp.connect_configuration(tmp_path / "b.yaml", name="not even that")
     assert exp.get_configuration("not even that").read_bytes() == b"b: 1"

@@ -101,7 +101,7 @@ def test_a_backlog_of_many_chunks_is_delivered_in_one_go(tmp_path):
     start = RunState(run_dir).update().start
     for iteration in range(60_000):
         exp.log_metrics({"loss": 0.5, "accuracy": 0.25, "rate": 1e-3}, iteration=iteration)
-    assert sum(file.stat().st_size for file in run_dir.journal.iterdir()) > 4 * 1024 * 1024
+    assert sum(file.stat().st_size for file in run_dir.journal.path.iterdir()) > 4 * 1024 * 1024
     backend = Feeding(exp)
     delivery = Delivery(run_dir, resolve(backend), start.run, {}, wait=lambda _: True)
     delivery.catch_up()

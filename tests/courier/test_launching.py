@@ -16,6 +16,7 @@ from user_scripts import local_points
 
 import tracelet
 from tracelet.courier.messages import WAKE, WorkerConfig, send, start_process
+from tracelet.journal.rundir import RunDir
 
 
 def test_what_python_ignores_in_its_path_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ def test_a_courier_that_cannot_be_started_is_said_once_and_tried_again(
 
 
 def test_a_courier_that_is_stopped_holds_up_nobody_who_wakes_it(tmp_path: Path) -> None:
-    process = start_process(tmp_path, WorkerConfig(), tmp_path / "courier.log")
+    process = start_process(RunDir(tmp_path), WorkerConfig())
     assert process.stdin is not None
     try:
         process.send_signal(signal.SIGSTOP)

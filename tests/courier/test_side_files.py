@@ -70,14 +70,14 @@ def deliver(run_dir: RunDir, backend: Backend) -> Delivery:
 
 
 def assert_all_is_there_once(run_dir: RunDir, done: Delivery) -> None:
-    scratch = run_dir.scratch / "small"
+    scratch = run_dir.scratch.path / "small"
     log = (scratch / "log.txt").read_text().splitlines()
     assert [line.split()[-1] for line in log] == list("0123")
     adjusted = _lines(scratch / "tracelet/adjusted.jsonl")
     assert [(line["iteration"], line["value"]) for line in adjusted] == [
         (iteration, value) for iteration in range(4) for value in (0.5, 0.25)
     ]
-    rejected = _lines(run_dir.rejected / "small.jsonl")
+    rejected = _lines(run_dir.rejected.path / "small.jsonl")
     assert [line["record"][4] for line in rejected] == [0, 1, 2, 3]
     cursor = done.cursor
     assert (cursor.delivered, cursor.rejected, cursor.adjusted) == (16, 4, 8)
@@ -131,7 +131,7 @@ def test_a_call_that_fails_and_is_made_again_notes_nothing_twice(
 
 def test_a_cursor_that_is_lost_means_files_anew(logged: RunDir) -> None:
     assert_all_is_there_once(logged, deliver(logged, Small()))
-    CursorFile(logged.cursors, "small").path.unlink()
+    CursorFile(logged.cursors, "small").file.unlink()
     assert_all_is_there_once(logged, deliver(logged, Small()))
 
 

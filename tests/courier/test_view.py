@@ -22,15 +22,15 @@ def run_dir() -> RunDir:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"\0" * 100])
 def test_a_torn_view_is_made_anew(run_dir: RunDir, content: bytes) -> None:
-    whole = msgspec.json.decode(run_dir.run_json.read_bytes())
-    run_dir.run_json.write_bytes(content)
+    whole = msgspec.json.decode(run_dir.run_json.path.read_bytes())
+    run_dir.run_json.path.write_bytes(content)
 
     assert [run.dir for run in tracelet.runs("examples")] == [run_dir.path]
-    assert msgspec.json.decode(run_dir.run_json.read_bytes()) == whole
+    assert msgspec.json.decode(run_dir.run_json.path.read_bytes()) == whole
 
 
 def test_one_run_is_read_in_spite_of_a_torn_view(run_dir: RunDir) -> None:
-    run_dir.run_json.write_bytes(b"{")
+    run_dir.run_json.path.write_bytes(b"{")
 
     run = tracelet.load_run(run_dir.path)
 
@@ -41,9 +41,9 @@ def test_one_run_is_read_in_spite_of_a_torn_view(run_dir: RunDir) -> None:
 def test_a_run_that_was_killed_once_its_ending_was_written_is_shown_as_ended(
     run_dir: RunDir,
 ) -> None:
-    view = msgspec.json.decode(run_dir.run_json.read_bytes())
+    view = msgspec.json.decode(run_dir.run_json.path.read_bytes())
     view |= {"status": "running", "ended": None, "report": None}
-    run_dir.run_json.write_bytes(msgspec.json.encode(view))
+    run_dir.run_json.path.write_bytes(msgspec.json.encode(view))
 
     tracelet.load_run(run_dir.path)
 
@@ -53,9 +53,9 @@ def test_a_run_that_was_killed_once_its_ending_was_written_is_shown_as_ended(
 
 
 def test_a_view_without_a_journal_is_no_run(run_dir: RunDir) -> None:
-    for file in run_dir.journal.iterdir():
+    for file in run_dir.journal.path.iterdir():
         file.unlink()
-    run_dir.run_json.write_bytes(b"{}")
+    run_dir.run_json.path.write_bytes(b"{}")
 
     assert tracelet.runs() == []
     with pytest.raises(RunNotFoundError):

@@ -50,7 +50,8 @@ def test_a_lock_that_is_being_taken_is_refused_to_another_thread(
     opened = os.open
 
     def open_late(*arguments: Any, **options: Any) -> int:
-        others.append(FileLock(tmp_path / "lock").acquire())
+        if not others:
+            others.append(FileLock(tmp_path / "lock").acquire())
         return opened(*arguments, **options)
 
     lock = FileLock(tmp_path / "lock")
@@ -169,7 +170,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     file = tmp_path / "cursor.json"
     replace_file(file, b"old")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        patch.setattr(os, "replace", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "full")))
         with pytest.raises(OSError, match="full"):
             replace_file(file, b"new")
     assert file.read_bytes() == b"old"
@@ -184,12 +185,12 @@ def test_two_threads_replace_a_file_at_the_same_time(
     file = tmp_path / "run.json"
     replace, others = os.replace, [threading.Thread(target=replace_file, args=(file, b"other"))]
 
-    def replace_late(*paths: Any) -> None:
+    def replace_late(*paths: Any, **folders: Any) -> None:
         while others:
             other = others.pop()
             other.start()
             other.join()
-        replace(*paths)
+        replace(*paths, **folders)
 
     monkeypatch.setattr(os, "replace", replace_late)
     replace_file(file, b"ours")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import tracelet
-from tracelet.journal.rundir import new_run_id, slug
+from tracelet.destinations import slug
+from tracelet.journal.rundir import new_run_id
 
 
 @pytest.mark.parametrize(

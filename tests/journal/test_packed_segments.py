@@ -50,7 +50,7 @@ def records_from(run_dir: RunDir, position: dict[str, tuple[int, int]]) -> list[
 
 def test_a_compressed_run_is_read(run_dir: RunDir) -> None:
     before = RunState(run_dir).update()
-    compress(run_dir.journal)
+    compress(run_dir.journal.path)
     after = RunState(run_dir).update()
     assert (after.status, after.ended, after.tags) == ("finished", before.ended, {"team": "ml"})
     run = tracelet.load_run(run_dir.path)
@@ -67,19 +67,19 @@ def test_a_position_stays_valid_when_a_segment_is_compressed(run_dir: RunDir, do
     position = chunk.advance({}, done)
     expected = records_from(run_dir, position)
     assert sum(type(record) is Metric for record in expected) >= POINTS - done
-    compress(run_dir.journal)
+    compress(run_dir.journal.path)
     assert records_from(run_dir, position) == expected
 
 
 def test_following_a_run_while_it_is_compressed_reads_nothing_twice(run_dir: RunDir) -> None:
     state = RunState(run_dir).update()
     assert state.start_count == 1
-    compress(run_dir.journal)
+    compress(run_dir.journal.path)
     assert (state.update().start_count, state.status) == (1, "finished")
 
 
 def test_a_compressed_segment_knows_its_size(run_dir: RunDir) -> None:
-    packed = compress(run_dir.journal)
+    packed = compress(run_dir.journal.path)
     content = gzip.decompress(packed.read_bytes())
     assert segment_size(run_dir.journal, packed.name.split(".")[0]) == len(content)
     assert segment_size(run_dir.journal, "nobody-1-0") is None
@@ -98,7 +98,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_segment_is_counted_and_said_once(
     run_dir: RunDir, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    packed = compress(run_dir.journal)
+    packed = compress(run_dir.journal.path)
     packed.write_bytes(DAMAGES[damage](packed.read_bytes()))
     reader = run_dir.reader()
     assert sum(type(record) is Metric for record in reader.records()) <= POINTS
@@ -118,5 +118,5 @@ def test_a_process_that_goes_on_with_a_compressed_run_keeps_what_it_holds(tmp_pa
         writer = run_dir.writer()
         writer.append(Text(1.0, text))
         writer.close()
-        compress(run_dir.journal)
+        compress(run_dir.journal.path)
     assert records_from(run_dir, {}) == [Text(1.0, text) for text in texts]

@@ -95,7 +95,7 @@ def test_a_long_start_is_found_in_its_blob(run_dir: RunDir, writer: JournalWrite
 
 def test_garbage_and_a_torn_line_do_not_stop_it(run_dir: RunDir, writer: JournalWriter) -> None:
     writer.append(started(1.0))
-    (segment,) = run_dir.journal.glob("*.jsonl")
+    (segment,) = run_dir.journal.path.glob("*.jsonl")
     with segment.open("ab") as file:
         file.write(b'["finished",\n\xff\xff\n["finished",2.0,"exploded"]\n')
     writer.append(Tags(3.0, {"a": "b"}))

@@ -91,7 +91,7 @@ def test_nothing_is_said_of_a_run_that_is_just_being_made(
     run_dir = RunDir(tmp_path / "r")
     with skip_unreadable(run_dir):
         run_dir.create()
-        run_dir.run_json.touch()
+        run_dir.run_json.path.touch()
         raise RunNotFoundError("its journal had no beginning when it was read")
     assert not caplog.records
 

@@ -278,7 +278,7 @@ def test_a_damaged_cursor_means_delivering_anew_and_nothing_twice(tmp_path: Path
     log_points(exp, 0, 100)
     assert exp.flush(60)
     kill(exp)
-    file = CursorFile(exp.dir / "cursors", "local").path
+    file = CursorFile(exp.dir / "cursors", "local").file.path
     file.write_bytes(file.read_bytes()[:20])
     points = log_points(exp, 100, 200)
     assert exp.stop().complete

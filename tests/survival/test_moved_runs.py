@@ -11,6 +11,7 @@ from waiting import eventually
 
 import tracelet
 from tracelet.courier.cursor import CursorFile
+from tracelet.journal.rundir import RunDir
 
 KILLED = """
 import os, tracelet
@@ -38,6 +39,9 @@ def files(directory: Path) -> dict[str, bytes]:
 def test_reading_a_copy_leaves_the_original_alone(killed: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(killed, tmp_path / "copy")
     before = files(killed)
+    assert tracelet.load_run(copy).report["local"].pending, "a copy may be anybody's"
+    assert files(killed) == files(copy) == before
+    RunDir(copy).claim()
     run = tracelet.load_run(copy)
     assert files(killed) == before
     assert local_points(copy) == list(range(5000))
@@ -110,7 +114,7 @@ def test_local_files_that_cannot_be_written_wait_and_reject_nothing(
     (exp.dir / "metrics.jsonl").symlink_to(exp.dir)
     exp.log_metric("loss", 0.5, 1)
     cursor = CursorFile(exp.dir / "cursors", "local")
-    eventually(lambda: "directory" in str(cursor.load().last_error))
+    eventually(lambda: "a link" in str(cursor.load().last_error))
     (exp.dir / "kept").rename(exp.dir / "metrics.jsonl")  # in one step: it is tried all the time
     report = exp.stop()
     assert (report["local"].delivered, report["local"].rejected) == (2, 0)

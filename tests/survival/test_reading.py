@@ -157,6 +157,6 @@ def test_a_reader_waits_for_the_exit_code_of_a_process_that_is_ending(
 
 def test_a_run_whose_cursors_were_deleted_is_delivered_anew(killed: RunDir) -> None:
     assert tracelet.load_run(killed.path).report["local"].delivered == 100
-    shutil.rmtree(killed.cursors)
+    shutil.rmtree(killed.cursors.path)
     assert tracelet.load_run(killed.path).report["local"].delivered == 100
     assert local_points(killed.path) == list(range(100))

@@ -27,7 +27,9 @@ import msgspec
 
 from tracelet.backends.capabilities import Capabilities, Support
 from tracelet.backends.options import fit_options
+from tracelet.destinations import config_path
 from tracelet.errors import MissingPluginError
+from tracelet.inner_path import InnerPath
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet.wire import from_wire, to_wire
 
@@ -74,15 +76,8 @@ class ConfigObject(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Where a tracker without a place for configuration objects keeps it as an artifact.
-
-        A file cannot be called ``q/r``: it has ``_`` there, and what tells it from that of ``q_r``.
-        """
-        name = self.name.removesuffix(self.suffix)
-        if "/" in name:
-            mark = hashlib.sha256(self.name.encode()).hexdigest()[:8]
-            name = f"{name.replace('/', '_')}-{mark}"
-        return f"configs/{name}{self.suffix}"
+        """Where a tracker without a place for configuration objects keeps it as an artifact."""
+        return config_path(self.name, self.suffix)
 
 
 class TextLine(msgspec.Struct, frozen=True):
@@ -226,8 +221,8 @@ class Backend(ABC):
 
     def log_text(self, lines: Sequence[TextLine]) -> None:
         """Store lines of the run's log; as the artifact ``log.txt``, unless there is a place."""
-        with self._beside("log.txt").open("a", encoding="utf-8") as file:
-            file.writelines(f"{line.format()}\n" for line in lines)
+        with self._beside("log.txt").appending() as file:
+            file.writelines(f"{line.format()}\n".encode() for line in lines)
 
     def log_run_file(self, file: ArtifactFile) -> None:
         """Store a file about the run itself; as an artifact, unless the tracker has a place for it.
@@ -277,7 +272,7 @@ class Backend(ABC):
         """
         self.adjustments += 1
         line = msgspec.json.encode(to_wire({**what, "reason": reason}))
-        with self._beside("tracelet/adjusted.jsonl").open("ab") as file:
+        with self._beside("tracelet/adjusted.jsonl").appending() as file:
             file.write(line + b"\n")
 
     def adjusted_point(self, point: MetricPoint, reason: str) -> None:
@@ -317,10 +312,11 @@ class Backend(ABC):
 
     def _log_beside(self, path: Path) -> None:
         """Store a file of the scratch directory as an artifact."""
-        if path.exists():  # else it is from before the run was delivered from the start
-            content = path.read_bytes()
+        destination = path.relative_to(self._scratch()).as_posix()
+        file = InnerPath.of(self._scratch()) / destination
+        if file.exists():  # else it is from before the run was delivered from the start
+            content = file.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
-            destination = path.relative_to(self._scratch()).as_posix()
             self.log_artifact(ArtifactFile(path, destination, digest, len(content)))
             self._stored.add(path)
         self._changed.discard(path)
@@ -330,23 +326,24 @@ class Backend(ABC):
             self.scratch = Path(tempfile.mkdtemp(prefix=f"tracelet-{self.name}-"))
         return self.scratch
 
-    def _beside(self, name: str) -> Path:
-        path = self._scratch() / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._changed.add(path)
-        return path
+    def _beside(self, name: str) -> InnerPath:
+        """Return a file of the scratch directory that is about to change."""
+        file = InnerPath.of(self._scratch()) / name
+        file.root.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir()
+        self._changed.add(file.path)
+        return file
 
     def _merge_beside(
         self, name: str, values: Mapping[str, Any], removed: Sequence[str] = ()
     ) -> None:
-        path = self._beside(name)
-        merged = from_wire(msgspec.json.decode(path.read_bytes())) if path.exists() else {}
+        file = self._beside(name)
+        merged = from_wire(msgspec.json.decode(file.read_bytes())) if file.exists() else {}
         merged.update(msgspec.to_builtins(dict(values)))
         for key in removed:
             merged.pop(key, None)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(to_wire(merged))) + b"\n")
-        temporary.replace(path)  # at once: a worker can be killed at any time
+        # At once: a worker can be killed at any time.
+        file.replace(msgspec.json.format(msgspec.json.encode(to_wire(merged))) + b"\n")
 
     @property
     def native(self) -> Any:

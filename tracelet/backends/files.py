@@ -6,11 +6,15 @@ says: what stands behind that comes again, and is cut off before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 from tracelet.errors import CheckpointLostError
+from tracelet.inner_path import InnerPath
+
+_CHUNK = 1 << 20
 
 
 class GrowingFile:
@@ -20,7 +24,8 @@ class GrowingFile:
     stays open between calls.
 
     Args:
-        path: the file; its folder must be there when something is appended.
+        path: the file; its folder must be there when something is appended. A link there is an
+            error.
         size: how many bytes of it count. What is behind them was left by a worker that was killed,
             or by a call that failed; the next call overwrites it.
         alone: whether nobody else may write to the file: what stands behind the content of an
@@ -30,13 +35,14 @@ class GrowingFile:
         CheckpointLostError: the file is shorter, or not there.
     """
 
-    def __init__(self, path: Path, size: int = 0, *, alone: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path | InnerPath, size: int = 0, *, alone: bool = False) -> None:
+        self._file = InnerPath.of(path)
+        self.path = self._file.path
         self.size = size
         self._alone = alone
         self._is_ours = False  # what is in the file by now, up to its end
-        if size and (not path.exists() or path.stat().st_size < size):
-            raise CheckpointLostError(f"{path} is shorter than what was written to it")
+        if size and self._file.size() < size:
+            raise CheckpointLostError(f"{self.path} is shorter than what was written to it")
 
     def append(self, content: bytes) -> int:
         """Write behind what counts; return where it begins.
@@ -46,7 +52,7 @@ class GrowingFile:
         """
         at, rest = self.size, memoryview(content)
         try:
-            file = os.open(self.path, os.O_RDWR | (0 if at else os.O_CREAT), 0o666)
+            file = self._file.open(os.O_RDWR | (0 if at else os.O_CREAT))
         except FileNotFoundError as error:
             if not at:
                 raise
@@ -72,33 +78,25 @@ class GrowingFile:
 
     def cut(self) -> None:
         """Cut off what is behind what counts."""
-        if self.path.exists() and self.path.stat().st_size > self.size:
-            os.truncate(self.path, self.size)
+        self._file.truncate(self.size)
 
 
-def place_file(source: Path, target: Path, *, link: bool) -> None:
+def place_file(source: Path, target: Path | InnerPath, *, link: bool) -> None:
     """Put a file at its place, all of it at once, also where another one is.
 
     Args:
         source: the file.
-        target: its place; folders are made.
+        target: its place; folders are made. In an ``InnerPath``, no link is followed.
         link: whether a hard link will do, because the content never changes, as a blob's; where the
             file system has none, and without this, it is copied.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}.tmp")  # not longer than the name
-    temporary.unlink(missing_ok=True)
-    try:
-        if not (link and _linked(source, temporary)):
-            shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _linked(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        return False
-    return True
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    place = InnerPath.of(target)
+    place.parent.mkdir()
+    if link:
+        with contextlib.suppress(OSError):  # another file system, or one without links
+            place.link_to(InnerPath.of(source))
+            return
+    with source.open("rb") as content, place.replacing() as copy:
+        shutil.copyfileobj(content, copy, _CHUNK)

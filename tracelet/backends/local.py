@@ -7,7 +7,6 @@ what was written beyond it is cut off before the rest is delivered again.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +25,7 @@ from tracelet.backends.base import (
 from tracelet.backends.files import GrowingFile, place_file
 from tracelet.errors import CheckpointLostError, TransientError
 from tracelet.hookspecs import hookimpl
+from tracelet.inner_path import InnerPath
 from tracelet.records import MetricPoint, ParamValue, RunInfo, RunLink, Status
 from tracelet.wire import json_safe
 
@@ -63,7 +63,7 @@ class LocalBackend(Backend):
 
     def __init__(self) -> None:
         super().__init__()
-        self._dir = Path()
+        self._dir = InnerPath(Path())
         self._files: dict[str, GrowingFile] = {}
         self._tables: dict[str, dict[str, Any]] = {}
         self._changed_tables: set[str] = set()
@@ -71,7 +71,7 @@ class LocalBackend(Backend):
 
     @_trouble_of_the_disk()
     def open(self, run: RunInfo) -> RunLink:
-        self._dir = Path(run.dir)
+        self._dir = InnerPath(Path(run.dir))
         kept: dict[str, Any] = run.checkpoint or {}
         self._configs = dict(kept.get("configs", {}))
         for name in _REPLACED:
@@ -79,7 +79,7 @@ class LocalBackend(Backend):
         for name in _APPENDED:
             self._files[name] = GrowingFile(self._dir / name, kept.get(name, 0), alone=True)
             self._files[name].cut()
-        return RunLink(run.run_id, self._dir.as_uri())
+        return RunLink(run.run_id, self._dir.path.as_uri())
 
     def log_params(self, params: Mapping[str, ParamValue]) -> None:
         safe = {key: json_safe(value) for key, value in params.items()}
@@ -128,10 +128,8 @@ class LocalBackend(Backend):
 
     def flush(self) -> dict[str, Any]:
         for name in self._changed_tables:
-            temporary = self._dir / f".{name}.tmp"
             content = msgspec.json.format(_encoder.encode(self._tables[name]))
-            temporary.write_bytes(content + b"\n")
-            temporary.replace(self._dir / name)
+            (self._dir / name).replace(content + b"\n")
         self._changed_tables.clear()
         tables = {name: len(table) for name, table in self._tables.items()}
         sizes = {name: file.size for name, file in self._files.items()}
@@ -159,18 +157,15 @@ class LocalBackend(Backend):
         self._tables[name].update(values)
         self._changed_tables.add(name)
 
-    def _place(self, content: Path, path: Path) -> None:
+    def _place(self, content: Path, place: InnerPath) -> None:
         """Link a blob, which never changes, under a name; refer to a file that was not copied."""
         if not self._dir.is_dir():  # it was moved, or deleted
             raise TransientError(f"{self._dir} is gone")
-        if content.is_relative_to(self._dir):
-            place_file(content, path, link=True)
+        if content.is_relative_to(self._dir.path):
+            place_file(content, place, link=True)
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{os.getpid()}.tmp")  # not longer than the name
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(content)
-        temporary.replace(path)
+        place.parent.mkdir()
+        place.refer_to(content)
 
 
 def _json_safe_point(point: MetricPoint) -> Any:

@@ -12,7 +12,6 @@ import importlib
 import importlib.metadata
 import logging
 import pkgutil
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -23,9 +22,9 @@ import pluggy
 from tracelet import hookspecs
 from tracelet.backends.base import Backend, Capabilities
 from tracelet.backends.options import fit_options
+from tracelet.destinations import check_backend_name
 from tracelet.errors import (
     BrokenPluginError,
-    InvalidValueError,
     MissingPluginError,
     SettingsError,
     TraceletError,
@@ -42,7 +41,6 @@ BackendSpec: TypeAlias = str | type[Backend] | Backend
 GROUP = "tracelet"
 CORE = {name: f"tracelet.backends.{name}" for name in CORE_BACKENDS}
 OFFICIAL = {name: f"tracelet-{name}" for name in ("mlflow", "clearml", "tensorboard", "wandb")}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class ResolvedBackend(msgspec.Struct, frozen=True):
@@ -155,10 +153,7 @@ def resolve(spec: BackendSpec) -> ResolvedBackend:
 
 
 def _checked(found: ResolvedBackend) -> ResolvedBackend:
-    if not _NAME.fullmatch(str(found.name or "")):
-        raise InvalidValueError(
-            f"a backend's name is made of letters, digits, '_', '-' and '.': {found.name!r}"
-        )
+    check_backend_name(found.name)
     if missing := sorted(getattr(found.cls, "__abstractmethods__", ())):
         raise BrokenPluginError(
             f"the backend {found.name!r} ({found.cls.__qualname__}) lacks {', '.join(missing)}"

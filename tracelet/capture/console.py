@@ -26,7 +26,6 @@ import msgspec
 from tracelet.capture.base import CaptureSource, Recorder
 from tracelet.capture.channels import Channel, divert, forward
 from tracelet.hookspecs import hookimpl
-from tracelet.journal.files import replace_file
 from tracelet.journal.process import process_of, this_process
 from tracelet.journal.rundir import RunDir
 
@@ -144,7 +143,7 @@ class Console(CaptureSource):
         given: list[object] = [*sys.path]
         path = [entry for entry in given if isinstance(entry, str) and entry]
         before = self._reader
-        with self._run_dir.courier_log.open("ab") as errors:
+        with self._run_dir.courier_log.appending() as errors:
             self._reader = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -157,7 +156,7 @@ class Console(CaptureSource):
         _close(before)
         # If the program is killed, the courier waits for this process to record the last output.
         reader = msgspec.json.encode(process_of(self._reader.pid))
-        replace_file(self._run_dir.console_reader, reader)
+        self._run_dir.console_reader.replace(reader)
 
     def _watch(self) -> None:
         """Start the reader again if it dies; meanwhile the channels buffer the output."""

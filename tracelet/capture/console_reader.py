@@ -7,6 +7,7 @@ output of children after the end of the run. ``python -m`` starts it.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import select
@@ -125,7 +126,7 @@ class LineRecorder:
             return
         if self._writer is None or self._file is None:
             self._writer = self._run_dir.writer()
-            self._file = self._run_dir.console.open("a", encoding="utf-8")
+            self._file = io.TextIOWrapper(self._run_dir.console.appending(), encoding="utf-8")
         # All at once, as a secret may have several lines; and before long lines are split.
         whole = clean_text(self._redactor.text("\n".join(lines))).split("\n")
         parts = [part for line in whole for part in _parts(line)]

@@ -30,7 +30,9 @@ def who_delivers(run_dir: RunDir, report: DeliveryReport) -> str:
 
 def _courier(run_dir: RunDir) -> int | None:
     ending = ["tracelet", "courier", str(run_dir.path)]
+    if run_dir.reader_dir is not None:
+        ending += ["--reader", str(run_dir.reader_dir)]
     for process in psutil.process_iter(["cmdline"]):
-        if (process.info["cmdline"] or [])[-3:] == ending:
+        if (process.info["cmdline"] or [])[-len(ending) :] == ending:
             return int(process.pid)
     return None

@@ -10,15 +10,16 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TypeGuard
 
+from tracelet.destinations import check_path_length, safe_destination
 from tracelet.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
     InvalidValueError,
     JournalError,
-    UnsafePathError,
     ValueTypeError,
     warn,
 )
+from tracelet.inner_path import InnerPath
 from tracelet.journal.blobs import BlobStore, digest_file
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
@@ -26,8 +27,6 @@ from tracelet.values.plain import describe
 from tracelet.wire import clean_text
 
 PathLike = str | os.PathLike[str]
-_LONGEST_NAME, _LONGEST_PATH = 255, 3000
-"""The largest number of bytes of a name, and of a path below the run, in file systems."""
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _Inode = tuple[int, int]
 
@@ -223,55 +222,30 @@ def is_uri(file: object) -> TypeGuard[str]:
     return isinstance(file, str) and _URI.match(file) is not None
 
 
-def safe_destination(destination: PathLike) -> str:
-    """Return a destination as a normal relative POSIX path.
-
-    Raises:
-        UnsafePathError: the destination is absolute, empty, or contains ``..``.
-        ValueTypeError: the destination is no path.
-    """
-    given = path_str(destination, "the destination of an artifact")
-    place = PurePosixPath(given.replace(os.sep, "/"))
-    absolute = place.is_absolute() or Path(given).is_absolute()
-    if absolute or ".." in place.parts or not place.name or "\0" in given:
-        raise UnsafePathError(
-            f"the destination of an artifact is a relative path below the run, such as "
-            f"'models/last.pt', without '..': {given!r}"
-        )
-    return str(place)
-
-
-def check_path_length(what: str, place: str) -> None:
-    """Check that file systems can store a path.
-
-    Raises:
-        InvalidValueError: the path, or a name in it, is too long.
-    """
-    name = max(place.split("/"), key=lambda part: len(part.encode()))
-    for part, longest in (name, _LONGEST_NAME), (place, _LONGEST_PATH):
-        if (size := len(part.encode())) > longest:
-            raise InvalidValueError(
-                f"{what} is too long: {size:,} bytes, and file systems keep at most {longest:,}: "
-                f"{part[:60]!r}…"
-            )
-
-
-def content_of(artifact: Artifact, placed: Path, blobs: BlobStore) -> Path:
+def content_of(artifact: Artifact, placed: InnerPath, blobs: BlobStore, *, is_own: bool) -> Path:
     """Return the path of an artifact's content; it may be deleted.
+
+    What was not copied is where the user has logged it from: for nobody else does a path outside of
+    the run count. Of what is in the run, nothing that is a link does.
 
     Args:
         artifact: the artifact's record.
         placed: the folder of the local backend's artifacts, where a file has its name and suffix.
         blobs: the stored contents.
+        is_own: whether the run is this user's own.
     """
-    if artifact.source:
+    if artifact.source and is_own:
         return Path(artifact.source)
-    named, blob = placed / artifact.path, blobs.path(artifact.digest)
+    named, blob = placed / artifact.path, blobs.file(artifact.digest)
     with contextlib.suppress(OSError):  # the named file does not exist
         # The blob may have been deleted to save space.
-        if named.samefile(blob) if blob.exists() else digest_file(named)[0] == artifact.digest:
-            return named
-    return blob
+        if blob.is_file():
+            is_same = os.path.samestat(named.stat(), blob.stat())
+        else:
+            is_same = digest_file(named.checked_path())[0] == artifact.digest
+        if is_same:
+            return named.path
+    return blob.path
 
 
 def _files(path: Path, own_files: Callable[[], Container[Path]]) -> list[tuple[str, Path]]:

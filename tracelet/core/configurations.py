@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tracelet.backends.base import ConfigObject
-from tracelet.core.artifacts import PathLike, check_path_length, path_str
+from tracelet.core.artifacts import PathLike, path_str
+from tracelet.destinations import check_config
 from tracelet.errors import (
     ArtifactNotFoundError,
     ConfigurationNotFoundError,
@@ -67,7 +67,7 @@ class Configurations:
                 f"a configuration is a mapping, a list, or the path of a file, not "
                 f"{type(given).__name__}: {describe(given):.80}"
             )
-        _check_file_name(name, ".json")
+        check_config(name, ".json")
         self._values[name] = value
         if blobs is None:
             return None
@@ -101,21 +101,13 @@ class Configurations:
                 f"(seen from {Path.cwd()})"
             )
         suffix = _suffix(path)
-        _check_file_name(name, suffix)
+        check_config(name, suffix)
         if blobs is None:
             self._values[name] = path.absolute()
             return None
         digest = blobs.put_bytes(self._redactor.content(path.read_bytes()))
-        self._values[name] = blobs.named(digest, suffix)
+        self._values[name] = blobs.named(digest, suffix, make=True)
         return Config(now, name, suffix, digest)
-
-
-def _check_file_name(name: str, suffix: str) -> None:
-    """Raise InvalidValueError if a file cannot have the name of a configuration object."""
-    file = ConfigObject(name, suffix, None, Path(), "", 0).path
-    if "\0" in file or file.endswith(("/.", "/..")):
-        raise InvalidValueError(f"the name of a configuration becomes that of a file: not {name!r}")
-    check_path_length("the name of a configuration", file)
 
 
 def configurations_in(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[str, Any]:

@@ -7,20 +7,19 @@ is removed but the segments of its journal, where ``journal_dir`` has put them e
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
 from tracelet.courier.exit_status import unwritten_ending
 from tracelet.errors import RunBusyError
+from tracelet.inner_path import InnerPath
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.records import BlobRef, decode_lines
 
-_SEGMENTS = ("*.jsonl", "*.jsonl.gz")
+_SEGMENTS = (".jsonl", ".jsonl.gz")
 _LINE_IN_BLOB = b'["stored",'
 """How the line of a record begins whose content is in a blob."""
 
@@ -47,9 +46,11 @@ class Space(msgspec.Struct, frozen=True):
 def space_of(run_dir: RunDir) -> Space:
     """Measure what a run takes; what cannot be read counts nothing."""
     seen: set[tuple[int, int]] = set()
-    contents = sum(_size(entry, seen) for entry in _files(run_dir.blobs.directory))
-    journal = sum(_size(entry, seen) for entry in _files(run_dir.journal))
-    return Space(journal, contents, sum(_size(entry, seen) for entry in _files(run_dir.path)))
+    contents, journal, other = (
+        sum(_size(file, seen) for file in folder.files())
+        for folder in (run_dir.blobs.directory, run_dir.journal, InnerPath(run_dir.path))
+    )
+    return Space(journal, contents, other)
 
 
 def remove_run(run_dir: RunDir) -> None:
@@ -61,14 +62,14 @@ def remove_run(run_dir: RunDir) -> None:
         OSError: something of it cannot be removed.
     """
     with _left_alone(run_dir):
-        journal = run_dir.journal
-        if journal.parent != run_dir.path:
-            for pattern in _SEGMENTS:
-                for segment in journal.glob(pattern):
-                    segment.unlink()
+        elsewhere = run_dir.journal_elsewhere
+        if elsewhere is not None and run_dir.is_own:
+            for name in run_dir.journal.names():
+                if name.endswith(_SEGMENTS):
+                    (run_dir.journal / name).unlink()
             with contextlib.suppress(OSError):  # somebody keeps something else there
-                journal.rmdir()
-        shutil.rmtree(run_dir.cursors, ignore_errors=True)  # with that it is no run any more
+                elsewhere.rmdir()
+        run_dir.cursors.remove_tree()  # with that it is no run any more
         run_dir.run_json.unlink(missing_ok=True)
     shutil.rmtree(run_dir.path)
 
@@ -84,15 +85,16 @@ def remove_contents(run_dir: RunDir) -> None:
     with _left_alone(run_dir):
         lines = set(_lines_in_blobs(run_dir))
         removed = set()
-        for entry in list(_files(run_dir.blobs.directory)):
-            if Path(entry).name[:64] not in lines:
-                status = os.lstat(entry)
+        for file in list(run_dir.blobs.directory.files()):
+            if file.name[:64] not in lines:
+                status = file.stat()
                 removed.add((status.st_dev, status.st_ino))
-                Path(entry).unlink()
-        for entry in list(_files(run_dir.path)):  # the same content under the name of an artifact
-            status = os.lstat(entry)
+                file.unlink()
+        # The same content under the name of an artifact.
+        for file in list(InnerPath(run_dir.path).files()):
+            status = file.stat()
             if (status.st_dev, status.st_ino) in removed:
-                Path(entry).unlink()
+                file.unlink()
 
 
 @contextlib.contextmanager
@@ -117,16 +119,9 @@ def _left_alone(run_dir: RunDir) -> Iterator[None]:
         lock.release()
 
 
-def _files(directory: Path) -> Iterator[str]:
-    """Yield the files below a directory; links are not followed."""
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            yield os.path.join(folder, name)  # noqa: PTH118 - runs have many files
-
-
-def _size(file: str, seen: set[tuple[int, int]]) -> int:
+def _size(file: InnerPath, seen: set[tuple[int, int]]) -> int:
     try:
-        status = os.lstat(file)
+        status = file.stat()
     except OSError:  # it was removed meanwhile
         return 0
     inode = status.st_dev, status.st_ino
@@ -138,8 +133,10 @@ def _size(file: str, seen: set[tuple[int, int]]) -> int:
 
 def _lines_in_blobs(run_dir: RunDir) -> Iterator[str]:
     """Yield the digests of blobs that hold lines of the journal."""
-    for segment in run_dir.journal.glob("*.jsonl"):
-        with segment.open("rb") as lines:
+    for name in run_dir.journal.names():
+        if not name.endswith(".jsonl"):
+            continue
+        with (run_dir.journal / name).reading() as lines:
             for line in lines:
                 if line.startswith(_LINE_IN_BLOB):
                     with contextlib.suppress(ValueError):  # a damaged line names no blob

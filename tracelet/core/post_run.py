@@ -78,6 +78,7 @@ class PostRunRecords:
 
     def _open_writer(self) -> JournalWriter:
         if self._writer is None or os.getpid() != self._pid:  # after a fork, it is the parent's
+            self._run_dir.check_own("nothing is added to it")
             try:
                 # The run itself, or another such object, may have a segment of this process, too.
                 self._writer = self._run_dir.writer(chain=f"late{next(_numbers)}")

@@ -27,9 +27,11 @@ from tracelet.core.post_run import PostRunRecords
 from tracelet.core.run_directories import skip_unreadable, views
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport, make_report
+from tracelet.destinations import slug
 from tracelet.errors import RunNotFoundError, ValueTypeError
+from tracelet.inner_path import InnerPath
 from tracelet.journal.reader import Position
-from tracelet.journal.rundir import RunDir, find_runs, slug
+from tracelet.journal.rundir import RunDir, find_runs
 from tracelet.plugin_hooks import foreign_params
 from tracelet.records import (
     AnyRecord,
@@ -169,9 +171,10 @@ class Run(ParameterCalls):
     @functools.cached_property
     def artifacts(self) -> Mapping[str, Path]:
         """Destination to the file of each artifact; do not write to these files."""
-        placed, blobs = self.dir / "artifacts", self._run_dir.blobs
+        placed, blobs = InnerPath(self.dir, "artifacts"), self._run_dir.blobs
+        is_own = self._run_dir.is_own
         found = {
-            record.path: content_of(record, placed, blobs)
+            record.path: content_of(record, placed, blobs, is_own=is_own)
             for record in self._records
             if type(record) is Artifact
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from tracelet.core.run_name import run_name
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.view import RunView
+from tracelet.destinations import slug
 from tracelet.errors import (
     InvalidValueError,
     JournalError,
@@ -18,7 +19,7 @@ from tracelet.errors import (
     TraceletError,
     ValueTypeError,
 )
-from tracelet.journal.rundir import RunDir, find_runs, new_run_id, slug
+from tracelet.journal.rundir import RunDir, find_runs, new_run_id
 from tracelet.records import RunInfo
 from tracelet.settings import Settings
 
@@ -176,9 +177,12 @@ def new_directory(
 def _remove_new(run_dir: RunDir) -> None:
     """Remove a run that has not begun; its journal may be on another disk."""
     with contextlib.suppress(OSError):
-        for segment in run_dir.journal.glob("*.jsonl"):
-            segment.unlink()
-        run_dir.journal.rmdir()
+        elsewhere = run_dir.journal_elsewhere
+        if elsewhere is not None and run_dir.is_own:
+            for name in run_dir.journal.names():
+                if name.endswith(".jsonl"):
+                    (run_dir.journal / name).unlink()
+            elsewhere.rmdir()
     shutil.rmtree(run_dir.path, ignore_errors=True)
 
 

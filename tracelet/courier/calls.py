@@ -40,7 +40,7 @@ ASIDE = "artifacts/"
 
 
 class SourceMissingError(FileNotFoundError):
-    """The file of an artifact does not exist any more; the backend was not called."""
+    """The file of an artifact is not there, or is not to be used; the backend was not called."""
 
 
 class InvalidReturnError(Exception):
@@ -127,7 +127,7 @@ def _log_params(backend: Backend, _: BlobStore, batch: Sequence[Params]) -> None
 
 def _log_artifact(backend: Backend, blobs: BlobStore, batch: Sequence[Artifact]) -> None:
     (record,) = batch
-    source = blobs.path(record.digest) if record.source is None else Path(record.source)
+    source = _content(blobs, record.digest) if record.source is None else Path(record.source)
     if record.source is not None and not source.is_file():
         raise SourceMissingError(f"logged with copy=False, and no longer there: {source}")
     path = free_path(record.path, {*backend.own_files, ABOUT})
@@ -158,9 +158,25 @@ def free_path(path: str, own: Collection[str]) -> str:
     return ASIDE + path if taken else path
 
 
+def _content(blobs: BlobStore, digest: str) -> Path:
+    """Return the path of a blob.
+
+    Raises:
+        SourceMissingError: it is missing, or a link, which is not followed.
+    """
+    file = blobs.file(digest)
+    try:
+        path = file.checked_path()
+    except OSError as error:
+        raise SourceMissingError(f"its content cannot be used: {error}") from error
+    if not file.is_file():
+        raise SourceMissingError(f"its content is not in the run any more: {path}")
+    return path
+
+
 def _log_config(backend: Backend, blobs: BlobStore, batch: Sequence[Config]) -> None:
     (record,) = batch
-    file = blobs.path(record.digest)
+    file = _content(blobs, record.digest)
     size = file.stat().st_size
     backend.log_config(
         ConfigObject(record.name, record.suffix, record.value, file, record.digest, size)
@@ -213,9 +229,8 @@ def log_run_files(run_dir: RunDir, backend: Backend, known: dict[str, str]) -> N
         backend: the backend; it is open.
         known: the digest of each file that the backend has already; new ones are added.
     """
-    for path in sorted(run_dir.about.rglob("*")):
-        if not path.is_file():
-            continue
+    for file in run_dir.about.files():
+        path = file.checked_path()
         name = path.relative_to(run_dir.path).as_posix()
         digest, size = digest_file(path)
         if known.get(name) != digest:

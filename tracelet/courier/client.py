@@ -79,9 +79,7 @@ class ProcessCourier:
         self._close_pipe()
         self._started_at = time.monotonic()
         try:
-            self._process = start_process(
-                self._run_dir.path, self._config, self._run_dir.courier_log
-            )
+            self._process = start_process(self._run_dir, self._config)
         except OSError as error:  # this user's limit of processes or files is reached
             self._process = None
             if not self._failed:

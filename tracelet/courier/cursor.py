@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from tracelet.journal.files import replace_file
+from tracelet.inner_path import InnerPath
 from tracelet.journal.reader import Position
 from tracelet.records import RunLink, Status
 from tracelet.wire import clean_text
@@ -64,19 +64,19 @@ class Cursor(msgspec.Struct):
 class CursorFile:
     """The file of one backend's cursor. During a delivery, only the delivery writes it."""
 
-    def __init__(self, directory: Path, backend: str) -> None:
-        self.path = directory / f"{backend}.json"
+    def __init__(self, directory: Path | InnerPath, backend: str) -> None:
+        self.file = InnerPath.of(directory) / f"{backend}.json"
 
     def load(self) -> Cursor:
         """Return the saved cursor; a new one if there is no file, or it is damaged."""
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=Cursor)
+            return msgspec.json.decode(self.file.read_bytes(), type=Cursor)
         except (FileNotFoundError, ValueError):
             return Cursor()
 
     def save(self, cursor: Cursor) -> None:
         """Save a cursor in place of the last one."""
-        replace_file(self.path, msgspec.json.encode(cursor))
+        self.file.replace(msgspec.json.encode(cursor))
 
     def note(self, health: Health, error: str) -> None:
         """Save health and error of a delivery that cannot save it itself, e.g. a killed worker."""
@@ -86,4 +86,4 @@ class CursorFile:
         try:
             self.save(cursor)
         except OSError as reason:  # the disk is full
-            log.warning("%s cannot be saved: %s", self.path, reason)
+            log.warning("%s cannot be saved: %s", self.file, reason)

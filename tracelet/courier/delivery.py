@@ -243,7 +243,7 @@ class Delivery:
 
     def _create(self) -> Backend:
         backend = self._backend or self._found.create(self._options)
-        backend.scratch = self._run_dir.scratch / self._found.name
+        backend.scratch = (self._run_dir.scratch / self._found.name).checked_path()
         cursor = self.cursor
         run = msgspec.structs.replace(self._run, link=cursor.link, checkpoint=cursor.checkpoint)
         try:

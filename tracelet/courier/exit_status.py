@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from pathlib import Path
 
 import msgspec
 
+from tracelet.inner_path import InnerPath
 from tracelet.journal.process import ProcessId, is_alive
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
@@ -31,15 +31,15 @@ _SIGNALS = {130: "SIGINT", 137: "SIGKILL", 143: "SIGTERM"}
 """Exit codes by which shells and Python report a signal."""
 
 
-def _exit_file(run_dir: RunDir, pid: int) -> Path:
+def _exit_file(run_dir: RunDir, pid: int) -> InnerPath:
     return run_dir.exit / str(pid)
 
 
 def reserve_exit_file(run_dir: RunDir) -> None:
     """Write an empty exit file for this process; replace one of an earlier process with its id."""
     try:
-        run_dir.exit.mkdir(exist_ok=True)
-        _exit_file(run_dir, os.getpid()).write_bytes(b" " * _RESERVED)
+        run_dir.exit.mkdir()
+        _exit_file(run_dir, os.getpid()).replace(b" " * _RESERVED)
     except OSError:  # an incomplete file would be read as an exit code
         remove_exit_file(run_dir)
 
@@ -55,8 +55,11 @@ def save_to_exit_file(run_dir: RunDir, ending: Finished) -> None:
     line = encode(ending)
     if len(line) > _RESERVED:
         line = encode(msgspec.structs.replace(ending, reason=None))
-    with contextlib.suppress(OSError), _exit_file(run_dir, os.getpid()).open("r+b") as file:
-        file.write(line.ljust(_RESERVED))
+    # Over the bytes that are there: the disk is full.
+    with contextlib.suppress(OSError):
+        fd = _exit_file(run_dir, os.getpid()).open(os.O_RDWR)
+        with os.fdopen(fd, "r+b") as file:
+            file.write(line.ljust(_RESERVED))
 
 
 def record_exit_code(run_dir: RunDir) -> bool:
@@ -72,12 +75,14 @@ def record_exit_code(run_dir: RunDir) -> bool:
 
     try:
         libc = ctypes.CDLL(None)
-        on_exit, fopen, fputc = libc.on_exit, libc.fopen, libc.fputc
-        run_dir.exit.mkdir(exist_ok=True)
+        on_exit, fdopen, fputc = libc.on_exit, libc.fdopen, libc.fputc
+        run_dir.exit.mkdir()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        fd = _exit_file(run_dir, os.getpid()).open(flags)
     except (AttributeError, OSError, TypeError):
         return False
-    fopen.restype = ctypes.c_void_p
-    file = fopen(os.fsencode(_exit_file(run_dir, os.getpid())), b"ae")
+    fdopen.restype = ctypes.c_void_p
+    file = fdopen(fd, b"a")
     if not file:
         return False
     return bool(on_exit(ctypes.cast(fputc, ctypes.c_void_p), ctypes.c_void_p(file)) == 0)
@@ -107,7 +112,7 @@ def unwritten_ending(run_dir: RunDir, state: RunState) -> Finished | None:
     return ending
 
 
-def _read_exit_file(file: Path) -> tuple[Finished | None, int | None]:
+def _read_exit_file(file: InnerPath) -> tuple[Finished | None, int | None]:
     """Return the ending and the exit code in an exit file, each None if it is not there."""
     try:
         content = file.read_bytes()
@@ -123,7 +128,8 @@ def _read_exit_file(file: Path) -> tuple[Finished | None, int | None]:
 def write_missing_ending(run_dir: RunDir, state: RunState) -> Status:
     """Write the ending of a run into the journal, if the journal lacks it.
 
-    A run that lives, or whose process is on another host, is left as it is.
+    A run that lives, or whose process is on another host, is left as it is. That of a run which is
+    not this user's own is only taken for granted.
 
     Returns:
         The run's status.
@@ -131,7 +137,11 @@ def write_missing_ending(run_dir: RunDir, state: RunState) -> Status:
     Raises:
         OSError: the ending cannot be written.
     """
-    if unwritten_ending(run_dir, state) is None:
+    missing = unwritten_ending(run_dir, state)
+    if missing is None:
+        return state.status
+    if not run_dir.is_own:
+        state.assume_ended(missing)
         return state.status
     _wait_for_console(run_dir)
     with run_dir.ending_lock():  # the ending's time is after all records of other processes

@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
+from tracelet.journal.rundir import RunDir
 from tracelet.settings_fields import START_TIMEOUT
 
 WAKE = b"wake\n"
@@ -55,7 +55,7 @@ def read_config(stream: IO[bytes]) -> WorkerConfig:
 
 
 def start_process(
-    run_dir: Path, config: WorkerConfig, log: Path, *, backend: str | None = None
+    run_dir: RunDir, config: WorkerConfig, *, backend: str | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a courier, or the worker of one backend.
 
@@ -63,19 +63,20 @@ def start_process(
     session of its own, so that Ctrl-C at the terminal does not reach it.
 
     Args:
-        run_dir: the run's directory.
+        run_dir: the run; its ``courier.log`` gets the output of the SDKs, too.
         config: sent to the process.
-        log: the log file, for the output of the SDKs, too.
         backend: the backend of a worker; None: start a courier.
 
     Raises:
         OSError: no process can be started.
     """
-    command = [sys.executable, "-P", "-m", "tracelet", "courier", str(run_dir)]
+    command = [sys.executable, "-P", "-m", "tracelet", "courier", str(run_dir.path)]
+    if run_dir.reader_dir is not None:
+        command += ["--reader", str(run_dir.reader_dir)]
     if backend is not None:
         command += ["--backend", backend]
     path = os.pathsep.join(_search_path())
-    with log.open("ab") as errors:
+    with run_dir.courier_log.appending() as errors:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

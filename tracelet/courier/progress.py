@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tracelet.backends.base import Backend
 from tracelet.courier.cursor import Cursor, CursorFile, Health
 from tracelet.courier.error_texts import one_line
 from tracelet.errors import CheckpointLostError
+from tracelet.inner_path import InnerPath
 from tracelet.journal.reader import Position
 from tracelet.journal.rundir import RunDir
 from tracelet.records import Status
@@ -112,8 +110,8 @@ class Progress:
             CheckpointLostError: a file is gone or shorter; only a new delivery restores it.
         """
         for name, size in (self.cursor.side_files or {}).items():
-            file = self._side_files.get(name, self._scratch / name)
-            is_there = _size(file) > 0 if name in _TABLES else _size(file) >= size
+            file = self._side_files.get(name) or self._scratch / name
+            is_there = file.size() > 0 if name in _TABLES else file.size() >= size
             if name != "rejected" and not is_there:
                 raise CheckpointLostError(f"{file} is not there in full any more")
 
@@ -148,8 +146,8 @@ class Progress:
         """
         cursor = self.cursor
         if self._rejections:
-            self._rejected.parent.mkdir(exist_ok=True)
-            with self._rejected.open("ab") as file:
+            self._rejected.parent.mkdir()
+            with self._rejected.appending() as file:
                 file.writelines(line for one in self._rejections for line in one.lines)
             cursor.last_error = one_line(self._rejections[-1].error)
         cursor.position = position
@@ -179,7 +177,7 @@ class Progress:
         self._skipped_before = 0
         self._delivered, self._rejections = 0, []
         self._rejected.unlink(missing_ok=True)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.remove_tree()
         self.save()
 
     def note_health(self, health: Health, error: str | None, failures: int) -> None:
@@ -201,34 +199,23 @@ class Progress:
 
     def _sizes(self) -> dict[str, int]:
         files = {**self._side_files, **{name: self._scratch / name for name in _TABLES}}
-        sizes = {name: _size(file) for name, file in files.items()}
+        sizes = {name: file.size() for name, file in files.items()}
         return {name: size for name, size in sizes.items() if size}
 
     def _truncate_side_files(self, sizes: Mapping[str, int]) -> None:
         for name, file in self._side_files.items():
-            _truncate(file, sizes.get(name, 0))
+            file.truncate(sizes.get(name, 0))
 
 
 @contextlib.contextmanager
 def rollback_on_error(backend: Backend) -> Iterator[None]:
     """Remove what the backend adds to its side files in this block, if the block raises."""
-    files = [backend.scratch / name for name in _IN_SCRATCH] if backend.scratch is not None else []
-    sizes, adjustments = [_size(file) for file in files], backend.adjustments
+    scratch = None if backend.scratch is None else InnerPath.of(backend.scratch)
+    files = [scratch / name for name in _IN_SCRATCH] if scratch is not None else []
+    sizes, adjustments = [file.size() for file in files], backend.adjustments
     with contextlib.ExitStack() as rollback:
         for file, size in zip(files, sizes, strict=True):
-            rollback.callback(_truncate, file, size)
+            rollback.callback(file.truncate, size)
         rollback.callback(setattr, backend, "adjustments", adjustments)
         yield
         rollback.pop_all()
-
-
-def _size(file: Path) -> int:
-    try:
-        return os.stat(file).st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _truncate(file: Path, size: int) -> None:
-    if _size(file) > size:
-        os.truncate(file, size)

@@ -10,7 +10,7 @@ from tracelet.backends.registry import resolve
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.courier.exit_status import unwritten_ending, write_missing_ending
-from tracelet.courier.view import RunView, read_view, refresh_view
+from tracelet.courier.view import RunView, make_view, read_view, refresh_view, save_view
 from tracelet.journal.files import FileLock
 from tracelet.journal.process import is_alive, this_process
 from tracelet.journal.run_state import RunState
@@ -31,10 +31,17 @@ def reconcile(run_dir: RunDir) -> RunState:
     this function waits for the local files. If the files cannot be written, or the wait takes too
     long, they stay as they are. The returned state has the right status in any case.
 
+    Nothing is written in a run that is not this user's own, nor in one that is complete.
+
     Raises:
         RunNotFoundError: the directory holds no run.
     """
     state = RunState.read(run_dir)
+    if not run_dir.is_own:
+        write_missing_ending(run_dir, state)
+        return state
+    if _is_complete(run_dir, state):
+        return state
     lock = run_dir.lock()
     try:
         if _take_lock(run_dir, state, lock):
@@ -90,25 +97,49 @@ def _is_up_to_date(run_dir: RunDir, state: RunState) -> bool:
         return cursor.closed == state.status and reader.read(cursor.position) is None
 
 
+def _is_complete(run_dir: RunDir, state: RunState) -> bool:
+    """Return whether the run has ended, and everything of this module was done."""
+    if state.start is None or state.status == "running":
+        return False
+    if any(entry["target"] == "local" for entry in state.start.backends):
+        cursor = CursorFile(run_dir.cursors, "local").load()
+        if cursor.closed != state.status or cursor.failures:
+            return False
+        with contextlib.closing(run_dir.reader()) as reader:
+            if reader.read(cursor.position) is not None:
+                return False
+    return _status_in_view(run_dir) == state.status and run_dir.cursors.is_dir()
+
+
 def _status_in_view(run_dir: RunDir) -> Status | None:
     try:
         return read_view(run_dir).status
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
 
 
 def view_of(run_dir: RunDir) -> RunView:
-    """Read ``run.json``; write it again from the journal if it is damaged or missing.
+    """Read ``run.json``; make it again from the journal if it is damaged, a link, or missing.
+
+    It is written then, if the run is this user's own and can be written.
 
     Raises:
         RunNotFoundError: the directory holds no run.
-        OSError: ``run.json`` cannot be written.
     """
-    try:
-        return read_view(run_dir)
-    except (FileNotFoundError, ValueError):
-        refresh_view(run_dir, reconcile(run_dir))
-        return read_view(run_dir)
+    if run_dir.reader_dir is None:
+        try:
+            return read_view(run_dir)
+        except (OSError, ValueError) as error:
+            if isinstance(error, PermissionError):
+                raise
+    state = reconcile(run_dir)
+    view = make_view(run_dir, state)
+    if run_dir.is_own:
+        try:
+            save_view(run_dir, view)
+        except OSError as error:
+            log.warning("%s cannot be brought up to date: %s", run_dir.path, error)
+    return view
 
 
 def bring_up_to_date(run_dir: RunDir, state: RunState) -> None:
@@ -116,7 +147,7 @@ def bring_up_to_date(run_dir: RunDir, state: RunState) -> None:
     write_missing_ending(run_dir, state)
     if state.start is None:
         return
-    run_dir.cursors.mkdir(exist_ok=True)  # deleting it means delivery from the start
+    run_dir.cursors.mkdir()  # deleting it means delivery from the start
     for entry in state.start.backends:
         if entry["target"] == "local":
             delivery = Delivery(run_dir, resolve("local"), state.start.run, {}, wait=lambda _: True)

@@ -26,6 +26,7 @@ from tracelet.errors import UnknownBackendError, nearest, warn
 from tracelet.journal.process import this_process
 from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
+from tracelet.journal.segments import segment_ends
 from tracelet.journal.writer import JournalWriter
 from tracelet.records import Finished, RunInfo, RunLink, Started, Status
 from tracelet.settings_fields import START_TIMEOUT
@@ -304,7 +305,7 @@ class RunDelivery:
 
     def _delivered_part(self) -> float:
         """Return the part of the journal that every backend has, 0 to 1."""
-        total = sum(file.stat().st_size for file in self.run_dir.journal.glob("*.jsonl"))
+        total = sum(segment_ends(self.run_dir.journal).values())
         cursors = [CursorFile(self.run_dir.cursors, name).load() for name in self.names]
         done = min(sum(at for at, _ in cursor.position.values()) for cursor in cursors)
         return min(1.0, done / total) if total else 1.0

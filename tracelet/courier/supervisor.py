@@ -13,7 +13,6 @@ import select
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from tracelet.backends.registry import ResolvedBackend, resolve
@@ -197,6 +196,9 @@ def serve(run_dir: RunDir, config: WorkerConfig) -> int:
     if not run_dir.cursors.is_dir():
         log.error("%s holds no run", run_dir.path)
         return 2
+    if not run_dir.is_written:
+        log.error("%s is a run %s, and is not delivered", run_dir.path, run_dir.whose)
+        return 2
     lock = run_dir.lock()
     state = RunState(run_dir)
     ends: dict[str, int] = {}
@@ -227,14 +229,14 @@ def serve(run_dir: RunDir, config: WorkerConfig) -> int:
         if state.update().start_count == seen and not has_more:
             return 0
         if state.start_count == seen and before:  # not after the first round: the training may wait
-            start_process(run_dir.path, config, run_dir.courier_log)
+            start_process(run_dir, config)
             return 0
 
 
-def main(path: str) -> int:
+def main(run_dir: RunDir) -> int:
     """Run as ``python -m tracelet courier RUN_DIR``."""
     redact_output()
     logging.basicConfig(format="%(asctime)s courier: %(message)s", level=logging.INFO)
     os.nice(5)  # the training comes first
     threading.current_thread().name = "tracelet-courier"
-    return serve(RunDir(Path(path)), read_config(sys.stdin.buffer))
+    return serve(run_dir, read_config(sys.stdin.buffer))

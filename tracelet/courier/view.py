@@ -8,7 +8,6 @@ import msgspec
 
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import DeliveryReport, make_report
-from tracelet.journal.files import replace_file
 from tracelet.journal.process import ProcessId
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
@@ -53,13 +52,27 @@ class RunView(msgspec.Struct, kw_only=True):
 
 def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> None:
     """Write ``run.json`` from the state of the run and its report; None: there is no report yet."""
+    if state.start is not None:
+        save_view(run_dir, view_from(run_dir, state, report))
+
+
+def save_view(run_dir: RunDir, view: RunView) -> None:
+    """Write ``run.json``.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    run_dir.run_json.replace(msgspec.json.format(msgspec.json.encode(view)) + b"\n")
+
+
+def view_from(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> RunView:
+    """Return the view of a run that was started, with a report; None: there is none yet."""
     start = state.start
-    if start is None:
-        return
+    assert start is not None
     run = start.run
     names = [backend["name"] for backend in start.backends]
     links = {name: CursorFile(run_dir.cursors, name).load().link for name in names}
-    view = RunView(
+    return RunView(
         run_id=run.run_id,
         name=run.name,
         project=run.project,
@@ -75,11 +88,22 @@ def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) 
         facts=run.facts,
         process=start.process,
     )
-    replace_file(run_dir.run_json, msgspec.json.format(msgspec.json.encode(view)) + b"\n")
 
 
 def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> DeliveryReport:
-    """Write ``run.json`` with a new report, and return the report.
+    """Write ``run.json`` with a new report, and return the report; see :func:`make_view`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    view = make_view(run_dir, state, redacted=redacted)
+    save_view(run_dir, view)
+    assert view.report is not None
+    return view.report
+
+
+def make_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> RunView:
+    """Return the view of a run that was started, with a new report.
 
     Counts of the training process are taken from the present file.
 
@@ -99,8 +123,7 @@ def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> Deli
         lost=max(state.lost, before.lost if before is not None else 0),
         redacted=max(state.redacted, before.redacted if before is not None else 0) + redacted,
     )
-    write_view(run_dir, state, report)
-    return report
+    return view_from(run_dir, state, report)
 
 
 def read_view(run_dir: RunDir) -> RunView:

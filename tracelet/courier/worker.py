@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -187,9 +186,7 @@ class WorkerProcess:
     def _start(self, now: float) -> None:
         try:
             config = msgspec.structs.replace(self._config, start_timeout=self._start_timeout)
-            self._process = start_process(
-                self._run_dir.path, config, self._run_dir.courier_log, backend=self.name
-            )
+            self._process = start_process(self._run_dir, config, backend=self.name)
         except OSError as error:  # this user's limit of processes or files is reached
             log.warning("the worker of %s cannot be started: %s", self.name, error)
             self._postpone_start(now)
@@ -305,8 +302,8 @@ def _follow_courier(news: threading.Event, retry: threading.Event) -> None:
     os._exit(1)
 
 
-def main(path: str, backend: str) -> int:
+def main(run_dir: RunDir, backend: str) -> int:
     """Run as ``python -m tracelet courier RUN_DIR --backend NAME``."""
     redact_output()
     logging.basicConfig(format=f"%(asctime)s {backend}: %(message)s", level=logging.INFO)
-    return work(RunDir(Path(path)), backend)
+    return work(run_dir, backend)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tracelet.errors import JournalError
+from tracelet.inner_path import InnerPath
 
 _CHUNK = 1 << 20
 
@@ -22,35 +24,45 @@ _CHUNK = 1 << 20
 class BlobStore:
     """The blobs of one run."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path | InnerPath) -> None:
+        self.directory = InnerPath.of(directory)
+
+    def file(self, digest: str) -> InnerPath:
+        """Return the file of the blob with this digest; it need not exist."""
+        return self.directory / digest[:2] / digest
 
     def path(self, digest: str) -> Path:
         """Return the path of the blob with this digest; it need not exist."""
-        return self.directory / digest[:2] / digest
+        return self.file(digest).path
 
-    def named(self, digest: str, suffix: str) -> Path:
+    def named(self, digest: str, suffix: str, *, make: bool = False) -> Path:
         """Return a path of a blob that ends in ``suffix``, for loaders that need the suffix.
 
-        The path is a link, made at the first call. Where no link can be made, it is the path of the
-        blob itself.
+        Args:
+            digest: the digest of the blob.
+            suffix: the suffix.
+            make: make that path, a link to the same file; else it is looked for.
+
+        Returns:
+            The path; that of the blob itself, if it is not there and cannot be made.
         """
-        path = self.path(digest)
-        named = path.with_name(digest + suffix)
+        blob = self.file(digest)
+        named = blob.parent / (digest + suffix)
         try:
-            if not named.exists():
-                _link(path, named)
+            if make and not named.exists():
+                _link(blob, named)
         except OSError:  # the directory cannot be written, or the suffix is not valid
-            return path
-        return named
+            return blob.path
+        return named.path if named.is_file() else blob.path
 
     def put_bytes(self, content: bytes) -> str:
         """Store ``content`` and return its digest."""
         digest = hashlib.sha256(content).hexdigest()
-        if not self.path(digest).exists():
-            with self._temporary() as temporary:
-                temporary.write_bytes(content)
-                self._move_to_blob(temporary, digest)
+        if not self.file(digest).is_file():
+            with self._incoming() as (incoming, file):
+                file.write(content)
+                file.flush()
+                self._move_to_blob(incoming, digest)
         return digest
 
     def put_file(self, file: Path) -> tuple[str, int]:
@@ -63,34 +75,38 @@ class BlobStore:
             OSError: ``file`` cannot be read.
             JournalError: the content cannot be stored, e.g. because the disk is full.
         """
-        with file.open("rb") as content, self._temporary() as temporary:
-            _copy(content, temporary)
-            digest, size = digest_file(temporary)
-            if not self.path(digest).exists():
-                self._move_to_blob(temporary, digest)
+        with file.open("rb") as content, self._incoming() as (incoming, copy):
+            _copy(content, copy)
+            copy.seek(0)
+            digest = hashlib.file_digest(copy, "sha256").hexdigest()
+            size = copy.tell()
+            if not self.file(digest).is_file():
+                self._move_to_blob(incoming, digest)
         return digest, size
 
     @contextlib.contextmanager
-    def _temporary(self) -> Iterator[Path]:
-        name = None
+    def _incoming(self) -> Iterator[tuple[InnerPath, Any]]:
+        """Give a new file, opened; remove it at the end, unless it was moved."""
+        incoming = None
         try:
-            self.directory.mkdir(exist_ok=True)  # no parents: the run was moved, or deleted
-            fd, name = tempfile.mkstemp(prefix=".incoming-", dir=self.directory)
-            os.close(fd)
-            yield Path(name)
+            self.directory.mkdir()
+            incoming = self.directory / f".incoming-{os.getpid()}-{secrets.token_hex(4)}"
+            fd = incoming.open(os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            with os.fdopen(fd, "w+b") as file:
+                # Read-only, because the local backend's artifacts/ may be links to the same file.
+                os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & 0o444)
+                yield incoming, file
         except OSError as error:
             raise JournalError(error.errno, error.strerror, str(self.directory)) from error
         finally:
-            if name is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name)
+            if incoming is not None:
+                with contextlib.suppress(OSError):
+                    incoming.unlink(missing_ok=True)
 
-    def _move_to_blob(self, temporary: Path, digest: str) -> None:
-        path = self.path(digest)
-        path.parent.mkdir(exist_ok=True)
-        # Read-only, because the local backend's artifacts/ may be links to the same file.
-        temporary.chmod(0o444)
-        os.replace(temporary, path)
+    def _move_to_blob(self, incoming: InnerPath, digest: str) -> None:
+        blob = self.file(digest)
+        blob.parent.mkdir()
+        incoming.move_to(blob)
 
 
 def digest_file(file: Path) -> tuple[str, int]:
@@ -100,22 +116,21 @@ def digest_file(file: Path) -> tuple[str, int]:
         return digest, content.tell()
 
 
-def _link(path: Path, named: Path) -> None:
+def _link(blob: InnerPath, named: InnerPath) -> None:
     try:
-        os.link(path, named)
-    except FileExistsError:
-        return
+        named.link_to(blob)
     except OSError:  # a file system without links
-        shutil.copyfile(path, named)
+        with blob.reading() as content, named.replacing() as copy:
+            shutil.copyfileobj(content, copy, _CHUNK)
 
 
-def _copy(content: BinaryIO, to: Path) -> None:
-    with to.open("wb") as copy:
-        if hasattr(os, "copy_file_range"):
-            # Shares blocks where the file system can.
-            with contextlib.suppress(OSError):
-                while os.copy_file_range(content.fileno(), copy.fileno(), 1 << 30):
-                    pass
-        content.seek(os.fstat(copy.fileno()).st_size)
-        copy.seek(0, os.SEEK_END)
-        shutil.copyfileobj(content, copy, _CHUNK)
+def _copy(content: BinaryIO, copy: Any) -> None:
+    if hasattr(os, "copy_file_range"):
+        # Shares blocks where the file system can.
+        with contextlib.suppress(OSError):
+            while os.copy_file_range(content.fileno(), copy.fileno(), 1 << 30):
+                pass
+    content.seek(os.fstat(copy.fileno()).st_size)
+    copy.seek(0, os.SEEK_END)
+    shutil.copyfileobj(content, copy, _CHUNK)
+    copy.flush()

@@ -1,34 +1,21 @@
-"""Atomic replacement of files, and locks on files."""
+"""Locks on files, and descriptors that the program does not print to."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import threading
 import time
 from pathlib import Path
+
+from tracelet.inner_path import InnerPath
 
 _held: dict[tuple[str, int], FileLock] = {}
 _PAUSE_SECONDS = 0.0005
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``; a reader sees the old content or the new one, never a part.
-
-    Raises:
-        OSError: the file cannot be written; the old one stays.
-    """
-    # Several threads may write the same file at once: each has a temporary file of its own.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    """Write ``content`` to ``path``; see :meth:`InnerPath.replace`."""
+    InnerPath.of(path).replace(content)
 
 
 class FileLock:
@@ -39,9 +26,9 @@ class FileLock:
     locks refuses a second one in the same process.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._key = os.path.realpath(path)
+    def __init__(self, path: Path | InnerPath) -> None:
+        self._file = InnerPath.of(path)
+        self._key = os.path.realpath(self._file.path)
         self._fd: int | None = None
         self._pid = 0
 
@@ -71,7 +58,7 @@ class FileLock:
         return True
 
     def _open_locked(self) -> int | None:
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = self._file.open(os.O_RDWR | os.O_CREAT, keep_names=True)
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

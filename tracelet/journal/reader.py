@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from tracelet.inner_path import InnerPath
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.segments import SegmentFile, chains, segment_size
 from tracelet.records import AnyRecord, BlobRef, decode_lines
@@ -84,9 +85,9 @@ class JournalReader:
     """
 
     def __init__(
-        self, directory: Path, blobs: BlobStore, *, chunk_bytes: int = CHUNK_BYTES
+        self, directory: Path | InnerPath, blobs: BlobStore, *, chunk_bytes: int = CHUNK_BYTES
     ) -> None:
-        self._directory = directory
+        self._directory = InnerPath.of(directory)
         self._blobs = blobs
         self._chunk_bytes = chunk_bytes
         self._files: dict[str, SegmentFile] = {}
@@ -211,7 +212,7 @@ class JournalReader:
         if type(record) is not BlobRef:
             return record
         try:
-            (whole,) = decode_lines(self._blobs.path(record.digest).read_bytes())
+            (whole,) = decode_lines(self._blobs.file(record.digest).read_bytes())
         except (OSError, ValueError):  # the blob is missing, or is not one record
             # The reference stays in the list: positions count it.
             self._bad_lines.setdefault("blobs", set()).add(hash(record.digest))

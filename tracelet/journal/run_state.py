@@ -11,12 +11,12 @@ import heapq
 import math
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tracelet.errors import RunNotFoundError
+from tracelet.inner_path import InnerPath
 from tracelet.journal.process import ProcessId
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import SegmentFile, chains, control_lines, segment_size
@@ -122,6 +122,12 @@ class RunState:
         """
         state = cls(run_dir).update()
         if state.start is None:
+            elsewhere = run_dir.journal_elsewhere
+            if elsewhere is not None and not run_dir.is_own:
+                raise RunNotFoundError(
+                    f"{run_dir.path} cannot be read: it is a run {run_dir.whose}, and its journal "
+                    f"is outside of it, in {elsewhere}"
+                )
             raise RunNotFoundError(
                 f"{run_dir.path} holds no run: there is no journal, or it has no beginning"
             )
@@ -172,11 +178,20 @@ class RunState:
                 self.tags.update(record.values)
             elif type(record) is BackendAdded:
                 added[record.backend["name"]] = record.backend
-        if self.start is not None:
+        if self.start is not None and (choice := self._run_dir.reader_choice) is not None:
+            # Nothing that the run says decides where it goes.
+            self.start.backends, self.start.left = choice.backends, []
+            self.start.run.dir = str(self._run_dir.reader_dir)
+            self.start.run.facts = {**self.start.run.facts, "cwd": choice.cwd}
+        elif self.start is not None:
             known = {entry["name"] for entry in self.start.backends}
             self.start.left = [name for name in started if name not in {*known, *added}]
             more = {**{name: started[name] for name in self.start.left}, **added}
             self.start.backends += [entry for name, entry in more.items() if name not in known]
+            if not self._run_dir.is_own:
+                self.start.backends = [
+                    {**entry, "target": None, "options": {}} for entry in self.start.backends
+                ]
 
     def _new_records(self) -> Iterator[tuple[str, AnyRecord]]:
         directory = self._run_dir.journal
@@ -186,7 +201,7 @@ class RunState:
                 for record in self._decoded(self._new_lines(directory, name)):
                     yield process, record
 
-    def _new_lines(self, directory: Path, name: str) -> Iterator[bytes]:
+    def _new_lines(self, directory: InnerPath, name: str) -> Iterator[bytes]:
         offset = self._offsets.get(name, 0)
         if offset == segment_size(directory, name):
             return
@@ -205,7 +220,7 @@ class RunState:
             try:
                 (record,) = decode_lines(line)
                 if type(record) is BlobRef:
-                    (record,) = decode_lines(self._run_dir.blobs.path(record.digest).read_bytes())
+                    (record,) = decode_lines(self._run_dir.blobs.file(record.digest).read_bytes())
             except (OSError, ValueError):
                 continue  # counted by the reader
             if isinstance(record, Started | Finished | Tags | BackendAdded):

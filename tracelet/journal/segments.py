@@ -16,13 +16,15 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from tracelet.inner_path import InnerPath
+
 log = logging.getLogger(__name__)
 
 _PLAIN, _PACKED = ".jsonl", ".jsonl.gz"
 _CONTROL = re.compile(rb'\n\["(?!(?:metrics?|text|params|artifact|config|properties)",)[^\n]*')
 
 
-def chains(directory: Path) -> list[list[str]]:
+def chains(directory: Path | InnerPath) -> list[list[str]]:
     """Return the names of all segments, one list for each process, in the order of writing."""
     found: dict[str, list[tuple[int, str]]] = {}
     for name in segment_names(directory):
@@ -31,31 +33,32 @@ def chains(directory: Path) -> list[list[str]]:
     return [[name for _, name in sorted(chain)] for _, chain in sorted(found.items())]
 
 
-def segment_names(directory: Path) -> set[str]:
+def segment_names(directory: Path | InnerPath) -> set[str]:
     """Return the names, without suffix, of all segments."""
     try:
-        files = os.listdir(directory)
+        files = InnerPath.of(directory).names()
     except FileNotFoundError:
         return set()
     stems = {name.split(".")[0] for name in files if name.endswith((_PLAIN, _PACKED))}
     return {stem for stem in stems if stem.rpartition("-")[2].isdigit()}
 
 
-def segment_size(directory: Path, name: str) -> int | None:
+def segment_size(directory: Path | InnerPath, name: str) -> int | None:
     """Return the size in bytes, uncompressed; None if the segment does not exist any more."""
+    folder = InnerPath.of(directory)
     try:
-        return os.stat(directory / (name + _PLAIN)).st_size
+        return (folder / (name + _PLAIN)).stat().st_size
     except FileNotFoundError:
         pass
     try:
-        with (directory / (name + _PACKED)).open("rb") as packed:
+        with (folder / (name + _PACKED)).reading() as packed:
             packed.seek(-4, os.SEEK_END)  # gzip ends with the uncompressed size
             return int.from_bytes(packed.read(4), "little")
     except OSError:
         return None
 
 
-def segment_ends(directory: Path) -> dict[str, int]:
+def segment_ends(directory: Path | InnerPath) -> dict[str, int]:
     """Return the size in bytes, uncompressed, of every segment."""
     return {name: segment_size(directory, name) or 0 for name in segment_names(directory)}
 
@@ -72,10 +75,11 @@ class SegmentFile:
         is_damaged: whether it is compressed, and could not be read to its end.
     """
 
-    def __init__(self, directory: Path, name: str) -> None:
-        self._plain = directory / (name + _PLAIN)
-        self._packed = directory / (name + _PACKED)
+    def __init__(self, directory: Path | InnerPath, name: str) -> None:
+        self._plain = InnerPath.of(directory) / (name + _PLAIN)
+        self._packed = InnerPath.of(directory) / (name + _PACKED)
         self._file: BinaryIO | gzip.GzipFile | None = None
+        self._raw: BinaryIO | None = None  # of a compressed one
         self.is_damaged = False
 
     @property
@@ -102,10 +106,12 @@ class SegmentFile:
 
     def _open(self) -> BinaryIO | gzip.GzipFile | None:
         if self._file is None:
-            for path, opener in ((self._plain, open), (self._packed, gzip.open)):
-                with contextlib.suppress(FileNotFoundError):
-                    self._file = opener(path, "rb")
-                    break
+            with contextlib.suppress(FileNotFoundError):
+                self._file = self._plain.reading()
+                return self._file
+            with contextlib.suppress(FileNotFoundError):
+                self._raw = self._packed.reading()
+                self._file = gzip.GzipFile(fileobj=self._raw)
         return self._file
 
     def close(self) -> None:
@@ -113,3 +119,6 @@ class SegmentFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None

@@ -25,6 +25,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
+from tracelet.inner_path import InnerPath
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.files import above_standard_streams
 from tracelet.records import AnyRecord, BlobRef, encode
@@ -52,13 +53,13 @@ class JournalWriter:
 
     def __init__(
         self,
-        directory: Path,
+        directory: Path | InnerPath,
         blobs: BlobStore,
         *,
         segment_bytes: int = SEGMENT_BYTES,
         chain: str = "",
     ) -> None:
-        self._directory = directory
+        self._directory = InnerPath.of(directory)
         self._chain = chain
         self._blobs = blobs
         self._segment_bytes = segment_bytes
@@ -214,18 +215,17 @@ class JournalWriter:
 
     def _open_next(self) -> int:
         host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname()) or "host"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         while True:
-            name = f"{host}{self._chain}-{os.getpid()}-{self._number}.jsonl"
-            path = self._directory / name
+            segment = f"{host}{self._chain}-{os.getpid()}-{self._number}"
             self._number += 1
-            if path.with_name(f"{path.name}.gz").exists():  # it was compressed
+            if (self._directory / f"{segment}.jsonl.gz").exists():  # it was compressed
                 continue
             try:
-                fd = os.open(path, flags, 0o644)
+                fd = (self._directory / f"{segment}.jsonl").open(flags)
             except FileExistsError:  # an earlier process with this pid, or an earlier start
                 continue
-            self._segment = path.stem
+            self._segment = segment
             return above_standard_streams(fd)
 
     def failed(self, error: OSError, count: int = 1) -> None:

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tracelet.destinations import slug
 from tracelet.journal.files import FileLock, replace_file
-from tracelet.journal.rundir import slug
 
 State = Literal["pending", "running", "done", "failed"]
 _RANKS: dict[State, int] = {"pending": 0, "running": 1, "failed": 2, "done": 3}

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracelet.journal.rundir import slug
+from tracelet.destinations import slug
 from tracelet.testing import values
 
 PATIENCE = 300.0

@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     @property
     def rejected(self) -> list[dict[str, Any]]:
         """What the backend refused, as the file of rejected records has it."""
-        file = RunDir(self.run.dir).rejected / f"{self.job.name}.jsonl"
+        file = RunDir(self.run.dir).rejected.path / f"{self.job.name}.jsonl"
         lines = file.read_bytes().splitlines() if file.exists() else []
         return [msgspec.json.decode(line) for line in lines]
 
