@@ -31,6 +31,7 @@ class RunDir:
     - ``rejected/``: a dead-letter file for each backend, with the records that it has rejected.
     - ``scratch/``: files that a backend writes during the delivery.
     - ``exit/``: the exit codes of processes.
+    - ``membership``: whether the processes that have joined the run may still add to it.
     - ``retry.request``: touched to have the courier try again at once.
     - ``courier.log``: the output of the courier and the SDKs.
     - ``console.log``: the output of the program.
@@ -45,6 +46,7 @@ class RunDir:
         self.rejected = path / "rejected"
         self.scratch = path / "scratch"
         self.exit = path / "exit"
+        self.membership = path / "membership"
         self._retry_request = path / "retry.request"
         self.courier_log = path / "courier.log"
         self.console = path / "console.log"
