@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tracelet.core.active import active, previous_run
+from tracelet.core.active import active, found, previous_run, running_in
 from tracelet.core.experiment import Experiment
-from tracelet.errors import NotRunningError, ValueTypeError
+from tracelet.errors import NotRunningError, RunNotFoundError, ValueTypeError
 from tracelet.records import Status
 from tracelet.settings import ExperimentConfig
 
@@ -98,12 +98,22 @@ def get_active_experiment() -> Experiment | None:
 
     A thread or task has the run that it has started itself, or that was active where it was
     created. Any other has the run of the process: the latest one of the thread or task that was the
-    first to start a run.
+    first to start a run. A child process that has started none has the one that its parent has now.
     """
     current: Experiment | None = active()
     if current is not None:
         return current
-    from tracelet.core.start import inherited_run  # start-up time: the courier's side
+    from tracelet.core.start import inherited_directory  # start-up time: the courier's side
 
-    inherited = inherited_run()
-    return Experiment.joined(str(inherited[0].path)) if inherited is not None else None
+    path = inherited_directory()
+    if path is None:
+        return None
+    known: Experiment | None = running_in(str(path))
+    if known is not None:
+        return known
+    try:
+        experiment = Experiment.joined(str(path))
+    except RunNotFoundError:  # the directory was deleted
+        return None
+    found(experiment)
+    return experiment if experiment.is_running else None

@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol
 
+from tracelet.journal.current_run import publish
+
 RUN_DIR_VARIABLE = "TRACELET_RUN_DIR"
 """The variable in which child processes, forked or spawned, find the run's directory."""
 
@@ -71,14 +73,18 @@ def _current_task() -> Any:
 
 
 _owners: weakref.WeakKeyDictionary[Any, _Owner] = weakref.WeakKeyDictionary()
+_found: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Those of a parent process that a child has found. It asks again each time: the parent may have
+another run now."""
 
 
 def active() -> Any:
     """Return the active experiment, or None."""
     mine = _of_context.get()
-    if mine is not None and mine.is_running:
+    if mine is not None and mine not in _found and mine.is_running:
         return mine
-    return next((one for one in reversed(_of_process) if one.is_running), None)
+    own = (one for one in reversed(_of_process) if one not in _found and one.is_running)
+    return next(own, None)
 
 
 def previous_run() -> Any:
@@ -88,6 +94,11 @@ def previous_run() -> Any:
         return current
     # A context can be a copy of another one, and a thread of a pool can run several contexts.
     return current if _of_context.get() is current and _owners[current].is_here else None
+
+
+def found(experiment: Running) -> None:
+    """Note that an experiment is active only as long as the parent process has its run."""
+    _found.add(experiment)
 
 
 def running_in(path: str) -> Any:
@@ -109,6 +120,7 @@ def activate(experiment: Running) -> None:
     _of_process[:] = [*others, experiment] if is_first else [experiment, *others]
     if is_first and experiment.dir is not None and experiment.owns_run:
         os.environ[RUN_DIR_VARIABLE] = str(experiment.dir)
+        publish(experiment.dir)
 
 
 def deactivate(experiment: Running) -> None:
@@ -120,5 +132,18 @@ def deactivate(experiment: Running) -> None:
         _of_context.set(next(ours, None))
     if experiment.owns_run and os.environ.get(RUN_DIR_VARIABLE) == str(experiment.dir):
         del os.environ[RUN_DIR_VARIABLE]
-        if _of_process and _of_process[-1].dir is not None:
-            os.environ[RUN_DIR_VARIABLE] = str(_of_process[-1].dir)
+        left = _of_process[-1].dir if _of_process else None
+        if left is not None:
+            os.environ[RUN_DIR_VARIABLE] = str(left)
+        publish(left)
+
+
+def _after_fork() -> None:
+    """Have a forked child ask its parent, unless the thread that forks has a run of its own."""
+    mine, of_process = _of_context.get(), _of_process[-1] if _of_process else None
+    for one in _of_process:
+        if one.dir is not None and (one is not mine or one is of_process):
+            _found.add(one)
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from tracelet.capture import jobs
 from tracelet.courier.exit_status import status_of_exit
+from tracelet.journal.current_run import publish
 from tracelet.records import Status
 from tracelet.redaction import Redactor
 from tracelet.wire import clean_text
@@ -159,6 +160,7 @@ def uncaught_exception() -> BaseException | None:
 
 
 def _end_all() -> None:
+    publish(None)
     for session in list(_running):
         try:
             session.end_at_exit()

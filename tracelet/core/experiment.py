@@ -385,6 +385,7 @@ class Experiment(ParameterCalls):
     @property
     def status(self) -> Status | None:
         """``running``, ``finished``, ``failed`` or ``killed``; None before the start."""
+        _ = self._session.is_running  # the process that began the run may have ended it
         return self._session.status
 
     @property

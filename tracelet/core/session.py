@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import time as clock
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.journal.blobs import BlobStore
 
 _stopping = threading.RLock()
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 class Session:
@@ -71,6 +73,8 @@ class Session:
         self.report = report
         self.connections = connections
         self.append: Any = self._refuse
+        self._membership = delivery.join() if delivery is not None and delivery.is_joined else None
+        self._ended_by_owner = False
         self._before_log: dict[int, Callable[[], None]] = {}
         self._name = name
         self._settings = settings
@@ -79,6 +83,7 @@ class Session:
         self._capture = capture
         if status == "running":
             self._accept_calls()
+        _sessions.add(self)
 
     def __repr__(self) -> str:
         return f"<Session of {self._name!r} {self.status} in {self.dir}>"
@@ -86,7 +91,7 @@ class Session:
     @property
     def is_running(self) -> bool:
         """Whether calls are accepted."""
-        return self.status == "running"
+        return self.status == "running" and not self._has_left()
 
     @property
     def owns_run(self) -> bool:
@@ -109,7 +114,7 @@ class Session:
 
     def check_running(self) -> None:
         """Raise NotRunningError unless calls are accepted."""
-        if self.status != "running":
+        if not self.is_running:
             self._refuse()
 
     def write(self, record: AnyRecord) -> None:
@@ -132,13 +137,14 @@ class Session:
         """Choose how lines are appended: without any test, unless there is something to test."""
         if self._delivery is None:
             self.append = _ignore
-        elif self._before_log:
+        elif self._before_log or self._membership is not None:
             self.append = self._append_with_care
         else:
             self.append = self._delivery.writer.append_lines
 
     def _append_with_care(self, lines: bytes, count: int, now: float) -> None:
-        self._prepare_write()
+        if self._before_log or self._membership is None or not self._membership.goes_on():
+            self._prepare_write()
         assert self._delivery is not None
         self._delivery.writer.append_lines(lines, count, now)
 
@@ -190,6 +196,22 @@ class Session:
 
     # -- the end ------------------------------------------------------------------------------
 
+    def _has_left(self) -> bool:
+        """Return whether the process that began the run has ended it; if so, leave the run."""
+        if self._membership is None or self._membership.goes_on():
+            return False
+        self.status, self._ended_by_owner = self._membership.status(), True
+        self.append, self._membership = self._refuse, None
+        assert self._delivery is not None
+        self._delivery.end(self.status, None)
+        return True
+
+    def after_fork(self) -> None:
+        """Test from now on whether the run goes on: this process is a child of its owner."""
+        if self.status == "running" and self._delivery is not None:
+            self._membership = self._delivery.join()
+            self._accept_calls()
+
     def merge_held(self) -> None:
         """Record what capture holds for the next run: none has started before this one ends."""
         if self._capture is not None:
@@ -207,6 +229,8 @@ class Session:
                 self._capture.stop()
             self.append = self._refuse
             self.status = status
+            if self._delivery is not None:
+                self._delivery.end_membership(status)
 
     def finish(
         self,
@@ -299,6 +323,13 @@ class Session:
         return self.report
 
     def _refuse(self, *_: Any) -> NoReturn:
+        if self._ended_by_owner and self.run is not None:
+            raise NotRunningError(
+                f"the run {self.run.run_id}, which this process has joined, was ended "
+                f"({self.status}) by the process that began it: get_active_experiment() gives the "
+                f"run that it has now, start_logging() joins or begins one, and "
+                f"tracelet.load_run({self.run.dir!r}) adds to the ended one"
+            )
         state = "was stopped" if self.status is not None else "is not started"
         raise NotRunningError(
             f"the experiment {self._name!r} {state}; start_logging() begins a new run, "
@@ -318,10 +349,12 @@ def _ignore(*_: Any) -> None:
     """Write nothing, in a session that only checks arguments."""
 
 
-def _renew_lock() -> None:
-    """Replace the lock in a forked child: a thread of the parent may have held it."""
+def _after_fork() -> None:
+    """In a forked child replace the lock: a thread of the parent may have held it."""
     global _stopping  # noqa: PLW0603
     _stopping = threading.RLock()
+    for session in list(_sessions):
+        session.after_fork()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+os.register_at_fork(after_in_child=_after_fork)

@@ -32,11 +32,13 @@ from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.run_delivery import RunDelivery
 from tracelet.courier.view import RunView, read_view
 from tracelet.errors import InvalidValueError, RunBusyError, SettingsError, TraceletError, warn
-from tracelet.journal.process import is_alive
+from tracelet.journal.current_run import current_run
+from tracelet.journal.membership import Membership
+from tracelet.journal.process import ancestors, is_alive
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.plugin_hooks import foreign_params
-from tracelet.records import Artifact, Metric, Params, Properties, RunInfo
+from tracelet.records import Artifact, Metric, Params, Properties, RunInfo, Status
 from tracelet.redaction import Redactor
 from tracelet.settings import Settings
 
@@ -222,32 +224,66 @@ def join_run(request: StartRequest, path: str | None) -> Session:
         reconcile(run_dir)
         view = view_of(run_dir)
     run = view.info(run_dir)
-    if view.status == "running":
+    status = _ended_status(run_dir) or view.status
+    if status == "running":
         return _session(request, run, RunDelivery(run_dir, run), None)
     return Session(
         run.name,
         request.settings,
         request.redactor,
         request.connections,
-        status=view.status,
+        status=status,
         run=run,
         report=view.report,
     )
 
 
 def inherited_run() -> tuple[RunDir, RunView] | None:
-    """Return the running run of a parent process; None if there is none."""
-    path = os.environ.get(RUN_DIR_VARIABLE)
-    if not path:
+    """Return the run that a parent process has now, and its view; None if it has none."""
+    path = inherited_directory()
+    return _running(path) if path is not None else None
+
+
+def inherited_directory() -> Path | None:
+    """Return the directory of the run that a parent process has now; None if it has none.
+
+    The nearest process above this one that has a run says which it is. Where none does, or the
+    variable names the run of a process that is not above this one, e.g. of another machine, it is
+    that of the variable. An empty variable says that this process is to join no run.
+    """
+    given = os.environ.get(RUN_DIR_VARIABLE)
+    if given == "":
         return None
-    run_dir = RunDir(Path(path))
+    above = ancestors()
+    present = current_run(above)
+    if given is None or str(present) == given:
+        return present
+    named = _running(Path(given))
+    if named is not None and (present is None or named[1].process not in above):
+        return Path(given)
+    return present
+
+
+def _running(path: Path) -> tuple[RunDir, RunView] | None:
+    """Return a run of another process, if it goes on."""
+    run_dir = RunDir(path)
     try:
         view = read_view(run_dir)
     except (OSError, ValueError):
         return None
     if view.status != "running" or view.process is None or view.process["pid"] == os.getpid():
         return None
-    return (run_dir, view) if is_alive(view.process) is not False else None
+    if is_alive(view.process) is False or _ended_status(run_dir) is not None:
+        return None
+    return run_dir, view
+
+
+def _ended_status(run_dir: RunDir) -> Status | None:
+    """Return how its process has ended a run, also before its files say so; None if it goes on."""
+    membership = Membership(run_dir.membership)
+    status = membership.status()
+    membership.close()
+    return status if status != "running" else None
 
 
 # -- making the plan ------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
 from tracelet.errors import UnknownBackendError, nearest, warn
+from tracelet.journal import membership
 from tracelet.journal.process import this_process
 from tracelet.journal.run_state import RunStart, RunState
 from tracelet.journal.rundir import RunDir
@@ -70,6 +71,8 @@ class RunDelivery:
         self.owner = bool(backends)
         self.names = [found.name for found, _ in backends]
         self._pid = os.getpid()
+        self._membership: membership.Membership | None = None
+        self._member = 0
         self._began = 0.0
         self._end_position: dict[str, int] = {}
         self._warned: set[str] = set()
@@ -113,6 +116,7 @@ class RunDelivery:
             ],
         )
         reserve_exit_file(self.run_dir)
+        membership.begin(self.run_dir.membership)
         state = RunState(self.run_dir).update()
         self._began = state.now()
         self.writer.append(Started(self._began, msgspec.to_builtins(run_start)))
@@ -137,6 +141,23 @@ class RunDelivery:
     def is_ours(self) -> bool:
         """Whether this is the process that made this object, and not a fork of it."""
         return os.getpid() == self._pid
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether another process began the run, and ends it."""
+        return not (self.owner and self.is_ours)
+
+    def join(self) -> membership.Membership:
+        """Return what tells a process that has joined the run whether the run goes on."""
+        if self._membership is None or self._member != os.getpid():
+            self._membership = membership.Membership(self.run_dir.membership)
+            self._member = os.getpid()
+        return self._membership
+
+    def end_membership(self, status: Status) -> None:
+        """Have no other process add to the run: it ends."""
+        if not self.is_joined:
+            membership.end(self.run_dir.membership, status)
 
     @property
     def delivers_here(self) -> bool:
@@ -246,6 +267,8 @@ class RunDelivery:
                     remove_exit_file(self.run_dir)
         self._end_position = self.writer.position()
         self.writer.close()
+        if self._membership is not None and self._member == os.getpid():
+            self._membership.close()
         self._sealed = self.writer.lost == lost
         if self._courier is not None and self.is_ours and self.run_dir.path.exists():
             self._courier.ensure(at_once=True)  # it may have been killed

@@ -31,6 +31,35 @@ def process_of(pid: int) -> ProcessId:
     return {"host": socket.gethostname(), "pid": pid, "token": _token(pid) or ""}
 
 
+def ancestors() -> tuple[ProcessId, ...]:
+    """Return the parent process of this one, the parent of that, and so on.
+
+    They are looked for once; a process above the parent may have died meanwhile.
+    """
+    return _ancestors(os.getpid(), os.getppid())
+
+
+@functools.lru_cache(maxsize=1)
+def _ancestors(_: int, parent: int) -> tuple[ProcessId, ...]:
+    found, pid, seen = [], parent, set[int]()
+    while pid > 0 and pid not in seen:
+        seen.add(pid)
+        found.append(process_of(pid))
+        pid = _parent_of(pid)
+    return tuple(found)
+
+
+def _parent_of(pid: int) -> int:
+    """Return the id of the parent of a process; 0 if there is none."""
+    if _boot() is None:
+        return _parent_without_proc(pid)
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(stat.rpartition(b")")[2].split()[1])
+
+
 def is_alive(process: ProcessId) -> bool | None:
     """Return whether the process lives; None if it is on another host."""
     if process["host"] != socket.gethostname():
@@ -60,6 +89,15 @@ def _token(pid: int) -> str | None:
     if fields[0] in (b"Z", b"X"):
         return None
     return f"{boot}:{int(fields[19])}"
+
+
+def _parent_without_proc(pid: int) -> int:
+    import psutil  # start-up time, as below
+
+    try:
+        return int(psutil.Process(pid).ppid())
+    except psutil.Error:
+        return 0
 
 
 def _token_without_proc(pid: int) -> str | None:

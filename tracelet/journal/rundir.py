@@ -53,6 +53,7 @@ class RunDir:
     - ``rejected/``: a dead-letter file for each backend, with the records that it has rejected.
     - ``scratch/``: files that a backend writes during the delivery.
     - ``exit/``: the exit codes of processes.
+    - ``membership``: whether the processes that have joined the run may still add to it.
     - ``retry.request``: touched to have the courier try again at once.
     - ``courier.log``: the output of the courier and the SDKs.
     - ``console.log``: the output of the program.
@@ -76,6 +77,7 @@ class RunDir:
         self.rejected = written / "rejected"
         self.scratch = written / "scratch"
         self.exit = inside / "exit"
+        self.membership = inside / "membership"
         self._retry_request = written / "retry.request"
         self._courier_lock = written / "courier.lock"
         self.courier_log = written / "courier.log"
