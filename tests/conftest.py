@@ -21,13 +21,16 @@ RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 
 
 @pytest.fixture(autouse=True)
-def clean_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_start(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """A working directory of the test's own; afterwards no run and no process is left."""
     for variable in list(os.environ):
         if variable.startswith("TRACELET_") or variable in RANKS:
             monkeypatch.delenv(variable)
     # On a busy machine any run may last long enough to get some, and what is counted is exact.
     monkeypatch.setenv("TRACELET_SYSTEM_METRICS", "off")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
     monkeypatch.chdir(tmp_path)
     yield
     os.chdir(tmp_path.parent)

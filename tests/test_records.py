@@ -29,7 +29,7 @@ ODD: dict[str, Any] = {"of \udcff": {"in \udcff": ["\udcff", {"$float": "NaN"}, 
         lambda value: Config(1.0, "a", ".json", "0" * 64, value),
         lambda value: Properties(1.0, {"a": value}),
         lambda value: Started(1.0, {"run": value}),
-        lambda value: BackendAdded(1.0, {"options": value}),
+        lambda value: BackendAdded(1.0, {"name": "b", "target": "b", "options": value}),
     ],
 )
 def test_what_json_cannot_hold_comes_back_as_it_was(make: Any, odd: dict[str, Any]) -> None:

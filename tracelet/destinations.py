@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from tracelet.errors import InvalidValueError, UnsafePathError
 
@@ -19,7 +18,8 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 3000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]+")
 _BACKEND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_SCHEMES = frozenset({"http", "https", "file"})
+_SCHEMES = frozenset({"http", "https", "file", "memory", "s3", "gs"})
+"""Of addresses that are shown. A browser runs none of them as a program."""
 
 
 def safe_destination(given: str) -> str:
@@ -99,6 +99,12 @@ def slug(text: str, longest: int = 160) -> str:
     return safe.encode()[:longest].decode(errors="ignore").strip(". ") or "_"
 
 
+def check_run_id(run_id: str) -> None:
+    """Raise InvalidValueError unless a directory can have this name."""
+    if slug(run_id) != run_id:
+        raise InvalidValueError(f"a run id is the name of a directory: not {run_id!r:.200}")
+
+
 def safe_url(url: str | None) -> str | None:
     """Return the address of a run's page; None if it is none that a browser opens as a page.
 
@@ -106,7 +112,4 @@ def safe_url(url: str | None) -> str | None:
     """
     if url is None or not url.isprintable():
         return None
-    try:
-        return url if urlsplit(url).scheme.lower() in _SCHEMES else None
-    except ValueError:
-        return None
+    return url if url.partition(":")[0].lower() in _SCHEMES else None

@@ -22,6 +22,12 @@ from tracelet.errors import UnsafePathError
 
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
+
+
+def is_no_file(error: OSError) -> bool:
+    """Return whether an error of opening means: there is no file, or a link or a pipe instead."""
+    return error.errno in _NO_FILE
 
 
 class InnerPath:

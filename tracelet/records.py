@@ -17,6 +17,15 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
+from tracelet.destinations import (
+    check_backend_name,
+    check_config,
+    check_digest,
+    check_path_length,
+    safe_destination,
+    safe_url,
+)
+from tracelet.errors import InvalidValueError
 from tracelet.wire import from_wire, to_wire
 
 Status: TypeAlias = Literal["running", "finished", "failed", "killed"]
@@ -31,6 +40,8 @@ ParamValue: TypeAlias = Any
 """str, int, float, bool, None, a list of such values or mappings of them, or an empty mapping."""
 
 DEFAULT_AXIS = "iteration"
+_FIRST_TIME, _LAST_TIME = -62135596800.0, 253402300799.0
+"""The years 1 to 9999, which are all that can be shown."""
 
 
 class Record(msgspec.Struct, array_like=True, gc=False, frozen=True, kw_only=False):
@@ -194,7 +205,8 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
         The records of all lines; a line of several points becomes a record for each.
 
     Raises:
-        ValueError: a line is not a record.
+        ValueError: a line is not a record, or none that a call could have written: a destination
+            leaves the run, a digest is none …
     """
     found = _decoder().decode_lines(lines)
     if set(map(type, found)) <= {Metric}:
@@ -207,7 +219,7 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
                 Metric(time, name, value, iteration, axis) for name, value in line.values.items()
             ]
         else:
-            records.append(_unwrap(cast("AnyRecord", line)))
+            records.append(_checked(_unwrap(cast("AnyRecord", line))))
     return records
 
 
@@ -221,6 +233,49 @@ def _unwrap(record: AnyRecord) -> AnyRecord:
         fields = {name: getattr(record, name) for name in record.__struct_fields__}
         return type(record)(**{name: from_wire(value) for name, value in fields.items()})
     return record
+
+
+def _checked(record: AnyRecord) -> AnyRecord:
+    """Return a record that is as a call would have written it; a point has nothing to check.
+
+    Raises:
+        ValueError: it is not.
+    """
+    check_time(record.time)
+    if type(record) is Artifact:
+        if safe_destination(record.path) != record.path:
+            raise InvalidValueError(f"the destination of an artifact is not {record.path!r:.200}")
+        check_path_length("the destination of an artifact", record.path)
+        check_digest(record.digest)
+        source = record.source
+        if record.size < 0 or (source is not None and ("\0" in source or source[:1] != "/")):
+            raise InvalidValueError(f"an artifact has no such size or source: {source!r:.200}")
+    elif type(record) is Config:
+        check_config(record.name, record.suffix)
+        check_digest(record.digest)
+    elif type(record) is BlobRef:
+        check_digest(record.digest)
+    elif type(record) is BackendAdded:
+        check_backend(record.backend)
+    return record
+
+
+def check_time(seconds: float) -> None:
+    """Raise InvalidValueError unless seconds since the epoch are in the years 1 to 9999."""
+    if not _FIRST_TIME <= seconds <= _LAST_TIME:
+        raise InvalidValueError(f"{seconds!r} is no time of this calendar")
+
+
+def check_backend(entry: Any) -> None:
+    """Check the ``{"name", "target", "options"}`` of a backend in a journal.
+
+    Raises:
+        InvalidValueError: it is not that.
+    """
+    is_entry = isinstance(entry, dict) and isinstance(entry.get("target", 0), str | None)
+    if not is_entry or not isinstance(entry.get("options") or {}, dict):
+        raise InvalidValueError(f"this is no backend of a run: {entry!r:.200}")
+    check_backend_name(entry.get("name"))
 
 
 class MetricPoint(msgspec.Struct, frozen=True, gc=False):
@@ -246,6 +301,11 @@ class RunLink(msgspec.Struct, frozen=True):
 
     id: str
     url: str | None = None
+
+
+def safe_link(link: RunLink | None) -> RunLink | None:
+    """Return a link from a file without an address that is none of a page."""
+    return link and msgspec.structs.replace(link, url=safe_url(link.url))
 
 
 class RunInfo(msgspec.Struct, kw_only=True):

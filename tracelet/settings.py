@@ -53,9 +53,10 @@ def resolve(
             was deleted, and a path is relative to it.
     """
     base = _working_directory() / (cwd or "")
+    environ = os.environ if environ is None else environ
     layers = [
-        from_nearest_file(base),
-        from_environment(os.environ if environ is None else environ, base),
+        from_nearest_file(base, environ),
+        from_environment(environ, base),
         _from_config(config, base),
         from_mapping(arguments, "argument", base),
     ]

@@ -6,6 +6,8 @@ A layer holds what one of these places gives. Each value knows its origin, so th
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,15 @@ import msgspec
 from tracelet.errors import SettingsError, nearest
 from tracelet.settings_fields import FLAG_OR_FLAGS, OPTIONS, PATH, TAGS, kinds
 
+log = logging.getLogger(__name__)
+
 _PREFIX = "TRACELET_"
-_NOT_SETTINGS = ("TRACELET_RUN_DIR", "TRACELET_INTERNAL_")
-"""Variables of ours that are not settings: the first by its name, the second by its beginning."""
+_TRUST_VARIABLE = "TRACELET_TRUST_SETTINGS"
+_NOT_SETTINGS = ("TRACELET_RUN_DIR", _TRUST_VARIABLE)
+_BETWEEN_PROCESSES = "TRACELET_INTERNAL_"
+"""Variables of ours that are not settings: by their names, and by the beginning of their names."""
+_passed_by: set[Path] = set()
+"""Files of other users, of which was warned."""
 _REFUSED = (TypeError, ValueError, msgspec.ValidationError, RuntimeError)
 """What a check raises; the last: a path in the home of nobody."""
 _TABLE = "[tool.tracelet]"
@@ -43,11 +51,10 @@ def from_environment(environ: Mapping[str, str], base: Path) -> Layer:
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    ours, between_processes = _NOT_SETTINGS
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX) or not text:
             continue
-        if variable == ours or variable.startswith(between_processes):
+        if variable in _NOT_SETTINGS or variable.startswith(_BETWEEN_PROCESSES):
             continue
         key, *below = variable[len(_PREFIX) :].lower().split("__")
         place = f"environment {variable}"
@@ -80,23 +87,54 @@ def _parsed(key: str, text: str, place: str) -> Any:
         ) from None
 
 
-def from_nearest_file(directory: Path) -> Layer:
+def from_nearest_file(directory: Path, environ: Mapping[str, str]) -> Layer:
     """Read the nearest ``tracelet.toml`` or ``[tool.tracelet]``, upwards from a directory.
 
     In one directory ``tracelet.toml`` wins. A ``pyproject.toml`` without the table is passed by.
     Relative paths in the file are relative to the file.
 
+    The settings say where everything goes, and which module is imported. So a file that is not this
+    user's, or is in a directory that is not, is passed by, with one warning. Git has the same rule
+    for repositories: the files of root are no exception, and behind ``sudo`` those of the user who
+    called it are. ``TRACELET_TRUST_SETTINGS=1`` lifts it.
+
     Raises:
         SettingsError: if the file cannot be read, or what it says is wrong.
     """
     for place in (directory, *directory.parents):
-        if (file := place / "tracelet.toml").is_file():
+        if (file := place / "tracelet.toml").is_file() and _is_trusted(file, environ):
             return from_mapping(_toml(file), str(file), place)
         if (file := place / "pyproject.toml").is_file() and b"tracelet" in _content(file):
+            if b"tool.tracelet" in _content(file) and not _is_trusted(file, environ):
+                continue
             table = _table(file)
             if table is not None:
                 return from_mapping(table, f"{file} {_TABLE}", place)
     return {}
+
+
+def _is_trusted(file: Path, environ: Mapping[str, str]) -> bool:
+    """Return whether a file that nobody has named may decide settings; say in one line if not."""
+    if environ.get(_TRUST_VARIABLE, "").strip().lower() in ("1", "true", "yes", "on"):
+        return True
+    users = {os.geteuid()}
+    if os.geteuid() == 0 and (caller := environ.get("SUDO_UID", "")).isdecimal():
+        users.add(int(caller))
+    try:
+        owners = {file.lstat().st_uid, file.stat().st_uid, file.parent.stat().st_uid}
+    except OSError:
+        return False
+    if owners <= users:
+        return True
+    if file not in _passed_by:
+        _passed_by.add(file)
+        log.warning(
+            "the settings in %s are not used: it, or its directory, belongs to another user; "
+            "%s=1 uses them",
+            file,
+            _TRUST_VARIABLE,
+        )
+    return False
 
 
 def from_file(path: Path, base: Path) -> Layer:

@@ -11,7 +11,7 @@ import pytest
 from user_scripts import Script, view
 
 import tracelet
-from tracelet.core.run_directories import skip_unreadable
+from tracelet.core.run_directories import Unread
 from tracelet.courier.view import read_view
 from tracelet.errors import RunNotFoundError
 from tracelet.journal.rundir import RunDir
@@ -89,7 +89,7 @@ def test_nothing_is_said_of_a_run_that_is_just_being_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_dir = RunDir(tmp_path / "r")
-    with skip_unreadable(run_dir):
+    with Unread().skipping(run_dir):
         run_dir.create()
         run_dir.run_json.path.touch()
         raise RunNotFoundError("its journal had no beginning when it was read")

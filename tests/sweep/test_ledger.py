@@ -30,7 +30,7 @@ def written(directory: Path, *files: list[Entry]) -> SweepDir:
     sweep_dir.create()
     for number, entries in enumerate(files):
         lines = b"".join(msgspec.json.encode(one) + b"\n" for one in entries)
-        (sweep_dir.ledger / f"host-{number}.jsonl").write_bytes(lines)
+        (sweep_dir.ledger / f"host-{number}.jsonl").path.write_bytes(lines)
     return sweep_dir
 
 
@@ -73,14 +73,14 @@ def test_neither_clocks_nor_the_order_of_files_matter(lines: list, random) -> No
 
 def test_a_line_that_was_being_written_is_left_out(tmp_path: Path) -> None:
     sweep_dir = written(tmp_path, [entry("running", 1)])
-    file = next(sweep_dir.ledger.iterdir())
+    file = next(sweep_dir.ledger.path.iterdir())
     file.write_bytes(file.read_bytes() + msgspec.json.encode(entry("done", 1))[:-9])
 
     assert sweep_dir.entries()["a-0"].state == "running"
 
     file.rename(file.with_name(f"{socket.gethostname()}-{os.getpid()}.jsonl"))
     sweep_dir.append([entry("failed", 1)])  # by a process that has its number
-    assert len(list(sweep_dir.ledger.iterdir())) == 1
+    assert len(sweep_dir.ledger.names()) == 1
     assert sweep_dir.entries()["a-0"].state == "failed"
 
 
@@ -90,4 +90,4 @@ def test_the_configuration_is_kept_from_the_line_that_has_it(tmp_path: Path) -> 
     sweep_dir.append([entry("done", 1)])
 
     assert sweep_dir.entries()["a-0"].config == {"lr": 1}
-    assert len(list(sweep_dir.ledger.iterdir())) == 2
+    assert len(sweep_dir.ledger.names()) == 2

@@ -33,6 +33,7 @@ _encoder = msgspec.json.Encoder()
 _APPENDED = ("metrics.jsonl", "log.txt")
 _NO_SUCH_NUMBER = "JSON has no NaN and no infinities"
 _REPLACED = ("parameters.json", "properties.json")
+_KEPT = (*_APPENDED, *_REPLACED)
 
 
 @contextlib.contextmanager
@@ -72,8 +73,12 @@ class LocalBackend(Backend):
     @_trouble_of_the_disk()
     def open(self, run: RunInfo) -> RunLink:
         self._dir = InnerPath(Path(run.dir))
-        kept: dict[str, Any] = run.checkpoint or {}
-        self._configs = dict(kept.get("configs", {}))
+        try:
+            kept: dict[str, Any] = msgspec.convert(run.checkpoint or {}, dict[str, Any])
+            self._configs = msgspec.convert(kept.get("configs", {}), dict[str, str])
+            kept = msgspec.convert({name: kept.get(name, 0) for name in _KEPT}, dict[str, int])
+        except msgspec.ValidationError as error:
+            raise CheckpointLostError(f"this is no checkpoint of a run: {error}") from error
         for name in _REPLACED:
             self._tables[name] = self._load_table(name, kept.get(name, 0))
         for name in _APPENDED:

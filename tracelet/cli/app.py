@@ -58,6 +58,13 @@ for command in (
 app.add_typer(sweep.app)
 
 
+class _CleanFormatter(logging.Formatter):
+    """Escapes control characters: a name in a run may come from anybody."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(clean, super().format(record).split("\n")))
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         import tracelet
@@ -82,7 +89,11 @@ def run() -> int:
     Returns:
         The exit code: 0, 1 if something is not delivered, 2 after a mistake.
     """
-    logging.basicConfig(format="tracelet: %(message)s", level=logging.ERROR)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_CleanFormatter("tracelet: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)
+    for refusing in ("tracelet.settings_sources", "tracelet.journal.reader"):
+        logging.getLogger(refusing).setLevel(logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,10 @@ def compare(
     if as_json:
         print_json(_as_json(compared))
     elif as_csv:
-        print(_as_csv(compared), end="")
+        text = _as_csv(compared)
+        if sys.stdout is not None and sys.stdout.isatty():
+            text = "\n".join(map(clean, text.split("\n")))
+        print(text, end="")
     elif html is None:
         _print(compared)
 

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 from rich.progress import BarColumn
 
-import tracelet
 from tracelet.cli.formatting import clean
 from tracelet.cli.output import TASK, progress
 from tracelet.core.post_run import reachable
@@ -59,7 +58,7 @@ def deliver(
         timeout: seconds to go on for at most.
         say: called with one line about what prevents the delivery.
     """
-    run_dir = RunDir(run.dir)
+    run_dir = run.run_dir
     start = RunState(run_dir).update().start
     pending, unended = lacking(run, only)
     if not (pending or unended) or start is None:
@@ -83,7 +82,7 @@ def deliver(
         what = clean(f"{run.run_id} to {', '.join(names)}")
         with progress(what, TASK, BarColumn(), total=1.0) as show:
             busy = _wait(courier, run, names, timeout, show)
-    report = tracelet.load_run(run.dir).report
+    report = Run(run_dir).report
     if busy:
         return Delivered("busy", report)
     left = any(report[name].pending for name in pending)
@@ -117,11 +116,11 @@ def _follow_courier(
             if part != before:
                 before, moved = part, now
             if all(is_delivered(run_dir, name, upto) for name in names):
-                return Delivered("delivered", tracelet.load_run(run.dir).report)
+                return Delivered("delivered", Run(run_dir).report)
             if now > (moved + LINGER_SECONDS if timeout is None else began + timeout):
-                return Delivered("busy", tracelet.load_run(run.dir).report)
+                return Delivered("busy", Run(run_dir).report)
             time.sleep(_LOOK_SECONDS)
-    report = tracelet.load_run(run.dir).report
+    report = Run(run_dir).report
     left = any(report[name].pending for name in names)
     return None if left else Delivered("delivered", report)
 
@@ -136,7 +135,7 @@ def lacking(run: Run, only: str | None) -> tuple[list[str], list[str]]:
     pending = [name for name, one in reports.items() if one.pending]
     begun = {name: one for name, one in reports.items() if one.link is not None}
     open_yet = [name for name, one in begun.items() if run.status not in ("running", one.closed)]
-    start = RunState(RunDir(run.dir)).update().start
+    start = RunState(run.run_dir).update().start
     if start is None:
         return pending, []
     return pending, list(reachable(start, set(open_yet) - set(pending), lambda _: None))
@@ -182,7 +181,7 @@ def _wait(
 
 def _part(run: Run, names: list[str]) -> float:
     """Return which part of what the run had at first is delivered by now, 0 to 1."""
-    cursors = RunDir(run.dir).cursors
+    cursors = run.run_dir.cursors
     accepted = done = 0
     for name in names:
         cursor = CursorFile(cursors, name).load()

@@ -16,9 +16,13 @@ from tracelet.errors import RunNotFoundError, nearest
 from tracelet.journal.rundir import RunDir
 
 
-def views(directory: Path | None, project: str | None = None) -> list[tuple[RunDir, RunView]]:
+def views(
+    directory: Path | None,
+    project: str | None = None,
+    unread: run_directories.Unread | None = None,
+) -> list[tuple[RunDir, RunView]]:
     """Return the runs there are, newest first, as their ``run.json`` has them."""
-    found = run_directories.views(runs_root(directory))
+    found = run_directories.views(runs_root(directory), unread)
     return [pair for pair in found if project is None or pair[1].project == project]
 
 

@@ -24,7 +24,7 @@ def value_text(value: Any) -> str:
     """Return a parameter's value; a str has quotes where it looks like something else."""
     if isinstance(value, str):
         bare = not _NUMBER_LIKE.match(value) and value == value.strip()
-        return clean(value) if bare else json.dumps(value, ensure_ascii=False)
+        return clean(value if bare else json.dumps(value, ensure_ascii=False))
     if isinstance(value, list):
         return f"[{', '.join(map(value_text, value))}]"
     if isinstance(value, dict):

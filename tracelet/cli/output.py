@@ -14,6 +14,7 @@ from rich.progress import Progress, ProgressColumn, TextColumn, TimeElapsedColum
 from rich.table import Table
 from rich.text import Text
 
+from tracelet.cli.formatting import clean
 from tracelet.wire import json_safe
 
 TASK = TextColumn("{task.description}", markup=False)
@@ -32,7 +33,7 @@ def messages() -> Console:
 
 def say(message: str) -> None:
     """Write a message to stderr; the terminal wraps it, so that it can be copied whole."""
-    messages().print(Text(message), soft_wrap=True)
+    messages().print(Text(clean(message)), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -65,7 +66,8 @@ def progress(
 def print_json(value: Any) -> None:
     """Write one JSON document to stdout; NaN and the infinities are strings in it."""
     plain = json_safe(msgspec.to_builtins(value, enc_hook=str, str_keys=True))
-    print(msgspec.json.format(msgspec.json.encode(plain)).decode())
+    document = msgspec.json.format(msgspec.json.encode(plain)).decode()
+    print("\n".join(map(clean, document.split("\n"))))  # its strings have no other line ends
 
 
 def status_text(status: str) -> Text:

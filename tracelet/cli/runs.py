@@ -18,7 +18,7 @@ from tracelet.cli import find
 from tracelet.cli.formatting import clean, duration, many, when_short
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import heading, print_json, results, say, status_text
-from tracelet.core.run_directories import skip_unreadable
+from tracelet.core.run_directories import Unread
 from tracelet.courier.report import DeliveryReport
 from tracelet.courier.view import RunView
 from tracelet.journal.rundir import RunDir
@@ -34,17 +34,21 @@ def runs(
     ] = 20,
     as_json: Json = False,
 ) -> None:
-    """List the runs there are, newest first."""
-    found = find.views(directory, project)
+    """List the runs there are, newest first. The exit code is 1 if one cannot be read."""
+    unread = Unread()
+    found = find.views(directory, project, unread)
     listed: list[_Row] = []
     for run_dir, view in found[:limit]:
-        with skip_unreadable(run_dir):
+        with unread.skipping(run_dir):
             listed.append((run_dir.path, *_up_to_date(run_dir, view)))
     if as_json:
         print_json([_as_json(path, view, report) for path, view, report in listed])
+        _end(unread)
         return
     if not found:
-        say(find.nothing(directory, project))
+        if not unread.count:
+            say(find.nothing(directory, project))
+        _end(unread)
         return
     console, now = results(), time.time()
     newest: dict[str, int] = {}
@@ -57,6 +61,12 @@ def runs(
         _print_runs(console, list(rows), now)
     if len(found) > limit:
         say(f"and {many(len(found) - limit, 'older run')}; --limit {len(found)} shows all")
+    _end(unread)
+
+
+def _end(unread: Unread) -> None:
+    if unread.count:
+        raise typer.Exit(1)
 
 
 def _print_runs(console: Console, rows: list[_Row], now: float) -> None:

@@ -17,7 +17,7 @@ from tracelet.cli.formatting import clean, duration, many, number, value_text
 from tracelet.cli.options import Directory, Json, Project
 from tracelet.cli.output import columns, pairs, print_json, results, say
 from tracelet.core.run import runs_root
-from tracelet.errors import InvalidValueError, SweepNotFoundError
+from tracelet.errors import ForeignRunError, InvalidValueError, SweepNotFoundError
 from tracelet.journal.process import ProcessId, is_alive
 from tracelet.sweep.files import restored
 from tracelet.sweep.ledger import About, Entry, State, SweepDir
@@ -155,7 +155,12 @@ def resume(
     retry_failed: Retry = False,
 ) -> None:
     """Run what is not done yet of a sweep."""
-    _, about = _one(name, project, directory)
+    sweep_dir, about = _one(name, project, directory)
+    if not sweep_dir.is_own:
+        raise ForeignRunError(
+            f"the sweep {about.name!r} is not resumed: it says which program is run, and it was "
+            f"not made by you here ({sweep_dir.path})"
+        )
     train = _training(about)
     if about.factors is None or train is None:
         raise InvalidValueError(
@@ -197,7 +202,9 @@ def _finish(found: Results) -> None:
     console.print(f"{clean(found.name)}: {many(len(found), 'configuration')}, {listed}")
     for one in found.failed:
         console.print(Text(f"  {one.index}: {one.error}", style="red"), soft_wrap=True)
-    console.print(f"look at it:  tracelet sweep show {shlex.quote(found.name)}", soft_wrap=True)
+    console.print(
+        f"look at it:  tracelet sweep show {shlex.quote(clean(found.name))}", soft_wrap=True
+    )
     if counts["done"] < len(found):
         raise typer.Exit(FAILED)
 

@@ -15,8 +15,11 @@ from tracelet.cli.formatting import clean, many
 from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, results, say
 from tracelet.cli.report import print_report
+from tracelet.core.borrowing import borrow, trust
 from tracelet.core.run import Run
-from tracelet.errors import InvalidValueError, RunNotFoundError
+from tracelet.core.run_directories import Unread
+from tracelet.errors import InvalidValueError
+from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
 from tracelet.settings import Settings, resolve
 
@@ -32,17 +35,31 @@ def sync(
     backend: Annotated[
         str | None, typer.Option("--backend", "-b", metavar="X", help="Only to this backend.")
     ] = None,
+    trusted: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="These runs are mine, though made elsewhere: deliver as they say."
+        ),
+    ] = False,
     timeout: Timeout = None,
     project: Project = None,
     directory: Directory = None,
     as_json: Json = False,
 ) -> None:
-    """Deliver what is pending, and wait for it. The exit code is 1 if something still is."""
+    """Deliver what is pending, and wait for it. The exit code is 1 if something still is.
+
+    A run of another user, or one that was downloaded, is delivered if it is named, and only to the
+    backends of your settings.
+    """
     settings = resolve()
+    if trusted and not names:
+        raise InvalidValueError("--trust takes the runs that are yours:  tracelet sync --trust RUN")
     done: list[tuple[Run, Delivered]] = []
-    for run in [find.one(name, directory, project) for name in names or ()] or _all(
-        directory, project, backend
+    unread = Unread()
+    for found_run in [find.one(name, directory, project) for name in names or ()] or _all(
+        directory, project, backend, unread
     ):
+        run = _trusted(found_run) if trusted else as_reader(found_run, settings, backend)
         if names and backend is not None and backend not in run.backends:
             raise InvalidValueError(
                 f"{run.run_id} has no backend {backend!r}, but {', '.join(run.backends)}; this "
@@ -57,7 +74,36 @@ def sync(
     left = [run for run, found in done if is_pending(found, backend)]
     if left:
         say(f"{many(len(left), 'run')} not delivered yet")
+    if left or unread.count:
         raise typer.Exit(1)
+
+
+def as_reader(run: Run, settings: Settings, backend: str | None) -> Run:
+    """Return a run to deliver: one that is not this user's own as it is delivered for him.
+
+    Raises:
+        TraceletError: it cannot be delivered.
+    """
+    run_dir = run.run_dir
+    if run_dir.is_own or run_dir.reader_dir is not None:
+        return run
+    hint = f"; if it is yours:  tracelet sync --trust {run.dir}" if run_dir.is_of_user else ""
+    say(
+        f"{run.run_id} is a run {run_dir.whose}: it goes to the backends of your settings, and to "
+        f"no address that it names{hint}"
+    )
+    return Run(borrow(run_dir, settings, backend))
+
+
+def _trusted(run: Run) -> Run:
+    """Make a run this user's own, and say where it goes."""
+    if not run.run_dir.is_own:
+        trust(run.run_dir)
+        start = RunState.read(run.run_dir).start
+        for entry in start.backends if start is not None else ():
+            options = ", ".join(f"{key}={value}" for key, value in entry["options"].items())
+            say(f"{run.run_id} goes to {entry['target']} ({options or 'no options'}), as it says")
+    return Run(RunDir(run.dir))
 
 
 def deliver_and_print(
@@ -66,7 +112,7 @@ def deliver_and_print(
     """Deliver what is pending of a run; print its report, unless all is printed as JSON later."""
     found = deliver(run, settings, only=backend, timeout=timeout, say=say)
     if found.outcome == "busy":
-        who = who_delivers(RunDir(run.dir), found.report)
+        who = who_delivers(run.run_dir, found.report)
         say(f"{run.run_id}: its courier is at work; left to it: {who}")
     if not as_json:
         console = results()
@@ -92,16 +138,19 @@ def as_builtins(run: Run, found: Delivered) -> dict[str, Any]:
     }
 
 
-def _all(directory: Any, project: str | None, backend: str | None) -> list[Run]:
-    """Return the runs of which a backend lacks something, the oldest first."""
-    pending = []
-    for run_dir, view in reversed(find.views(directory, project)):
+def _all(directory: Any, project: str | None, backend: str | None, unread: Unread) -> list[Run]:
+    """Return the own runs of which a backend lacks something, the oldest first."""
+    pending, others = [], 0
+    for run_dir, view in reversed(find.views(directory, project, unread)):
+        if not run_dir.is_own:
+            others += 1
+            continue
         if find.is_settled(view):
             continue
-        try:
+        with unread.skipping(run_dir):
             run = tracelet.load_run(run_dir.path)
-        except RunNotFoundError:  # deleted meanwhile
-            continue
-        if any(lacking(run, backend)):
-            pending.append(run)
+            if any(lacking(run, backend)):
+                pending.append(run)
+    if others:
+        say(f"{many(others, 'run')} not made by you here: left alone; to deliver one, name it")
     return pending

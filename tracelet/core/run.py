@@ -24,7 +24,7 @@ from tracelet.core.configurations import configurations_in, find_configuration
 from tracelet.core.parameter_calls import ParameterCalls
 from tracelet.core.parameters import Parameters
 from tracelet.core.post_run import PostRunRecords
-from tracelet.core.run_directories import skip_unreadable, views
+from tracelet.core.run_directories import Unread, views
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport, make_report
 from tracelet.destinations import slug
@@ -74,6 +74,11 @@ class Run(ParameterCalls):
     def dir(self) -> Path:
         """The run's directory."""
         return self._run_dir.path
+
+    @property
+    def run_dir(self) -> RunDir:
+        """The files of the run, for the other modules of the library."""
+        return self._run_dir
 
     @property
     def run_id(self) -> str:
@@ -359,10 +364,10 @@ def runs(
         project: only the runs of this project.
         dir: the directory of the runs; None: the setting ``dir``.
     """
-    found = []
-    for one, view in views(runs_root(dir)):
+    found, unread = [], Unread()
+    for one, view in views(runs_root(dir), unread):
         if project is None or view.project == project:
-            with skip_unreadable(one):
+            with unread.skipping(one):
                 found.append(Run(one))
     return found
 

@@ -26,25 +26,49 @@ from tracelet.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def views(root: Path) -> list[tuple[RunDir, RunView]]:
-    """Return the runs below ``root`` and their views, newest first, without unreadable runs."""
+class Unread:
+    """What cannot be read below the directory of the runs; each is named in the log.
+
+    Attributes:
+        count: how many runs, and directories of projects.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self, error: Exception) -> None:
+        """Log and count what cannot be read."""
+        self.count += 1
+        log.error("left out: %s", error)
+
+    @contextlib.contextmanager
+    def skipping(self, run_dir: RunDir) -> Iterator[None]:
+        """Note that a run cannot be read, in a block that reads this run; do not raise."""
+        existed = run_dir.run_json.exists()
+        try:
+            yield
+        except (OSError, TraceletError) as error:
+            # Else the run is being made, or was deleted meanwhile.
+            if existed and (run_dir.run_json.exists() or isinstance(error, PermissionError)):
+                self.note(error)
+
+
+def views(root: Path, unread: Unread | None = None) -> list[tuple[RunDir, RunView]]:
+    """Return the runs below ``root`` and their views, newest first.
+
+    Args:
+        root: the directory of the runs.
+        unread: counts what cannot be read, and is left out.
+
+    Raises:
+        OSError: ``root`` cannot be read.
+    """
+    unread = unread or Unread()
     found = []
-    for run_dir in find_runs(root):
-        with skip_unreadable(run_dir):
+    for run_dir in find_runs(root, unread.note):
+        with unread.skipping(run_dir):
             found.append((run_dir, view_of(run_dir)))
     return sorted(found, key=lambda pair: pair[1].started, reverse=True)
-
-
-@contextlib.contextmanager
-def skip_unreadable(run_dir: RunDir) -> Iterator[None]:
-    """Log that a run cannot be read, for a block that reads this run; do not raise."""
-    existed = run_dir.run_json.exists()
-    try:
-        yield
-    except (OSError, RunNotFoundError) as error:
-        # Else the run is being made, or was deleted meanwhile.
-        if existed and run_dir.run_json.exists():
-            log.error("a run is left out: %s", error)  # noqa: TRY400 - the message is complete
 
 
 def check_ids(resume: object, run_id: object) -> None:
@@ -102,6 +126,7 @@ def _choose(
         run_dir = RunDir(Path(run.dir) if run is not None else project / str(resume))
         if not run_dir.exists:
             raise _absent(run_dir, settings)
+        run_dir.check_own("it is not resumed")
         return run_dir, True
     if resume is True and run_id is None:
         unfinished = _latest_unfinished(settings, project)
@@ -110,6 +135,8 @@ def _choose(
     run_dir = RunDir(project / (run_id or new_run_id(run_name(settings))))
     if run_dir.exists and resume is not True:
         raise _taken(run_dir)
+    if run_dir.exists:
+        run_dir.check_own("it is not resumed")
     return run_dir, run_dir.exists
 
 
@@ -118,7 +145,7 @@ def _latest_unfinished(settings: Settings, project: Path) -> RunDir | None:
     name = run_name(settings)
     finished = None
     for run_dir, view in views(settings.dir):
-        if run_dir.path.parent == project and view.name == name:
+        if run_dir.path.parent == project and view.name == name and run_dir.is_own:
             # A process that is gone may not have written how the run ended.
             if (
                 reconcile(run_dir).status if view.status == "running" else view.status

@@ -219,6 +219,8 @@ def join_run(request: StartRequest, path: str | None) -> Session:
     if path is None:
         return _session(request, None, None, None)
     run_dir = RunDir(Path(path))
+    if run_dir.exists and not run_dir.is_of_user:
+        run_dir.check_own("nothing is added to it")
     view = view_of(run_dir)
     if view.process is not None and is_alive(view.process) is False:  # killed, without an ending
         reconcile(run_dir)
@@ -265,8 +267,13 @@ def inherited_directory() -> Path | None:
 
 
 def _running(path: Path) -> tuple[RunDir, RunView] | None:
-    """Return a run of another process, if it goes on."""
+    """Return a run of another process, if it goes on, and this user has begun it."""
     run_dir = RunDir(path)
+    if not (run_dir.is_own or run_dir.is_of_user):
+        if run_dir.exists:
+            text = f"{path} in {RUN_DIR_VARIABLE} is a run {run_dir.whose}: nothing is added to it"
+            warn_once(text, text)
+        return None
     try:
         view = read_view(run_dir)
     except (OSError, ValueError):

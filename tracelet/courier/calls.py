@@ -6,6 +6,9 @@ kept across all kinds of records.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +17,8 @@ import msgspec
 
 from tracelet.backends.base import ArtifactFile, Backend, ConfigObject, Property, TextLine
 from tracelet.courier.progress import rollback_on_error
-from tracelet.journal.blobs import BlobStore, digest_file
+from tracelet.inner_path import InnerPath
+from tracelet.journal.blobs import digest_file
 from tracelet.journal.rundir import ABOUT, RunDir
 from tracelet.records import (
     DELIVERABLE,
@@ -35,6 +39,7 @@ from tracelet.redaction import Redactor
 Batch: TypeAlias = Sequence[Deliverable]
 """Records of one kind that go to the backend in one call."""
 
+_CHUNK = 1 << 20
 ASIDE = "artifacts/"
 """The folder of an artifact whose own path is that of a file which the backend writes."""
 
@@ -84,7 +89,7 @@ def batches(records: Sequence[AnyRecord], limit: int) -> Iterator[tuple[int, Bat
         start = stop
 
 
-def call_backend(backend: Backend, blobs: BlobStore, batch: Batch) -> None:
+def call_backend(backend: Backend, run_dir: RunDir, batch: Batch) -> None:
     """Call a backend with a batch; its errors pass through.
 
     After an error, the lines that the call has added to the side files are removed: the call is
@@ -94,10 +99,10 @@ def call_backend(backend: Backend, blobs: BlobStore, batch: Batch) -> None:
         SourceMissingError: an artifact was logged with ``copy=False``, and its file is gone.
     """
     with rollback_on_error(backend):
-        _CALLS[type(batch[0])](backend, blobs, batch)
+        _CALLS[type(batch[0])](backend, run_dir, batch)
 
 
-def _log_metrics(backend: Backend, _: BlobStore, batch: Sequence[Metric]) -> None:
+def _log_metrics(backend: Backend, _: RunDir, batch: Sequence[Metric]) -> None:
     backend.log_metrics(
         [
             MetricPoint(
@@ -112,7 +117,7 @@ def _log_metrics(backend: Backend, _: BlobStore, batch: Sequence[Metric]) -> Non
     )
 
 
-def _log_params(backend: Backend, _: BlobStore, batch: Sequence[Params]) -> None:
+def _log_params(backend: Backend, _: RunDir, batch: Sequence[Params]) -> None:
     if batch[0].removed:
         backend.remove_params(batch[0].removed)
     merged: dict[str, Any] = {}
@@ -125,9 +130,13 @@ def _log_params(backend: Backend, _: BlobStore, batch: Sequence[Params]) -> None
         backend.describe_params(descriptions)
 
 
-def _log_artifact(backend: Backend, blobs: BlobStore, batch: Sequence[Artifact]) -> None:
+def _log_artifact(backend: Backend, run_dir: RunDir, batch: Sequence[Artifact]) -> None:
     (record,) = batch
-    source = _content(blobs, record.digest) if record.source is None else Path(record.source)
+    source = _content(run_dir, record.digest) if record.source is None else Path(record.source)
+    if record.source is not None and not run_dir.is_own:
+        raise SourceMissingError(
+            f"logged with copy=False: only the user who has logged it uploads {source}"
+        )
     if record.source is not None and not source.is_file():
         raise SourceMissingError(f"logged with copy=False, and no longer there: {source}")
     path = free_path(record.path, {*backend.own_files, ABOUT})
@@ -158,46 +167,74 @@ def free_path(path: str, own: Collection[str]) -> str:
     return ASIDE + path if taken else path
 
 
-def _content(blobs: BlobStore, digest: str) -> Path:
-    """Return the path of a blob.
+def _content(run_dir: RunDir, digest: str) -> Path:
+    """Return the path of a blob, for a backend that opens it itself.
 
     Raises:
         SourceMissingError: it is missing, or a link, which is not followed.
     """
-    file = blobs.file(digest)
+    file, found = run_dir.blobs.file(digest), digest
     try:
-        path = file.checked_path()
+        if run_dir.is_own:
+            path = file.checked_path()
+        else:
+            path, found, _ = _staged(run_dir, file)
     except OSError as error:
         raise SourceMissingError(f"its content cannot be used: {error}") from error
-    if not file.is_file():
+    if found != digest:
+        raise SourceMissingError(f"its content is another one than it should be: {file}")
+    if not path.is_file():
         raise SourceMissingError(f"its content is not in the run any more: {path}")
     return path
 
 
-def _log_config(backend: Backend, blobs: BlobStore, batch: Sequence[Config]) -> None:
+STAGED = "contents"
+"""The folder of the scratch directory with copies of what somebody else's run has."""
+
+
+def _staged(run_dir: RunDir, file: InnerPath) -> tuple[Path, str, int]:
+    """Copy a file of a run that is not the reader's own: its owner may replace it at any time.
+
+    Returns:
+        The path of the copy, its digest and its size.
+    """
+    folder = (run_dir.scratch / STAGED).mkdir()
+    digest, size = hashlib.sha256(), 0
+    incoming = folder / f"incoming-{os.getpid()}-{threading.get_ident()}"
+    with file.reading() as content, incoming.replacing() as copy:
+        while part := content.read(_CHUNK):
+            copy.write(part)
+            digest.update(part)
+            size += len(part)
+    target = folder / digest.hexdigest()
+    incoming.move_to(target)
+    return target.path, digest.hexdigest(), size
+
+
+def _log_config(backend: Backend, run_dir: RunDir, batch: Sequence[Config]) -> None:
     (record,) = batch
-    file = _content(blobs, record.digest)
+    file = _content(run_dir, record.digest)
     size = file.stat().st_size
     backend.log_config(
         ConfigObject(record.name, record.suffix, record.value, file, record.digest, size)
     )
 
 
-def _set_tags(backend: Backend, _: BlobStore, batch: Sequence[Tags]) -> None:
+def _set_tags(backend: Backend, _: RunDir, batch: Sequence[Tags]) -> None:
     (record,) = batch
     backend.set_tags(record.values)
 
 
-def _set_properties(backend: Backend, _: BlobStore, batch: Sequence[Properties]) -> None:
+def _set_properties(backend: Backend, _: RunDir, batch: Sequence[Properties]) -> None:
     (record,) = batch
     backend.set_properties(msgspec.convert(record.values, dict[str, Property]))
 
 
-def _log_texts(backend: Backend, _: BlobStore, batch: Sequence[Text]) -> None:
+def _log_texts(backend: Backend, _: RunDir, batch: Sequence[Text]) -> None:
     backend.log_text([TextLine(record.text, record.level, record.time) for record in batch])
 
 
-_CALLS: dict[type, Callable[[Backend, BlobStore, Any], None]] = {
+_CALLS: dict[type, Callable[[Backend, RunDir, Any], None]] = {
     Metric: _log_metrics,
     Params: _log_params,
     Artifact: _log_artifact,
@@ -230,9 +267,12 @@ def log_run_files(run_dir: RunDir, backend: Backend, known: dict[str, str]) -> N
         known: the digest of each file that the backend has already; new ones are added.
     """
     for file in run_dir.about.files():
-        path = file.checked_path()
-        name = path.relative_to(run_dir.path).as_posix()
-        digest, size = digest_file(path)
+        name = file.path.relative_to(run_dir.path).as_posix()
+        if run_dir.is_own:
+            path = file.checked_path()
+            digest, size = digest_file(path)
+        else:
+            path, digest, size = _staged(run_dir, file)
         if known.get(name) != digest:
             backend.log_run_file(ArtifactFile(path, name, digest, size))
             known[name] = digest

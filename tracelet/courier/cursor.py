@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from tracelet.inner_path import InnerPath
+from tracelet.inner_path import InnerPath, is_no_file
 from tracelet.journal.reader import Position
-from tracelet.records import RunLink, Status
+from tracelet.records import RunLink, Status, safe_link
 from tracelet.wire import clean_text
 
 log = logging.getLogger(__name__)
@@ -68,11 +68,17 @@ class CursorFile:
         self.file = InnerPath.of(directory) / f"{backend}.json"
 
     def load(self) -> Cursor:
-        """Return the saved cursor; a new one if there is no file, or it is damaged."""
+        """Return the saved cursor; a new one if there is no file, or it is damaged, or a link."""
         try:
-            return msgspec.json.decode(self.file.read_bytes(), type=Cursor)
-        except (FileNotFoundError, ValueError):
+            cursor = msgspec.json.decode(self.file.read_bytes(), type=Cursor)
+        except OSError as error:
+            if not is_no_file(error):
+                raise
             return Cursor()
+        except ValueError:
+            return Cursor()
+        cursor.link = safe_link(cursor.link)
+        return cursor
 
     def save(self, cursor: Cursor) -> None:
         """Save a cursor in place of the last one."""

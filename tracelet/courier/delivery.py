@@ -27,6 +27,7 @@ import msgspec
 from tracelet.backends.base import Backend
 from tracelet.backends.registry import ResolvedBackend
 from tracelet.courier.calls import (
+    STAGED,
     InvalidReturnError,
     batches,
     call_backend,
@@ -36,6 +37,7 @@ from tracelet.courier.calls import (
 )
 from tracelet.courier.cursor import Cursor
 from tracelet.courier.error_texts import full_text, one_line, remember_secrets
+from tracelet.courier.exit_status import write_missing_ending
 from tracelet.courier.progress import Progress
 from tracelet.courier.retrying import (
     BACKEND_ERRORS,
@@ -178,7 +180,7 @@ class Delivery:
             if backend is None:
                 backend = self._open()
                 continue  # read again: opening it may have moved the cursor to the start
-            send = partial(call_backend, backend, self._run_dir.blobs)
+            send = partial(call_backend, backend, self._run_dir)
             done = 0
             for end, batch in batches(chunk.records, backend.capabilities.batch_limit):
                 if batch:
@@ -199,6 +201,10 @@ class Delivery:
             self._commit(backend, chunk, done)
             if progress.ended is None and not chunk.more:
                 break
+        if progress.ended is None and not self._run_dir.is_own:
+            # Nothing is written into the journal of a run that somebody else has made.
+            status = write_missing_ending(self._run_dir, self._state.update())
+            progress.ended = None if status == "running" else status
         if backend is not None and progress.ended is not None:
             self._close(backend, progress.ended)
 
@@ -295,6 +301,8 @@ class Delivery:
         self._call_at_end(partial(backend.close, status))
         self._progress.closed(status)
         self._is_open = False
+        if not self._run_dir.is_own:
+            (self._run_dir.scratch / STAGED).remove_tree()
 
     def _call_at_end(self, call: Callable[[], None]) -> None:
         """Make one of the last calls. A permanent error is logged, not raised."""

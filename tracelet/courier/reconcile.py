@@ -11,6 +11,7 @@ from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.courier.exit_status import unwritten_ending, write_missing_ending
 from tracelet.courier.view import RunView, make_view, read_view, refresh_view, save_view
+from tracelet.inner_path import is_no_file
 from tracelet.journal.files import FileLock
 from tracelet.journal.process import is_alive, this_process
 from tracelet.journal.run_state import RunState
@@ -130,7 +131,7 @@ def view_of(run_dir: RunDir) -> RunView:
         try:
             return read_view(run_dir)
         except (OSError, ValueError) as error:
-            if isinstance(error, PermissionError):
+            if isinstance(error, OSError) and not is_no_file(error):
                 raise
     state = reconcile(run_dir)
     view = make_view(run_dir, state)

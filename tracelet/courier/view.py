@@ -8,10 +8,11 @@ import msgspec
 
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import DeliveryReport, make_report
-from tracelet.journal.process import ProcessId
+from tracelet.destinations import check_backend_name, check_run_id
+from tracelet.journal.process import ProcessId, check_process
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
-from tracelet.records import RunInfo, RunLink, Status
+from tracelet.records import RunInfo, RunLink, Status, check_time, safe_link
 
 
 class RunView(msgspec.Struct, kw_only=True):
@@ -133,4 +134,20 @@ def read_view(run_dir: RunDir) -> RunView:
         FileNotFoundError: the file does not exist.
         ValueError: the file is damaged.
     """
-    return msgspec.json.decode(run_dir.run_json.read_bytes(), type=RunView)
+    view = msgspec.json.decode(run_dir.run_json.read_bytes(), type=RunView)
+    check_run_id(view.run_id)
+    for seconds in (view.started, view.ended):
+        if seconds is not None:
+            check_time(seconds)
+    for name in (*view.backends, *(view.report or ())):
+        check_backend_name(name)
+    if view.process is not None:
+        check_process(view.process)
+    view.links = {name: link for name, one in view.links.items() if (link := safe_link(one))}
+    if view.report is not None:
+        backends = {
+            name: msgspec.structs.replace(one, link=safe_link(one.link))
+            for name, one in view.report.items()
+        }
+        view.report = msgspec.structs.replace(view.report, backends=backends)
+    return view

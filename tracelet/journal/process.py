@@ -12,6 +12,8 @@ import socket
 from pathlib import Path
 from typing import TypedDict
 
+from tracelet.errors import InvalidValueError
+
 
 class ProcessId(TypedDict):
     """Identifies a process; ``token`` differs from that of any other process with this id."""
@@ -19,6 +21,12 @@ class ProcessId(TypedDict):
     host: str
     pid: int
     token: str
+
+
+def check_process(process: ProcessId) -> None:
+    """Raise InvalidValueError unless a process can have this id; a file is named after it."""
+    if not 0 < process["pid"] < 2**31:
+        raise InvalidValueError(f"{process['pid']!r} is no process")
 
 
 def this_process() -> ProcessId:

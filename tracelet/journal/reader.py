@@ -13,16 +13,20 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
+from tracelet.errors import InvalidValueError
 from tracelet.inner_path import InnerPath
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.segments import SegmentFile, chains, segment_size
 from tracelet.records import AnyRecord, BlobRef, decode_lines
+
+log = logging.getLogger(__name__)
 
 Position: TypeAlias = dict[str, tuple[int, int]]
 """Segment to an offset in bytes, and the number of records behind the offset that are done."""
@@ -201,8 +205,15 @@ class JournalReader:
             for line in lines.split(b"\n")[:-1]:
                 try:
                     records += decode_lines(line)
-                except ValueError:
-                    self._bad_lines.setdefault(name, set()).add(offset)
+                except ValueError as error:
+                    known = self._bad_lines.setdefault(name, set())
+                    if not known and isinstance(error, InvalidValueError):
+                        # Damage is no news here; this may be somebody's intent. The first of all.
+                        log.warning(
+                            "%s, byte %d: this is not read: %s", self._directory / name, offset,
+                            error,
+                        )  # fmt: skip
+                    known.add(offset)
                 offset += len(line) + 1
         if BlobRef in set(map(type, records)):
             records = [self._load(record) for record in records]

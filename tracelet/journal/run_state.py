@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
+from tracelet.destinations import check_run_id
 from tracelet.errors import RunNotFoundError
 from tracelet.inner_path import InnerPath
-from tracelet.journal.process import ProcessId
+from tracelet.journal.process import ProcessId, check_process
 from tracelet.journal.rundir import RunDir
 from tracelet.journal.segments import SegmentFile, chains, control_lines, segment_size
 from tracelet.records import (
@@ -29,6 +30,8 @@ from tracelet.records import (
     Started,
     Status,
     Tags,
+    check_backend,
+    check_time,
     decode_lines,
 )
 from tracelet.wire import REDACTED
@@ -72,6 +75,21 @@ class RunStart(msgspec.Struct, kw_only=True):
                 stored = entry.get("options") or {}
         known = {key: value for key, value in stored.items() if REDACTED not in str(value)}
         return {**(given or {}), **known}
+
+
+def _checked(start: RunStart) -> RunStart:
+    """Return a start that is as the start of a run writes it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    check_run_id(start.run.run_id)
+    check_time(start.run.started)
+    check_process(start.process)
+    for entry in start.backends:
+        check_backend(entry)
+    start.run.link = start.run.checkpoint = None
+    return start
 
 
 class RunState:
@@ -157,8 +175,8 @@ class RunState:
         for record in heapq.merge(*self._records.values(), key=lambda record: record.time):
             if type(record) is Started:
                 try:
-                    self.start = msgspec.convert(record.info, RunStart)
-                except msgspec.ValidationError:  # a damaged line that is still JSON
+                    self.start = _checked(msgspec.convert(record.info, RunStart))
+                except ValueError:  # a damaged line that is still JSON, or none of ours
                     continue
                 # The run may have been moved, or copied.
                 self.start.run.dir = str(self._run_dir.path.absolute())
@@ -181,7 +199,10 @@ class RunState:
         if self.start is not None and (choice := self._run_dir.reader_choice) is not None:
             # Nothing that the run says decides where it goes.
             self.start.backends, self.start.left = choice.backends, []
+            assert self._run_dir.reader_dir is not None
             self.start.run.dir = str(self._run_dir.reader_dir)
+            # A run of the reader's own in the same tracker may have that id.
+            self.start.run.run_id = self._run_dir.reader_dir.name
             self.start.run.facts = {**self.start.run.facts, "cwd": choice.cwd}
         elif self.start is not None:
             known = {entry["name"] for entry in self.start.backends}

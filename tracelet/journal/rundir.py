@@ -101,6 +101,14 @@ class RunDir:
         return self.reader_dir is not None or self.is_own
 
     @property
+    def is_of_user(self) -> bool:
+        """Whether the directory belongs to the user of this process."""
+        try:
+            return self.path.stat().st_uid == os.geteuid()
+        except OSError:
+            return False
+
+    @property
     def whose(self) -> str:
         """Whose run it is that is not this user's own, for a message."""
         return ownership.owner_of(self.path)

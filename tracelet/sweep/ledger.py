@@ -19,7 +19,10 @@ from typing import Any, Literal
 import msgspec
 
 from tracelet.destinations import slug
-from tracelet.journal.files import FileLock, replace_file
+from tracelet.errors import ForeignRunError
+from tracelet.inner_path import InnerPath
+from tracelet.journal import ownership
+from tracelet.journal.files import FileLock
 
 State = Literal["pending", "running", "done", "failed"]
 _RANKS: dict[State, int] = {"pending": 0, "running": 1, "failed": 2, "done": 3}
@@ -115,9 +118,15 @@ class SweepDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.about_file = path / "sweep.json"
-        self.values = path / "values"
-        self.ledger = path / "ledger"
+        self._inside = InnerPath(path)
+        self.about_file = self._inside / "sweep.json"
+        self.values = self._inside / "values"
+        self.ledger = self._inside / "ledger"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this user has made the sweep on this machine; else it is data, and no program."""
+        return ownership.is_own(self._inside)
 
     @classmethod
     def of(cls, root: Path, project: str, name: str) -> SweepDir:
@@ -125,18 +134,30 @@ class SweepDir:
         return cls(root / slug(project) / ".sweeps" / slug(name))
 
     def create(self) -> None:
-        """Make the directories; harmless if they are there."""
-        self.ledger.mkdir(parents=True, exist_ok=True)
-        self.values.mkdir(exist_ok=True)
+        """Make the directories; harmless if they are there.
+
+        Raises:
+            ForeignRunError: they are there, and somebody else has made them.
+        """
+        self._inside.mkdir()
+        if not (self.about_file.exists() or self.ledger.exists()):
+            ownership.claim(self._inside)
+        elif not self.is_own:
+            raise ForeignRunError(
+                f"{self.path} is a sweep {ownership.owner_of(self.path)}: "
+                "give this one another name="
+            )
+        self.ledger.mkdir()
+        self.values.mkdir()
 
     def lock(self) -> FileLock:
         """Return the lock of whoever runs the sweep."""
-        return FileLock(self.path / "lock")
+        return FileLock(self._inside / "lock")
 
     def write_about(self, about: About) -> None:
         """Replace ``sweep.json``."""
         content = msgspec.json.format(msgspec.json.encode(about)) + b"\n"
-        replace_file(self.about_file, content)
+        self.about_file.replace(content)
 
     def read_about(self) -> About:
         """Read ``sweep.json``.
@@ -151,7 +172,7 @@ class SweepDir:
         """Append lines, one write each, to the file of this process."""
         host = _UNSAFE.sub("_", socket.gethostname())
         file = self.ledger / f"{host}-{os.getpid()}.jsonl"
-        fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = file.open(os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             # An earlier process of this number may have been killed, or out of disk, in a line.
             size = os.fstat(fd).st_size
@@ -165,15 +186,31 @@ class SweepDir:
     def record(self, entry: Entry, value: bytes | None) -> None:
         """Append the line of a configuration that has ended; its value's file comes first."""
         if value is not None:
-            (self.path / entry.value["$pickle"]).write_bytes(value)
+            (self._inside / entry.value["$pickle"]).replace(value)
         self.append([entry])
+
+    def pickled(self, name: str) -> bytes:
+        """Return the content of the file of a returned value.
+
+        Raises:
+            ForeignRunError: somebody else has made the sweep; unpickling runs what is in the file.
+            OSError: it cannot be read.
+        """
+        if not self.is_own:
+            raise ForeignRunError(
+                f"what {name} has is not read: it would be run, and {self.path} was not made by "
+                "you here"
+            )
+        return (self._inside / name).read_bytes()
 
     def entries(self) -> dict[str, Entry]:
         """Return what has become of each configuration by its key."""
         found: dict[str, Entry] = {}
         configs: dict[str, dict[str, Any]] = {}
         decoder = msgspec.json.Decoder(Entry)
-        for file in sorted(self.ledger.glob("*.jsonl")):
+        for file in self.ledger.files():
+            if not file.name.endswith(".jsonl"):
+                continue
             for line in file.read_bytes().split(b"\n"):
                 try:
                     entry = decoder.decode(line)

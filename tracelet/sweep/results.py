@@ -75,7 +75,7 @@ class Result:
             return self._live
         stored = self._entry.value
         if isinstance(stored, dict) and len(stored) == 1 and "$pickle" in stored:
-            return pickle.loads((self._sweep_dir.path / stored["$pickle"]).read_bytes())
+            return pickle.loads(self._sweep_dir.pickled(str(stored["$pickle"])))
         return None if isinstance(stored, dict) and set(stored) == {"$lost"} else decoded(stored)
 
     @functools.cached_property
@@ -85,7 +85,7 @@ class Result:
         if failure is None:
             return None
         try:
-            if failure.pickled is not None:
+            if failure.pickled is not None and self._sweep_dir.is_own:
                 error = pickle.loads(failure.pickled)
                 if isinstance(error, BaseException):
                     return error

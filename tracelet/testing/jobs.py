@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from tracelet.destinations import slug
+from tracelet.journal.ownership import state_directory
 from tracelet.testing import values
 
 PATIENCE = 300.0
@@ -215,6 +216,11 @@ def _environment(home: Path, temporary: Path, others: dict[str, str]) -> dict[st
         for name, value in os.environ.items()
         if not name.startswith(("TRACELET_", "XDG_", "PYTEST_")) and name != "CLICOLOR_FORCE"
     }
+    state = state_directory()
+    if (
+        state is not None
+    ):  # else the runs would not be this user's own, for the tests that read them
+        kept["XDG_STATE_HOME"] = str(state.parent)
     return {
         **kept,
         **others,
