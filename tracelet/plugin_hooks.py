@@ -1,4 +1,4 @@
-"""Calls the hooks of plugins. A plugin that fails never stops the training."""
+"""Calls the hooks of plugins. A plugin that fails never stops the training, nor another plugin."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ def foreign_params(value: Any) -> Mapping[str, Any] | None:
     """Return the parameters that a plugin finds in an object of a foreign type.
 
     Returns:
-        The parameters; None if no plugin handles the type, or a plugin has failed.
+        The parameters; None if no plugin handles the type, or those that do have failed.
     """
-    from tracelet.backends.registry import plugins  # start-up time: pluggy and all plugins
+    from tracelet.backends.registry import call_plugins  # start-up time: pluggy and all plugins
 
-    try:
-        found: Any = plugins().hook.tracelet_as_params(value=value)
-    except Exception as error:  # a plugin's mistake is not the training's
-        log.debug("a plugin failed in tracelet_as_params", exc_info=True)
-        warn(f"a plugin cannot give the parameters of a {type(value).__name__}: {error!r}")
-        return None
-    if found is not None and not isinstance(found, Mapping):
-        warn(
-            f"a plugin has to make a {type(value).__name__} a mapping of parameters, and gave a "
-            f"{type(found).__name__}"
-        )
-        return None
-    return found
+    kind = type(value).__name__
+
+    def failed(plugin: str, error: BaseException) -> None:
+        log.debug("the plugin %s failed in tracelet_as_params", plugin, exc_info=error)
+        warn(f"the plugin {plugin} cannot give the parameters of a {kind}: {error!r}")
+
+    for plugin, found in call_plugins("tracelet_as_params", failed, value=value):
+        if isinstance(found, Mapping):
+            return found
+        if found is not None:
+            warn(
+                f"the plugin {plugin} has to make a {kind} a mapping of parameters, and gave a "
+                f"{type(found).__name__}"
+            )
+    return None
 
 
 def notify_plugins(hook: str, **values: Any) -> None:
-    """Call a hook about a run; errors of the plugins are logged.
+    """Call a hook about a run; errors of the plugins are logged, each with the plugin's name.
 
     Args:
         hook: the name of the hook.
         values: the arguments of the hook.
     """
-    from tracelet.backends.registry import plugins  # start-up time: pluggy and all plugins
+    from tracelet.backends.registry import call_plugins  # start-up time: pluggy and all plugins
 
-    try:
-        getattr(plugins().hook, hook)(**values)
-    except Exception:  # a plugin's mistake is not the training's
-        log.warning("a plugin failed in %s", hook, exc_info=True)
+    def failed(plugin: str, error: BaseException) -> None:
+        log.warning("the plugin %s failed in %s", plugin, hook, exc_info=error)
+
+    for _ in call_plugins(hook, failed, **values):
+        pass

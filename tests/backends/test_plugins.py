@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from user_scripts import run_script
 
 import tracelet
 from tracelet.backends import registry
@@ -113,3 +114,82 @@ def test_a_known_plugin_that_is_missing_has_its_install_line(
 
     with pytest.raises(MissingPluginError, match="python -m pip install tracelet-absent"):
         registry.resolve("absent")
+
+
+HOOKS = """
+import os, sys, tracelet
+from tracelet import hookimpl
+from tracelet.capture.base import CaptureSource
+
+class Source(CaptureSource):
+    name = "source-of-{name}"
+    def start(self, recorder):
+        recorder.params("{name}", {"started": True})
+    def stop(self): pass
+
+def note(text):
+    with open("notes", "a") as notes:
+        print("{name}", text, file=notes)
+
+@hookimpl
+def tracelet_capture():
+    {fail}
+    return Source
+
+@hookimpl
+def tracelet_as_params(value):
+    {fail}
+    if "{name}" in type(value).__name__:
+        return {"of": "{name}"}
+
+@hookimpl
+def tracelet_run_started(run):
+    note("started")
+    {fail}
+
+@hookimpl
+def tracelet_run_finished(run, status):
+    note(status)
+    {fail}
+"""
+USES = """
+import logging, tracelet
+class Thing_first: ...
+class Thing_last: ...
+class Thing_of_nobody:
+    def __init__(self): self.own = 1
+with tracelet.start_logging(run_id="r") as exp:
+    exp.log_params(Thing_first(), section="a")
+    exp.log_params(Thing_last(), section="b")
+    exp.log_params(Thing_of_nobody(), section="c")
+"""
+
+
+@pytest.mark.parametrize("raised", ["raise OSError('no display')", "sys.exit('no licence')"])
+def test_a_plugin_that_fails_in_a_hook_silences_no_other(raised: str, tmp_path: Path) -> None:
+    """Whichever is called before it or after it."""
+    for name, fail in (("first", "pass"), ("middle", raised), ("last", "pass")):
+        text = HOOKS.replace("{name}", name).replace("{fail}", fail)
+        (tmp_path / f"plugin_{name}.py").write_text(text)
+        info = tmp_path / f"plugin_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[tracelet]\n{name} = plugin_{name}\n")
+    said = run_script(tmp_path, USES)
+    assert tracelet.load_run(tmp_path / ".tracelet/default/r").params.flat() == {
+        "first/started": True,
+        "last/started": True,
+        "a/of": "first",
+        "b/of": "last",
+        "c/own": 1,
+    }
+    notes = sorted((tmp_path / "notes").read_text().splitlines())
+    assert notes == [f"{name} {what}" for name in sorted(("first", "middle", "last"))
+                     for what in ("finished", "started")]  # fmt: skip
+    for message in (
+        "middle has no source: it is left out",
+        "the plugin middle cannot give the parameters of a Thing_",
+        "the plugin middle failed in tracelet_run_started",
+        "the plugin middle failed in tracelet_run_finished",
+    ):
+        assert message in said

@@ -14,7 +14,7 @@ import logging
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -270,4 +270,32 @@ def plugins() -> pluggy.PluginManager:
             manager.register(entry_point.load(), name=name)
         except (Exception, SystemExit):
             log.warning("the plugin %s cannot be loaded and is left out", name, exc_info=True)
+            if manager.has_plugin(name):  # some of its hooks may be right
+                manager.unregister(name=name)
     return manager
+
+
+def call_plugins(
+    hook: str, failed: Callable[[str, BaseException], object], **values: Any
+) -> Iterator[tuple[str, Any]]:
+    """Call a hook of each plugin that has it, one after another, as far as the caller asks.
+
+    Args:
+        hook: the name of the hook.
+        failed: called with the name of a plugin that has raised, and its error.
+        values: the arguments of the hook.
+
+    Yields:
+        The name of each other plugin, and what it has returned.
+    """
+    manager = plugins()
+    found = getattr(manager.hook, hook).get_hookimpls()
+    for name in dict.fromkeys(one.plugin_name for one in reversed(found)):
+        others = [plugin for other, plugin in manager.list_name_plugin() if other != name]
+        try:
+            result = manager.subset_hook_caller(hook, others)(**values)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - told to the caller
+            failed(name, error)
+            continue
+        # One plugin has one function of a hook: there is one result, or none for None.
+        yield name, (result[0] if result else None) if isinstance(result, list) else result

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -146,18 +146,23 @@ def _is_set(name: str, settings: Settings) -> bool:
 
 
 def _of_plugins() -> dict[str, type[CaptureSource]]:
-    from tracelet.backends.registry import plugins  # start-up time: pluggy and all plugins
+    from tracelet.backends.registry import call_plugins  # start-up time: pluggy and all plugins
 
     found: dict[str, type[CaptureSource]] = {}
-    for hook in plugins().hook.tracelet_capture.get_hookimpls():
-        try:
-            cls: Any = hook.function()
-            if cls.name not in CORE:  # a plugin cannot replace a source of the core
-                found.setdefault(cls.name, cls)
-        except Exception:  # a plugin's mistake is not the program's
-            if hook.plugin_name not in _left_out:
-                _left_out.add(hook.plugin_name)
-                logging.getLogger(__name__).warning(
-                    "%s has no source: it is left out", hook.plugin_name, exc_info=True
-                )
+    sources: Iterable[tuple[str, Any]] = call_plugins("tracelet_capture", _leave_out)
+    for plugin, cls in sources:
+        name = getattr(cls, "name", None)
+        if not isinstance(name, str):
+            _leave_out(plugin, TypeError(f"{cls!r} is no class of a source"))
+        elif name not in CORE:  # a plugin cannot replace a source of the core
+            found.setdefault(name, cls)
     return found
+
+
+def _leave_out(plugin: str, error: BaseException) -> None:
+    """Log, once a process, that a plugin has no source: a mistake of it is not the program's."""
+    if plugin not in _left_out:
+        _left_out.add(plugin)
+        logging.getLogger(__name__).warning(
+            "%s has no source: it is left out", plugin, exc_info=error
+        )

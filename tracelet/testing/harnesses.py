@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,13 +14,15 @@ import msgspec
 
 from tracelet.backends.base import Property
 from tracelet.backends.memory import MemoryBackend
-from tracelet.backends.registry import installed, plugins, resolve
+from tracelet.backends.registry import call_plugins, installed, resolve
 from tracelet.core.run import Run
 from tracelet.errors import UnknownBackendError
 from tracelet.records import MetricPoint
 from tracelet.testing.harness import Harness
 from tracelet.testing.live import live_backend
 from tracelet.testing.readback import ReadBack, parse_adjusted, parse_log
+
+log = logging.getLogger(__name__)
 
 
 class LocalHarness(Harness):
@@ -121,8 +124,11 @@ def find_harness(name: str) -> Harness:
 
 
 def _of_plugins() -> list[type[Harness]]:
-    found: list[type[Harness]] = plugins().hook.tracelet_register_harness()
-    return found
+    def failed(plugin: str, error: BaseException) -> None:
+        log.warning("the plugin %s has no harness: it is left out", plugin, exc_info=error)
+
+    found = [cls for _, cls in call_plugins("tracelet_register_harness", failed)]
+    return [cls for cls in found if isinstance(cls, type) and issubclass(cls, Harness)]
 
 
 def _of_checkout(name: str) -> list[type[Harness]]:
