@@ -12,10 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tracelet import hookspecs
+from tracelet.backends import registry
 from tracelet.cli.app import app
 from tracelet.errors import InvalidValueError, UnknownBackendError
 from tracelet.hookspecs import hookimpl
-from tracelet.testing import Harness, harnesses
+from tracelet.testing import Harness
 from tracelet.testing.checks import all_checks
 from tracelet.testing.harnesses import MemoryHarness, find_harness
 
@@ -138,7 +139,7 @@ def test_a_plugin_says_how_its_tracker_is_read_back(monkeypatch: pytest.MonkeyPa
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(Plugin())
-    monkeypatch.setattr(harnesses, "plugins", lambda: manager)
+    monkeypatch.setattr(registry, "plugins", lambda: manager)
 
     assert isinstance(find_harness("plugged"), Plugged)
 
