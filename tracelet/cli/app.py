@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +77,12 @@ def _options(
     pass
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning in one line, without the place in the code that it is about."""
+    line = " ".join(clean(str(message)).split())
+    messages().print(Text(f"tracelet: {line}", style="yellow"), soft_wrap=True)
+
+
 def run() -> int:
     """Run the command line of this process.
 
@@ -83,6 +90,7 @@ def run() -> int:
         The exit code: 0, 1 if something is not delivered, 2 after a mistake.
     """
     logging.basicConfig(format="tracelet: %(message)s", level=logging.ERROR)
+    warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from tracelet.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
+    DamageWarning,
     InvalidValueError,
     JournalError,
     UnsafePathError,
     ValueTypeError,
     warn,
 )
-from tracelet.journal.blobs import BlobStore, digest_file
+from tracelet.journal.blobs import BlobStore, digest_file, has_digest
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
 from tracelet.values.plain import describe
@@ -190,6 +191,44 @@ def check_path_length(what: str, place: str) -> None:
             )
 
 
+class ArtifactFiles(Mapping[str, Path]):
+    """Destination to the file of each artifact of a run.
+
+    A content that is looked up is verified first: each file is read once in this process, as long
+    as its size and time stay. A warning names one that is not what was logged.
+
+    Args:
+        records: the records of the artifacts, by destination.
+        placed: the folder of the local backend's artifacts.
+        blobs: the stored contents.
+    """
+
+    def __init__(self, records: Mapping[str, Artifact], placed: Path, blobs: BlobStore) -> None:
+        self._records = records
+        self._placed = placed
+        self._blobs = blobs
+
+    def __getitem__(self, destination: str) -> Path:
+        path, digest = self.path(destination), self._records[destination].digest
+        with contextlib.suppress(
+            OSError
+        ):  # it was deleted, or cannot be read: whoever opens it sees
+            if not self._records[destination].source and not has_digest(path, digest):
+                warn(f"the artifact {destination!r} is not what was logged: {path} was changed",
+                     DamageWarning)  # fmt: skip
+        return path
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def path(self, destination: str) -> Path:
+        """Return the path of an artifact's content without reading it; it may be deleted."""
+        return content_of(self._records[destination], self._placed, self._blobs)
+
+
 def content_of(artifact: Artifact, placed: Path, blobs: BlobStore) -> Path:
     """Return the path of an artifact's content; it may be deleted.
 
@@ -203,7 +242,7 @@ def content_of(artifact: Artifact, placed: Path, blobs: BlobStore) -> Path:
     named, blob = placed / artifact.path, blobs.path(artifact.digest)
     with contextlib.suppress(OSError):  # the named file does not exist
         # The blob may have been deleted to save space.
-        if named.samefile(blob) if blob.exists() else digest_file(named)[0] == artifact.digest:
+        if named.samefile(blob) if blob.exists() else has_digest(named, artifact.digest):
             return named
     return blob
 

@@ -83,6 +83,7 @@ def remove_contents(run_dir: RunDir) -> None:
     """
     with _left_alone(run_dir):
         lines = set(_lines_in_blobs(run_dir))
+        run_dir.seals.forget_blobs(lines)
         removed = set()
         for entry in list(_files(run_dir.blobs.directory)):
             if Path(entry).name[:64] not in lines:

@@ -43,6 +43,10 @@ class SourceMissingError(FileNotFoundError):
     """The file of an artifact does not exist any more; the backend was not called."""
 
 
+class DamagedContentError(Exception):
+    """The content of an artifact is not what was logged; the backend was not called."""
+
+
 class InvalidReturnError(Exception):
     """A backend's method returned an invalid value; another call would not help."""
 
@@ -92,6 +96,7 @@ def call_backend(backend: Backend, blobs: BlobStore, batch: Batch) -> None:
 
     Raises:
         SourceMissingError: an artifact was logged with ``copy=False``, and its file is gone.
+        DamagedContentError: the content of an artifact or a configuration object was changed.
     """
     with rollback_on_error(backend):
         _CALLS[type(batch[0])](backend, blobs, batch)
@@ -130,6 +135,9 @@ def _log_artifact(backend: Backend, blobs: BlobStore, batch: Sequence[Artifact])
     source = blobs.path(record.digest) if record.source is None else Path(record.source)
     if record.source is not None and not source.is_file():
         raise SourceMissingError(f"logged with copy=False, and no longer there: {source}")
+    # A light backend reads nothing: it links the file. Whoever reads the link verifies it.
+    if record.source is None and not backend.capabilities.lightweight:
+        _check_content(blobs, record.digest)
     path = free_path(record.path, {*backend.own_files, ABOUT})
     backend.log_artifact(ArtifactFile(source, path, record.digest, record.size))
     if path != record.path:
@@ -137,6 +145,11 @@ def _log_artifact(backend: Backend, blobs: BlobStore, batch: Sequence[Artifact])
         backend.adjusted(
             {**what, "stored_as": path}, "the backend keeps files of its own under this name"
         )
+
+
+def _check_content(blobs: BlobStore, digest: str) -> None:
+    if not blobs.is_intact(digest):
+        raise DamagedContentError(f"not what was logged: {blobs.path(digest)} was changed")
 
 
 def free_path(path: str, own: Collection[str]) -> str:
@@ -161,6 +174,7 @@ def free_path(path: str, own: Collection[str]) -> str:
 def _log_config(backend: Backend, blobs: BlobStore, batch: Sequence[Config]) -> None:
     (record,) = batch
     file = blobs.path(record.digest)
+    _check_content(blobs, record.digest)
     size = file.stat().st_size
     backend.log_config(
         ConfigObject(record.name, record.suffix, record.value, file, record.digest, size)

@@ -174,6 +174,7 @@ class Delivery:
         """
         progress = self._progress
         backend = None if progress.finished else self._open()
+        self._reader.position_time = self.cursor.moved
         while (chunk := self._reader.read(self.cursor.position)) is not None:
             if backend is None:
                 backend = self._open()
@@ -199,6 +200,12 @@ class Delivery:
             self._commit(backend, chunk, done)
             if progress.ended is None and not chunk.more:
                 break
+        if progress.note_cut(self._reader.beyond):
+            log.warning(
+                "%s has had more of the journal than there is now: it was cut in %s",
+                self._found.name,
+                ", ".join(f"{name}.jsonl" for name in self.cursor.cut),
+            )
         if backend is not None and progress.ended is not None:
             self._close(backend, progress.ended)
 

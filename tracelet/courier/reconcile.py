@@ -10,7 +10,7 @@ from tracelet.backends.registry import resolve
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.delivery import Delivery
 from tracelet.courier.exit_status import unwritten_ending, write_missing_ending
-from tracelet.courier.view import RunView, read_view, refresh_view
+from tracelet.courier.view import RunView, make_view, read_view, refresh_view, report_again
 from tracelet.journal.files import FileLock
 from tracelet.journal.process import is_alive, this_process
 from tracelet.journal.run_state import RunState
@@ -39,6 +39,8 @@ def reconcile(run_dir: RunDir) -> RunState:
     try:
         if _take_lock(run_dir, state, lock):
             bring_up_to_date(run_dir, state)
+            if state.status != "running":
+                run_dir.seals.seal(ended=True)
             # They differ if the run was killed after it wrote its ending, or has just got one.
             if _status_in_view(run_dir) != state.status:
                 refresh_view(run_dir, state)
@@ -102,13 +104,17 @@ def view_of(run_dir: RunDir) -> RunView:
 
     Raises:
         RunNotFoundError: the directory holds no run.
-        OSError: ``run.json`` cannot be written.
+        OSError: ``run.json`` cannot be read.
     """
     try:
         return read_view(run_dir)
     except (FileNotFoundError, ValueError):
-        refresh_view(run_dir, reconcile(run_dir))
-        return read_view(run_dir)
+        state = reconcile(run_dir)
+    try:
+        refresh_view(run_dir, state)
+    except OSError as error:
+        log.warning("%s cannot be written again: %s", run_dir.run_json, error)
+    return make_view(run_dir, state, report_again(run_dir, state))
 
 
 def bring_up_to_date(run_dir: RunDir, state: RunState) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import DeliveryReport, make_report
+from tracelet.journal.checked import decode_checked, with_check
 from tracelet.journal.files import replace_file
 from tracelet.journal.process import ProcessId
 from tracelet.journal.run_state import RunState
@@ -51,15 +52,14 @@ class RunView(msgspec.Struct, kw_only=True):
         return RunInfo(dir=str(run_dir.path), **{name: getattr(self, name) for name in names})
 
 
-def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> None:
-    """Write ``run.json`` from the state of the run and its report; None: there is no report yet."""
+def make_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> RunView:
+    """Return the view of a run from its state, which has a start, and its report."""
     start = state.start
-    if start is None:
-        return
+    assert start is not None
     run = start.run
     names = [backend["name"] for backend in start.backends]
     links = {name: CursorFile(run_dir.cursors, name).load().link for name in names}
-    view = RunView(
+    return RunView(
         run_id=run.run_id,
         name=run.name,
         project=run.project,
@@ -75,7 +75,13 @@ def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) 
         facts=run.facts,
         process=start.process,
     )
-    replace_file(run_dir.run_json, msgspec.json.format(msgspec.json.encode(view)) + b"\n")
+
+
+def write_view(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> None:
+    """Write ``run.json`` from the state of the run and its report; None: there is no report yet."""
+    if state.start is not None:
+        view = msgspec.json.encode(make_view(run_dir, state, report))
+        replace_file(run_dir.run_json, with_check(msgspec.json.format(view)))
 
 
 def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> DeliveryReport:
@@ -88,19 +94,24 @@ def refresh_view(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> Deli
         state: the state of the run, up to date.
         redacted: in how many values a secret was replaced since the run ended.
     """
+    report = report_again(run_dir, state, redacted=redacted)
+    write_view(run_dir, state, report)
+    return report
+
+
+def report_again(run_dir: RunDir, state: RunState, *, redacted: int = 0) -> DeliveryReport:
+    """Return a new report, with the counts of the training process that ``run.json`` has."""
     try:
         before = read_view(run_dir).report
     except (OSError, ValueError):
         before = None
-    report = make_report(
+    return make_report(
         run_dir,
         [entry["name"] for entry in state.start.backends] if state.start is not None else [],
         # A full disk may have kept the ending, which has these counts, out of the journal.
         lost=max(state.lost, before.lost if before is not None else 0),
         redacted=max(state.redacted, before.redacted if before is not None else 0) + redacted,
     )
-    write_view(run_dir, state, report)
-    return report
 
 
 def read_view(run_dir: RunDir) -> RunView:
@@ -108,6 +119,9 @@ def read_view(run_dir: RunDir) -> RunView:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or was changed.
     """
-    return msgspec.json.decode(run_dir.run_json.read_bytes(), type=RunView)
+    try:
+        return decode_checked(run_dir.run_json.read_bytes(), RunView)
+    except IsADirectoryError as error:
+        raise ValueError(str(error)) from error

@@ -1,13 +1,16 @@
 """Stores contents under their SHA-256: each once, and never changed.
 
 ``blobs/ab/abcdef…`` is written to a temporary file, then renamed, so a blob is always complete.
+Whoever reads one verifies that its content still has the digest of its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from typing import BinaryIO
 from tracelet.errors import JournalError
 
 _CHUNK = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class BlobStore:
@@ -28,6 +32,40 @@ class BlobStore:
     def path(self, digest: str) -> Path:
         """Return the path of the blob with this digest; it need not exist."""
         return self.directory / digest[:2] / digest
+
+    def read(self, digest: str) -> bytes:
+        """Return the content of a small blob.
+
+        Raises:
+            OSError: there is no such blob.
+            ValueError: its content was changed.
+        """
+        content = self.path(digest).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ValueError(f"{self.path(digest)} was changed")
+        return content
+
+    def is_intact(self, digest: str) -> bool:
+        """Return whether a blob that is there has the content that it was stored with.
+
+        It is read once in this process, as long as its size and time stay.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return has_digest(self.path(digest), digest)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of every blob, by its digest."""
+        found: dict[str, int] = {}
+        if not self.directory.is_dir():
+            return found
+        for folder in os.scandir(self.directory):
+            if folder.is_dir(follow_symlinks=False):
+                for entry in os.scandir(folder):
+                    if _DIGEST.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                        found[entry.name] = entry.stat().st_size
+        return found
 
     def named(self, digest: str, suffix: str) -> Path:
         """Return a path of a blob that ends in ``suffix``, for loaders that need the suffix.
@@ -98,6 +136,23 @@ def digest_file(file: Path) -> tuple[str, int]:
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
         return digest, content.tell()
+
+
+def has_digest(file: Path, digest: str) -> bool:
+    """Return whether a file's content has this SHA-256.
+
+    A file is read once in this process, as long as its size and time stay.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = file.stat()
+    return _digest_of(str(file), status.st_size, status.st_mtime_ns, status.st_ino) == digest
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest_of(file: str, *_: int) -> str:
+    return digest_file(Path(file))[0]
 
 
 def _link(path: Path, named: Path) -> None:

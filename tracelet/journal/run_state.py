@@ -122,8 +122,10 @@ class RunState:
         """
         state = cls(run_dir).update()
         if state.start is None:
+            found = run_dir.seals.damage(contents=False)
             raise RunNotFoundError(
                 f"{run_dir.path} holds no run: there is no journal, or it has no beginning"
+                + "".join(f"; {one}" for one in found[:3])
             )
         return state
 
@@ -191,13 +193,9 @@ class RunState:
         if offset == segment_size(directory, name):
             return
         file = SegmentFile(directory, name)
-        while data := file.read(offset, _CHUNK):
-            end = data.rfind(b"\n") + 1
-            if not end:
-                break
-            yield from control_lines(data[:end])
-            offset += end
-            self._offsets[name] = offset
+        while (lines := file.lines(offset, _CHUNK)).end > offset:
+            yield from control_lines(lines.data)
+            self._offsets[name] = offset = lines.end
         file.close()
 
     def _decoded(self, lines: Iterator[bytes]) -> Iterator[AnyRecord]:
@@ -205,7 +203,7 @@ class RunState:
             try:
                 (record,) = decode_lines(line)
                 if type(record) is BlobRef:
-                    (record,) = decode_lines(self._run_dir.blobs.path(record.digest).read_bytes())
+                    (record,) = decode_lines(self._run_dir.blobs.read(record.digest))
             except (OSError, ValueError):
                 continue  # counted by the reader
             if isinstance(record, Started | Finished | Tags | BackendAdded):
