@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracelet.capture import watch
 from tracelet.core.experiment import Experiment
-from tracelet.errors import TraceletError, TraceletWarning
+from tracelet.errors import DamageWarning, TraceletError, TraceletWarning
 from tracelet.interface import get_active_experiment, start_logging, stop_logging
 from tracelet.records import MetricPoint, RunInfo, RunLink
 from tracelet.settings import ExperimentConfig
@@ -45,6 +45,7 @@ __all__ = [
     "Backend",
     "BackendReport",
     "Capabilities",
+    "DamageWarning",
     "DeliveryReport",
     "DynamicValue",
     "Experiment",

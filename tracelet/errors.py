@@ -1,4 +1,4 @@
-"""All errors that tracelet raises on purpose, and its warning.
+"""All errors that tracelet raises on purpose, and its warnings.
 
 A mistake in a call raises at that call. A backend's failure never does: it is tried again, counted
 and reported (see ``tracelet.courier``)::
@@ -32,6 +32,7 @@ and reported (see ``tracelet.courier``)::
         └── CheckpointLostError                    what was stored before is gone
 
     TraceletWarning           (UserWarning)        a call did something that you may not expect
+    └── DamageWarning                              something of a run was cut, changed or deleted
 """
 
 from __future__ import annotations
@@ -183,12 +184,16 @@ class TraceletWarning(UserWarning):
     """A call did something that you may not expect; nothing was lost."""
 
 
-def warn(message: str) -> None:
+class DamageWarning(TraceletWarning):
+    """Something of a run that was read was cut, changed or deleted since the run ended."""
+
+
+def warn(message: str, kind: type[TraceletWarning] = TraceletWarning) -> None:
     """Warn at the line of the user's code that has called tracelet."""
     level, frame = 1, sys._getframe()  # noqa: SLF001 - the documented way
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "tracelet":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, TraceletWarning, stacklevel=level)
+    warnings.warn(message, kind, stacklevel=level)
 
 
 def nearest(name: str, known: Iterable[str], spell: Callable[[str], str] = repr) -> str:

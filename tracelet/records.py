@@ -208,7 +208,10 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
         ValueError: a line is not a record, or none that a call could have written: a destination
             leaves the run, a digest is none …
     """
-    found = _decoder().decode_lines(lines)
+    try:
+        found = _decoder().decode_lines(lines)
+    except RecursionError as error:
+        raise ValueError("a line is nested too deeply") from error
     if set(map(type, found)) <= {Metric}:
         return cast("list[AnyRecord]", found)
     records: list[AnyRecord] = []
@@ -231,7 +234,10 @@ def _decoder() -> msgspec.json.Decoder[_Line]:
 def _unwrap(record: AnyRecord) -> AnyRecord:
     if type(record) in _WRAPPED:
         fields = {name: getattr(record, name) for name in record.__struct_fields__}
-        return type(record)(**{name: from_wire(value) for name, value in fields.items()})
+        try:
+            return type(record)(**{name: from_wire(value) for name, value in fields.items()})
+        except RecursionError as error:
+            raise ValueError("a line is nested too deeply") from error
     return record
 
 

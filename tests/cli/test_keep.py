@@ -14,6 +14,7 @@ from user_scripts import Script
 from waiting import eventually
 
 import tracelet
+from tracelet.journal.checked import with_check
 
 Cli = Callable[..., Any]
 CONTENT = b"w" * 300_000
@@ -33,6 +34,13 @@ def log(run_id: str, status: Any = "finished", **settings: Any) -> Path:
     exp.stop(status)
     assert exp.dir is not None
     return exp.dir
+
+
+def change_view(run_dir: Path, old: str, new: str) -> None:
+    """Write another ``run.json``, as tracelet itself would have written it."""
+    file = run_dir / "run.json"
+    text, _, _ = file.read_text().replace(old, new).rpartition(',\n  "check"')
+    file.write_bytes(with_check(f"{text}\n}}".encode()))
 
 
 def test_du_counts_each_content_once(cli: Cli) -> None:
@@ -125,9 +133,10 @@ def test_prune_takes_what_all_conditions_hold_for(cli: Cli) -> None:
     old, failed = log("old", "failed"), log("new", "failed")
     log("good")
     for name in ("old", "good"):
-        run_json = Path(".tracelet/default", name, "run.json")
-        run_json.write_text(
-            run_json.read_text().replace(f'"ended": {int(time.time() / 100)}', '"ended": 10000000')
+        change_view(
+            Path(".tracelet/default", name),
+            f'"ended": {int(time.time() / 100)}',
+            '"ended": 10000000',
         )
     shown = cli("prune", "--older-than", "30d", "--status", "failed", "--delivered")
     assert "old" in shown.out
@@ -143,8 +152,7 @@ def test_what_a_backend_lacks_is_not_delivered(cli: Cli) -> None:
     run_dir = log("r")
     shutil.rmtree(run_dir / "cursors")
     (run_dir / "cursors").mkdir()
-    run_json = run_dir / "run.json"
-    run_json.write_text(run_json.read_text().replace('"pending": 0', '"pending": 1'))
+    change_view(run_dir, '"pending": 0', '"pending": 1')
     assert "0 runs" in cli("prune", "--delivered").err
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +84,12 @@ def _options(
     pass
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning in one line, without the place in the code that it is about."""
+    line = " ".join(clean(str(message)).split())
+    messages().print(Text(f"tracelet: {line}", style="yellow"), soft_wrap=True)
+
+
 def run() -> int:
     """Run the command line of this process.
 
@@ -94,6 +101,7 @@ def run() -> int:
     logging.basicConfig(handlers=[handler], level=logging.ERROR)
     for refusing in ("tracelet.settings_sources", "tracelet.journal.reader"):
         logging.getLogger(refusing).setLevel(logging.WARNING)
+    warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]

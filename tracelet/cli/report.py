@@ -33,6 +33,8 @@ def print_report(console: Console, report: DeliveryReport) -> None:
     if report.lost:
         lost = f"  {many(report.lost, 'record')} could not be written to the journal: lost"
         console.print(Text(lost, style="red"), soft_wrap=True)
+    for damage in report.damaged:
+        console.print(Text(f"  damaged: {clean(damage)}", style="red"), soft_wrap=True)
     if report.skipped:
         console.print(f"  {many(report.skipped, 'line')} of the journal cannot be read")
     if report.redacted:

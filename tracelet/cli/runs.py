@@ -106,7 +106,8 @@ def _print_runs(console: Console, rows: list[_Row], now: float) -> None:
 def _up_to_date(run_dir: RunDir, view: RunView) -> tuple[RunView, DeliveryReport]:
     """Look closer at a run only if something may have happened since its view was written."""
     if view.report is not None and find.is_settled(view):
-        return view, view.report
+        damaged = run_dir.seals.damage(contents=False) or view.report.damaged
+        return view, msgspec.structs.replace(view.report, damaged=damaged)
     run = tracelet.load_run(run_dir.path)
     # On a disk that nobody can write to, run.json is not up to date.
     known = {"status": run.status, "reason": run.reason, "ended": run.ended}
@@ -125,6 +126,8 @@ def _delivery(view: RunView, report: DeliveryReport) -> Text:
             text.append(f" {one.rejected:,} rejected", style="red")
     if report.lost:
         text.append(f", {report.lost:,} lost", style="red")
+    if report.damaged:
+        text.append(f", damaged: {clean(report.damaged[0])}", style="red")
     return text
 
 

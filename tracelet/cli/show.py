@@ -121,9 +121,10 @@ def _artifacts(run: Run) -> Table:
 
 
 def _sizes(run: Run) -> dict[str, int | None]:
+    contents = {path: run.artifacts.path(path) for path in sorted(run.artifacts)}
     return {
         path: content.stat().st_size if content.exists() else None
-        for path, content in sorted(run.artifacts.items())
+        for path, content in contents.items()
     }
 
 
@@ -145,8 +146,8 @@ def _as_json(run: Run) -> dict[str, Any]:
             for one in summaries(run.metrics)
         ],
         "artifacts": [
-            {"path": path, "size": sizes[path], "content": content}
-            for path, content in sorted(run.artifacts.items())
+            {"path": path, "size": sizes[path], "content": run.artifacts.path(path)}
+            for path in sorted(run.artifacts)
         ],
         "configurations": dict(run.configurations),
         "properties": dict(run.properties),

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypeGuard
 
@@ -14,13 +14,14 @@ from tracelet.destinations import check_path_length, safe_destination
 from tracelet.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
+    DamageWarning,
     InvalidValueError,
     JournalError,
     ValueTypeError,
     warn,
 )
 from tracelet.inner_path import InnerPath
-from tracelet.journal.blobs import BlobStore, digest_file
+from tracelet.journal.blobs import BlobStore, digest_file, has_digest
 from tracelet.journal.rundir import ABOUT
 from tracelet.records import Artifact
 from tracelet.values.plain import describe
@@ -222,6 +223,54 @@ def is_uri(file: object) -> TypeGuard[str]:
     return isinstance(file, str) and _URI.match(file) is not None
 
 
+class ArtifactFiles(Mapping[str, Path]):
+    """Destination to the file of each artifact of a run.
+
+    A content that is looked up is verified first: each file is read once in this process, as long
+    as its size and time stay. A warning names one that is not what was logged.
+
+    Args:
+        records: the records of the artifacts, by destination.
+        placed: the folder of the local backend's artifacts.
+        blobs: the stored contents.
+        is_own: whether the run is this user's own.
+    """
+
+    def __init__(
+        self,
+        records: Mapping[str, Artifact],
+        placed: InnerPath,
+        blobs: BlobStore,
+        *,
+        is_own: bool,
+    ) -> None:
+        self._records = records
+        self._placed = placed
+        self._blobs = blobs
+        self._is_own = is_own
+
+    def __getitem__(self, destination: str) -> Path:
+        path, record = self.path(destination), self._records[destination]
+        with contextlib.suppress(OSError):  # it was deleted, or cannot be read: its reader sees
+            if record.source is None and not has_digest(InnerPath.of(path), record.digest):
+                warn(
+                    f"the artifact {destination!r} is not what was logged: {path} was changed",
+                    DamageWarning,
+                )
+        return path
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def path(self, destination: str) -> Path:
+        """Return the path of an artifact's content without reading it; it may be deleted."""
+        record = self._records[destination]
+        return content_of(record, self._placed, self._blobs, is_own=self._is_own)
+
+
 def content_of(artifact: Artifact, placed: InnerPath, blobs: BlobStore, *, is_own: bool) -> Path:
     """Return the path of an artifact's content; it may be deleted.
 
@@ -242,7 +291,7 @@ def content_of(artifact: Artifact, placed: InnerPath, blobs: BlobStore, *, is_ow
         if blob.is_file():
             is_same = os.path.samestat(named.stat(), blob.stat())
         else:
-            is_same = digest_file(named.checked_path())[0] == artifact.digest
+            is_same = has_digest(named, artifact.digest)
         if is_same:
             return named.path
     return blob.path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +16,11 @@ from tracelet.destinations import check_config
 from tracelet.errors import (
     ArtifactNotFoundError,
     ConfigurationNotFoundError,
+    DamageWarning,
     InvalidValueError,
     ValueTypeError,
     nearest,
+    warn,
 )
 from tracelet.journal.blobs import BlobStore
 from tracelet.records import AnyRecord, Config
@@ -116,9 +119,13 @@ def configurations_in(records: Iterable[AnyRecord], blobs: BlobStore) -> dict[st
     for record in records:
         if type(record) is Config:
             value = record.value
-            found[record.name] = (
-                blobs.named(record.digest, record.suffix) if value is None else value
-            )
+            if value is None:
+                value = blobs.named(record.digest, record.suffix)
+                with contextlib.suppress(OSError):  # deleted to save space
+                    if not blobs.is_intact(record.digest):
+                        warn(f"the configuration object {record.name!r} is not what was logged: "
+                             f"{value} was changed", DamageWarning)  # fmt: skip
+            found[record.name] = value
     return found
 
 

@@ -84,6 +84,7 @@ def remove_contents(run_dir: RunDir) -> None:
     """
     with _left_alone(run_dir):
         lines = set(_lines_in_blobs(run_dir))
+        run_dir.seals.forget_blobs(lines)
         removed = set()
         for file in list(run_dir.blobs.directory.files()):
             if file.name[:64] not in lines:

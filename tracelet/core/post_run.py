@@ -112,6 +112,18 @@ class PostRunRecords:
         self._writer.close()
         if self._courier is not None:
             self._courier.release()
+        self._seal()
+
+    def _seal(self) -> None:
+        """Seal this process's part of a run that has ended, unless its courier is at work."""
+        lock = self._run_dir.lock()
+        try:
+            if self._state.status != "running" and lock.acquire():
+                self._run_dir.seals.seal(ended=True)
+        except OSError as error:
+            log.debug("%s cannot be sealed: %s", self._run_dir.path, error)
+        finally:
+            lock.release()
 
     def _is_pending(self) -> bool:
         """Return whether a backend lacks a record of this process."""

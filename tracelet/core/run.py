@@ -19,7 +19,7 @@ import msgspec
 
 from tracelet.backends.base import Property, TextLine
 from tracelet.core.active import running_in
-from tracelet.core.artifacts import PathLike, content_of
+from tracelet.core.artifacts import ArtifactFiles, PathLike
 from tracelet.core.configurations import configurations_in, find_configuration
 from tracelet.core.parameter_calls import ParameterCalls
 from tracelet.core.parameters import Parameters
@@ -28,7 +28,7 @@ from tracelet.core.run_directories import Unread, views
 from tracelet.courier.reconcile import reconcile, view_of
 from tracelet.courier.report import DeliveryReport, make_report
 from tracelet.destinations import slug
-from tracelet.errors import RunNotFoundError, ValueTypeError
+from tracelet.errors import DamageWarning, RunNotFoundError, ValueTypeError, warn
 from tracelet.inner_path import InnerPath
 from tracelet.journal.reader import Position
 from tracelet.journal.rundir import RunDir, find_runs
@@ -66,6 +66,9 @@ class Run(ParameterCalls):
         self._state = reconcile(run_dir)
         self._view = view_of(run_dir)
         self._position: Position = {}
+        self._damaged = run_dir.seals.damage(contents=True)
+        self._warned: set[str] = set()
+        self._warn_of(self._damaged)
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r} run_id={self.run_id!r} {self.status}>"
@@ -139,12 +142,23 @@ class Run(ParameterCalls):
     def report(self) -> DeliveryReport:
         """The present delivery report."""
         ended = self._view.report
-        return make_report(
+        report = make_report(
             self._run_dir,
             self.backends,
             lost=max(self._state.lost, ended.lost if ended else 0),
             redacted=max(self._state.redacted, ended.redacted if ended else 0),
+            damaged=self._damaged,
         )
+        self._warn_of(report.damaged)
+        return report
+
+    def _warn_of(self, damaged: list[str]) -> None:
+        """Warn of damage, once for this object; the report has all of it."""
+        new = [one for one in damaged if one not in self._warned]
+        if new:
+            self._warned.update(new)
+            more = f"; and {len(new) - 3:,} more" if len(new) > 3 else ""
+            warn(f"the run {self.dir} is damaged: {'; '.join(new[:3])}{more}", DamageWarning)
 
     @functools.cached_property
     def _params(self) -> Parameters:  # type: ignore[override] # read when it is asked for
@@ -174,16 +188,14 @@ class Run(ParameterCalls):
         return MappingProxyType(found)
 
     @functools.cached_property
-    def artifacts(self) -> Mapping[str, Path]:
-        """Destination to the file of each artifact; do not write to these files."""
+    def artifacts(self) -> ArtifactFiles:
+        """Destination to the file of each artifact; do not write to these files.
+
+        A file that is looked up is verified: a warning says if it is not what was logged.
+        """
+        records = {record.path: record for record in self._records if type(record) is Artifact}
         placed, blobs = InnerPath(self.dir, "artifacts"), self._run_dir.blobs
-        is_own = self._run_dir.is_own
-        found = {
-            record.path: content_of(record, placed, blobs, is_own=is_own)
-            for record in self._records
-            if type(record) is Artifact
-        }
-        return MappingProxyType(found)
+        return ArtifactFiles(records, placed, blobs, is_own=self._run_dir.is_own)
 
     @functools.cached_property
     def configurations(self) -> Mapping[str, Any]:

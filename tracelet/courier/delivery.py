@@ -176,6 +176,7 @@ class Delivery:
         """
         progress = self._progress
         backend = None if progress.finished else self._open()
+        self._reader.position_time = self.cursor.moved
         while (chunk := self._reader.read(self.cursor.position)) is not None:
             if backend is None:
                 backend = self._open()
@@ -205,6 +206,12 @@ class Delivery:
             # Nothing is written into the journal of a run that somebody else has made.
             status = write_missing_ending(self._run_dir, self._state.update())
             progress.ended = None if status == "running" else status
+        if progress.note_cut(self._reader.beyond):
+            log.warning(
+                "%s has had more of the journal than there is now: it was cut in %s",
+                self._found.name,
+                ", ".join(f"{name}.jsonl" for name in self.cursor.cut),
+            )
         if backend is not None and progress.ended is not None:
             self._close(backend, progress.ended)
 

@@ -69,6 +69,10 @@ class Progress:
             **{name: self._scratch / name for name in _IN_SCRATCH},
         }
         self.cursor = self._file.load()
+        if self._file.is_damaged:
+            log.warning(
+                "%s; the run is delivered to %s from its start", self.cursor.last_error, backend
+            )
         if self.cursor.side_files is not None or not self.cursor.position:
             self._truncate_side_files(self.cursor.side_files or {})
         self.ended: Status | None = self.cursor.ended
@@ -127,6 +131,15 @@ class Progress:
         self.cursor.starting_since = None
         self.save()
 
+    def note_cut(self, segments: list[str]) -> bool:
+        """Note the segments that end before the cursor; return whether any of them is new."""
+        cut = sorted({*self.cursor.cut, *segments})
+        is_new = cut != self.cursor.cut
+        if is_new:
+            self.cursor.cut = cut
+            self.save()
+        return is_new
+
     def add(self, delivered: int, rejections: list[Rejection]) -> None:
         """Count the delivered and rejected records of a batch."""
         self._delivered += delivered
@@ -150,6 +163,8 @@ class Progress:
             with self._rejected.appending() as file:
                 file.writelines(line for one in self._rejections for line in one.lines)
             cursor.last_error = one_line(self._rejections[-1].error)
+        if position != cursor.position:
+            cursor.moved = time.time()
         cursor.position = position
         cursor.checkpoint = checkpoint
         cursor.side_files = self._sizes()

@@ -47,6 +47,8 @@ def reconcile(run_dir: RunDir) -> RunState:
     try:
         if _take_lock(run_dir, state, lock):
             bring_up_to_date(run_dir, state)
+            if state.status != "running":
+                run_dir.seals.seal(ended=True)
             # They differ if the run was killed after it wrote its ending, or has just got one.
             if _status_in_view(run_dir) != state.status:
                 refresh_view(run_dir, state)
@@ -109,7 +111,8 @@ def _is_complete(run_dir: RunDir, state: RunState) -> bool:
         with contextlib.closing(run_dir.reader()) as reader:
             if reader.read(cursor.position) is not None:
                 return False
-    return _status_in_view(run_dir) == state.status and run_dir.cursors.is_dir()
+    is_viewed = _status_in_view(run_dir) == state.status and run_dir.cursors.is_dir()
+    return is_viewed and run_dir.seals.are_complete()
 
 
 def _status_in_view(run_dir: RunDir) -> Status | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from tracelet.courier.cursor import Cursor, CursorFile, Health
 from tracelet.journal.rundir import RunDir
+from tracelet.journal.segments import segment_names
 from tracelet.records import DELIVERABLE, RunLink, Status
 
 
@@ -72,12 +73,14 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
         lost: records that could not be written to the journal.
         redacted: values in which a secret was replaced.
         skipped: lines of the journal that are no records.
+        damaged: the files of the run that were cut, changed or deleted, each in one line.
     """
 
     backends: dict[str, BackendReport] = {}
     lost: int = 0
     redacted: int = 0
     skipped: int = 0
+    damaged: list[str] = []
 
     def __getitem__(self, backend: str) -> BackendReport:
         return self.backends[backend]
@@ -94,8 +97,10 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was lost, and every backend has taken every record."""
-        return not self.lost and all(report.complete for report in self.backends.values())
+        """Whether nothing was lost or damaged, and every backend has taken every record."""
+        return not (self.lost or self.damaged) and all(
+            report.complete for report in self.backends.values()
+        )
 
     def lines(self) -> list[str]:
         """Return the report as lines for people, one for each backend."""
@@ -103,6 +108,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
         lines = [f"{name:{width}}  {report}" for name, report in self.backends.items()]
         if self.lost:
             lines.append(f"{self.lost:,} records could not be written to the journal and are lost")
+        lines += [f"damaged: {one}" for one in self.damaged]
         return lines
 
     def __str__(self) -> str:
@@ -110,14 +116,42 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_report(
-    run_dir: RunDir, backends: list[str], *, lost: int = 0, redacted: int = 0
+    run_dir: RunDir,
+    backends: list[str],
+    *,
+    lost: int = 0,
+    redacted: int = 0,
+    damaged: list[str] | None = None,
 ) -> DeliveryReport:
-    """Return the report of a run, from its journal and the cursors of ``backends``."""
+    """Return the report of a run, from its journal and the cursors of ``backends``.
+
+    Args:
+        run_dir: the run.
+        backends: the names of its backends.
+        lost: records that could not be written.
+        redacted: values in which a secret was replaced.
+        damaged: what the seals show; None: their sizes are compared, and no content is read.
+    """
     reports: dict[str, BackendReport] = {}
     skipped = 0
+    damaged = [*(run_dir.seals.damage(contents=False) if damaged is None else damaged)]
+    there, sealed = segment_names(run_dir.journal), " ".join(damaged)
     for name in backends:
-        cursor = CursorFile(run_dir.cursors, name).load()
-        pending, torn = _pending(run_dir, cursor)
+        file = CursorFile(run_dir.cursors, name)
+        cursor = file.load()
+        if file.is_damaged:
+            damaged.append(str(cursor.last_error))
+        pending, torn, beyond = _pending(run_dir, cursor)
+        missing = sorted(set(cursor.position) - there)
+        damaged += [
+            f"{run_dir.journal.name}/{one}.jsonl {what} {name} has had {more} of it"
+            for what, more, names in (
+                ("is missing:", "records", missing),
+                ("was cut:", "more", sorted({*beyond, *cursor.cut})),
+            )
+            for one in names
+            if f"/{one}.jsonl" not in sealed
+        ]
         skipped = max(skipped, cursor.skipped + torn)
         reports[name] = BackendReport(
             accepted=cursor.delivered + cursor.rejected + pending,
@@ -131,7 +165,9 @@ def make_report(
             last_error=cursor.last_error,
             starting_since=cursor.starting_since,
         )
-    return DeliveryReport(backends=reports, lost=lost, redacted=redacted, skipped=skipped)
+    return DeliveryReport(
+        backends=reports, lost=lost, redacted=redacted, skipped=skipped, damaged=damaged
+    )
 
 
 def is_delivered(run_dir: RunDir, backend: str, upto: Mapping[str, int]) -> bool:
@@ -140,12 +176,18 @@ def is_delivered(run_dir: RunDir, backend: str, upto: Mapping[str, int]) -> bool
     return all(position.get(name, (0, 0))[0] >= offset for name, offset in upto.items())
 
 
-def _pending(run_dir: RunDir, cursor: Cursor) -> tuple[int, int]:
-    """Return the number of records behind a cursor, and of lines there that are no records."""
+def _pending(run_dir: RunDir, cursor: Cursor) -> tuple[int, int, list[str]]:
+    """Count the records behind a cursor.
+
+    Returns:
+        The number of records, that of lines there that are no records, and the segments that end
+        before the cursor.
+    """
     reader = run_dir.reader()
+    reader.position_time = cursor.moved
     position, count = dict(cursor.position), 0
     while (chunk := reader.read(position)) is not None:
         count += sum(isinstance(record, DELIVERABLE) for record in chunk.records)
         position = chunk.advance(position, len(chunk.records))
     reader.close()
-    return count, reader.skipped
+    return count, reader.skipped, reader.beyond

@@ -20,7 +20,13 @@ from typing import TypeVar
 
 import msgspec
 
-from tracelet.courier.calls import Batch, InvalidReturnError, SourceMissingError, split_record
+from tracelet.courier.calls import (
+    Batch,
+    DamagedContentError,
+    InvalidReturnError,
+    SourceMissingError,
+    split_record,
+)
 from tracelet.courier.cursor import Health
 from tracelet.courier.error_texts import full_text, one_line
 from tracelet.courier.progress import Rejection
@@ -123,7 +129,9 @@ class Attempts:
         returns None or raises, :func:`is_transient_by_type` decides.
         """
         answer = None
-        if isinstance(error, Exception) and not isinstance(error, SourceMissingError):
+        if isinstance(error, Exception) and not isinstance(
+            error, SourceMissingError | DamagedContentError
+        ):
             try:
                 answer = self._ask_backend(error)
             except BACKEND_ERRORS as reason:

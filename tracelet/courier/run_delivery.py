@@ -321,10 +321,21 @@ class RunDelivery:
         # A running courier writes run.json at its end; this process must not overwrite that.
         if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
             try:
+                if state.status != "running":
+                    self._seal()
                 write_view(self.run_dir, state, report)
             except OSError as error:  # the disk is full; the next reader of the run writes it
                 log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
         return report
+
+    def _seal(self) -> None:
+        """Seal what the courier has not sealed: it may have ended before the journal was closed."""
+        lock = self.run_dir.lock()
+        try:
+            if lock.acquire():
+                self.run_dir.seals.seal(ended=True)
+        finally:
+            lock.release()
 
     def _delivered_part(self) -> float:
         """Return the part of the journal that every backend has, 0 to 1."""

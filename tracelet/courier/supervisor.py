@@ -55,6 +55,7 @@ class Supervisor:
         """For each delivery: the run's ``start_count`` when it began."""
         self._view_content: Any = None
         self._retry_request = run_dir.last_retry_request()
+        self._seals = run_dir.seals
         self._metrics: SystemMetrics | None = None
         self._measured_starts = 0
         """The run's ``start_count`` when the present system metrics began."""
@@ -70,6 +71,7 @@ class Supervisor:
             self._state.update()
             over = self._is_over()
             self._update_system_metrics(over)
+            self._seals.seal(ended=over)
             self._update_view(over)
             self._pass_on_retry_request()
             for delivery in self._deliveries.values():

@@ -9,6 +9,7 @@ import msgspec
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.report import DeliveryReport, make_report
 from tracelet.destinations import check_backend_name, check_run_id
+from tracelet.journal.checked import decode_checked, with_check
 from tracelet.journal.process import ProcessId, check_process
 from tracelet.journal.run_state import RunState
 from tracelet.journal.rundir import RunDir
@@ -63,7 +64,7 @@ def save_view(run_dir: RunDir, view: RunView) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    run_dir.run_json.replace(msgspec.json.format(msgspec.json.encode(view)) + b"\n")
+    run_dir.run_json.replace(with_check(msgspec.json.format(msgspec.json.encode(view))))
 
 
 def view_from(run_dir: RunDir, state: RunState, report: DeliveryReport | None) -> RunView:
@@ -132,9 +133,9 @@ def read_view(run_dir: RunDir) -> RunView:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or was changed.
     """
-    view = msgspec.json.decode(run_dir.run_json.read_bytes(), type=RunView)
+    view = decode_checked(run_dir.run_json.read_bytes(), RunView)
     check_run_id(view.run_id)
     for seconds in (view.started, view.ended):
         if seconds is not None:

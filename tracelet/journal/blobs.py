@@ -1,13 +1,16 @@
 """Stores contents under their SHA-256: each once, and never changed.
 
 ``blobs/ab/abcdef…`` is written to a temporary file, then renamed, so a blob is always complete.
+Whoever reads one verifies that its content still has the digest of its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -19,6 +22,7 @@ from tracelet.errors import JournalError
 from tracelet.inner_path import InnerPath
 
 _CHUNK = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class BlobStore:
@@ -34,6 +38,33 @@ class BlobStore:
     def path(self, digest: str) -> Path:
         """Return the path of the blob with this digest; it need not exist."""
         return self.file(digest).path
+
+    def read(self, digest: str) -> bytes:
+        """Return the content of a small blob.
+
+        Raises:
+            OSError: there is no such blob.
+            ValueError: its content was changed.
+        """
+        content = self.file(digest).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ValueError(f"{self.file(digest)} was changed")
+        return content
+
+    def is_intact(self, digest: str) -> bool:
+        """Return whether a blob that is there has the content that it was stored with.
+
+        It is read once in this process, as long as its size and time stay.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return has_digest(self.file(digest), digest)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of every blob, by its digest."""
+        found = ((file.name, file) for file in self.directory.files())
+        return {name: file.size() for name, file in found if _DIGEST.fullmatch(name)}
 
     def named(self, digest: str, suffix: str, *, make: bool = False) -> Path:
         """Return a path of a blob that ends in ``suffix``, for loaders that need the suffix.
@@ -114,6 +145,25 @@ def digest_file(file: Path) -> tuple[str, int]:
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
         return digest, content.tell()
+
+
+def has_digest(file: InnerPath, digest: str) -> bool:
+    """Return whether a file's content has this SHA-256.
+
+    A file is read once in this process, as long as its size and time stay.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = file.stat()
+    return _digest_of(file, status.st_size, status.st_mtime_ns, status.st_ino) == digest
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest_of(file: InnerPath, *_: int) -> str:
+    content: Any
+    with file.reading() as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _link(blob: InnerPath, named: InnerPath) -> None:

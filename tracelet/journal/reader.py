@@ -6,11 +6,15 @@ Promises:
   by time.
 - A line without its newline is not read yet: it is being written, or its writer was killed. A
   complete line that is no record is skipped and counted, in :attr:`JournalReader.skipped`.
-- A :class:`Position` is exact to the record. It stays valid while segments grow and are added.
+- A :class:`Position` is exact to the record. It stays valid while segments grow and are added. A
+  place beyond the end of its segment is damage; such segments are in :attr:`JournalReader.beyond`.
+- Whatever the files hold, a call ends: it reads no more than what is there, and keeps no line in
+  memory that is longer than any of ours.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -86,6 +90,10 @@ class JournalReader:
         directory: where the segments are.
         blobs: where long records are kept.
         chunk_bytes: how many bytes of a segment are read at a time.
+
+    Attributes:
+        position_time: all records before the position are from before this time. It is needed only
+            if a segment was cut before the position.
     """
 
     def __init__(
@@ -97,6 +105,13 @@ class JournalReader:
         self._files: dict[str, SegmentFile] = {}
         self._bad_lines: dict[str, set[int]] = {}
         self._torn: set[str] = set()
+        self.position_time = 0.0
+        self._corrected: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
+
+    @property
+    def beyond(self) -> list[str]:
+        """The segments that end before the position from which they were to be read."""
+        return sorted(self._corrected)
 
     @property
     def skipped(self) -> int:
@@ -166,35 +181,57 @@ class JournalReader:
     def _read_segment(
         self, name: str, size: int | None, at: tuple[int, int]
     ) -> _SegmentPart | None:
-        start, skip = at
+        start, skip = self._within(name, size, at)
         if start == size:
             return None
         file = self._files.setdefault(name, SegmentFile(self._directory, name))
-        limit = self._chunk_bytes
         while True:
-            wanted = limit
-            if size is not None and not file.is_packed:  # a packed one does not grow
-                wanted = max(0, min(limit, size - start))
-            data = file.read(start, wanted)
-            end = data.rfind(b"\n") + 1
-            if end or len(data) < limit:
+            lines = file.lines(start, self._chunk_bytes, size)
+            if not lines.more:  # a run can have more segments than a process can open files
+                file.close()
+            if lines.torn:
+                self._torn.add(name)
+            else:
+                self._torn.discard(name)
+            if lines.end == start:
                 break
-            limit *= 2  # one line is longer than a chunk
-        more = len(data) >= limit
-        if not more:  # a run can have more segments than a process can open files
-            file.close()
-        if (end == len(data) or more) and not file.is_damaged:
-            self._torn.discard(name)
-        else:
-            self._torn.add(name)
-        if not end:
-            return None
-        lines = data if end == len(data) else data[:end]
-        records = self._decode(name, start, lines)
-        stop = start + end
-        if len(records) <= skip:
-            return self._read_segment(name, size, (stop, skip - len(records)))
-        return _SegmentPart(name, start, stop, len(records), skip, records[skip:], more)
+            if lines.too_long:
+                self._bad_lines.setdefault(name, set()).add(start)
+            records = self._decode(name, start, lines.data)
+            if len(records) > skip:
+                return _SegmentPart(
+                    name, start, lines.end, len(records), skip, records[skip:], lines.more
+                )
+            start, skip = lines.end, skip - len(records)
+        if skip:
+            self._corrected[name] = at, (start, 0)
+        return None
+
+    def _within(self, name: str, size: int | None, at: tuple[int, int]) -> tuple[int, int]:
+        """Return a place in a segment; one beyond the end is moved back.
+
+        Nobody knows where a segment was cut, and a process may have appended to it since. What is
+        new is told by its time.
+        """
+        wrong, right = self._corrected.get(name, (None, None))
+        if at == wrong and right is not None:
+            return right
+        if size is not None and at[0] > size:
+            back = self._first_after(self.position_time, name, size)
+            self._corrected[name] = at, back
+            return back
+        return at
+
+    def _first_after(self, time: float, name: str, size: int) -> tuple[int, int]:
+        """Return the place of the first record of a segment after a time, or the end."""
+        start = 0
+        with contextlib.closing(SegmentFile(self._directory, name)) as file:
+            while (lines := file.lines(start, self._chunk_bytes, size)).end > start:
+                for index, record in enumerate(self._decode(name, start, lines.data)):
+                    if record.time > time:
+                        return start, index
+                start = lines.end
+        return start, 0
 
     def _decode(self, name: str, start: int, lines: bytes) -> list[AnyRecord]:
         try:
@@ -223,8 +260,8 @@ class JournalReader:
         if type(record) is not BlobRef:
             return record
         try:
-            (whole,) = decode_lines(self._blobs.file(record.digest).read_bytes())
-        except (OSError, ValueError):  # the blob is missing, or is not one record
+            (whole,) = decode_lines(self._blobs.read(record.digest))
+        except (OSError, ValueError):  # the blob is missing or damaged, or is not one record
             # The reference stays in the list: positions count it.
             self._bad_lines.setdefault("blobs", set()).add(hash(record.digest))
             return record

@@ -146,8 +146,10 @@ class RunState:
                     f"{run_dir.path} cannot be read: it is a run {run_dir.whose}, and its journal "
                     f"is outside of it, in {elsewhere}"
                 )
+            found = run_dir.seals.damage(contents=False)
             raise RunNotFoundError(
                 f"{run_dir.path} holds no run: there is no journal, or it has no beginning"
+                + "".join(f"; {one}" for one in found[:3])
             )
         return state
 
@@ -227,13 +229,9 @@ class RunState:
         if offset == segment_size(directory, name):
             return
         file = SegmentFile(directory, name)
-        while data := file.read(offset, _CHUNK):
-            end = data.rfind(b"\n") + 1
-            if not end:
-                break
-            yield from control_lines(data[:end])
-            offset += end
-            self._offsets[name] = offset
+        while (lines := file.lines(offset, _CHUNK)).end > offset:
+            yield from control_lines(lines.data)
+            self._offsets[name] = offset = lines.end
         file.close()
 
     def _decoded(self, lines: Iterator[bytes]) -> Iterator[AnyRecord]:
@@ -241,7 +239,7 @@ class RunState:
             try:
                 (record,) = decode_lines(line)
                 if type(record) is BlobRef:
-                    (record,) = decode_lines(self._run_dir.blobs.file(record.digest).read_bytes())
+                    (record,) = decode_lines(self._run_dir.blobs.read(record.digest))
             except (OSError, ValueError):
                 continue  # counted by the reader
             if isinstance(record, Started | Finished | Tags | BackendAdded):

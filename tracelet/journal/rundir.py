@@ -19,6 +19,7 @@ from tracelet.journal import ownership
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.files import FileLock
 from tracelet.journal.reader import CHUNK_BYTES, JournalReader
+from tracelet.journal.seals import Seals
 from tracelet.journal.writer import SEGMENT_BYTES, JournalWriter
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -50,6 +51,7 @@ class RunDir:
     - ``journal/``: everything that was logged.
     - ``blobs/``: contents by their hash.
     - ``cursors/``: how far each backend has come in the journal.
+    - ``seals.json``: what the journal and the blobs had in them at the end of the run.
     - ``rejected/``: a dead-letter file for each backend, with the records that it has rejected.
     - ``scratch/``: files that a backend writes during the delivery.
     - ``exit/``: the exit codes of processes.
@@ -202,6 +204,11 @@ class RunDir:
     def reader(self, chunk_bytes: int = CHUNK_BYTES) -> JournalReader:
         """Return a reader of the journal."""
         return JournalReader(self.journal, self.blobs, chunk_bytes=chunk_bytes)
+
+    @property
+    def seals(self) -> Seals:
+        """The seals of the run, which show its damage."""
+        return Seals(self._inside / "seals.json", self.journal, self.blobs)
 
     def lock(self) -> FileLock:
         """Return the lock of the run's courier; it is not taken yet."""

@@ -8,19 +8,24 @@ valid.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import logging
 import os
 import re
+import stat
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Self
 
 from tracelet.inner_path import InnerPath
 
 log = logging.getLogger(__name__)
 
 _PLAIN, _PACKED = ".jsonl", ".jsonl.gz"
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes. What is longer was written by no call, and is not kept in memory."""
+_NUMBERED = re.compile(r"-[0-9]{1,18}\Z")
 _CONTROL = re.compile(rb'\n\["(?!(?:metrics?|text|params|artifact|config|properties)",)[^\n]*')
 
 
@@ -40,14 +45,43 @@ def segment_names(directory: Path | InnerPath) -> set[str]:
     except FileNotFoundError:
         return set()
     stems = {name.split(".")[0] for name in files if name.endswith((_PLAIN, _PACKED))}
-    return {stem for stem in stems if stem.rpartition("-")[2].isdigit()}
+    return {stem for stem in stems if _NUMBERED.search(stem)}
+
+
+def segment_file(directory: Path | InnerPath, name: str) -> InnerPath | None:
+    """Return the file of a segment; None if it does not exist."""
+    folder = InnerPath.of(directory)
+    found = (folder / (name + suffix) for suffix in (_PLAIN, _PACKED))
+    return next((path for path in found if path.is_file()), None)
+
+
+def hold(fd: int) -> None:
+    """Mark an open segment as being written, until this process and its forks have closed it."""
+    with contextlib.suppress(OSError):  # a file system without locks: it is never sealed
+        fcntl.flock(fd, fcntl.LOCK_SH)
+
+
+def is_held(file: InnerPath) -> bool:
+    """Return whether a process can still write to a segment, as far as anybody can tell."""
+    try:
+        fd = file.open()
+    except OSError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def segment_size(directory: Path | InnerPath, name: str) -> int | None:
     """Return the size in bytes, uncompressed; None if the segment does not exist any more."""
     folder = InnerPath.of(directory)
     try:
-        return (folder / (name + _PLAIN)).stat().st_size
+        status = (folder / (name + _PLAIN)).stat()
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
     except FileNotFoundError:
         pass
     try:
@@ -68,11 +102,29 @@ def control_lines(lines: bytes) -> list[bytes]:
     return [line[1:] for line in _CONTROL.findall(b"\n" + lines)]
 
 
+class Lines(NamedTuple):
+    """Whole lines of a segment.
+
+    Attributes:
+        data: the lines; empty if there are none, or one was passed over.
+        end: the offset behind them.
+        more: whether there may be more now.
+        torn: whether an incomplete line follows, at the end of the segment.
+        too_long: whether a line was passed over because it is too long to be one of ours.
+    """
+
+    data: bytes
+    end: int
+    more: bool
+    torn: bool
+    too_long: bool = False
+
+
 class SegmentFile:
     """The bytes of one segment, read forwards.
 
     Attributes:
-        is_damaged: whether it is compressed, and could not be read to its end.
+        is_damaged: whether it could not be read to its end.
     """
 
     def __init__(self, directory: Path | InnerPath, name: str) -> None:
@@ -82,6 +134,11 @@ class SegmentFile:
         self._raw: BinaryIO | None = None  # of a compressed one
         self.is_damaged = False
 
+    @classmethod
+    def of(cls, file: InnerPath) -> Self:
+        """Return the segment in a file."""
+        return cls(file.parent, file.name.removesuffix(".gz").removesuffix(_PLAIN))
+
     @property
     def is_packed(self) -> bool:
         """Whether the segment exists, and is compressed."""
@@ -89,20 +146,55 @@ class SegmentFile:
 
     def read(self, offset: int, limit: int) -> bytes:
         """Return up to ``limit`` bytes from ``offset``; ``b""`` at the end, or without a file."""
-        file = self._open()
-        if file is None:
-            return b""
         try:
+            file = self._open()
+            if file is None:
+                return b""
             if file.tell() != offset:
                 file.seek(offset)
             return file.read(limit)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile, IsADirectoryError) as error:
             if not self.is_damaged:
                 self.is_damaged = True
+                file_name = self._plain if isinstance(error, IsADirectoryError) else self._packed
                 log.error(  # noqa: TRY400 - the message is complete
-                    "%s is damaged: %s. It is left out from byte %d on", self._packed, error, offset
+                    "%s is damaged: %s. It is left out from byte %d on", file_name, error, offset
                 )
             return b""
+
+    def lines(self, start: int, limit: int, size: int | None = None) -> Lines:
+        """Return the whole lines from ``start`` on: about ``limit`` bytes, or one longer line.
+
+        Args:
+            start: where a line begins.
+            limit: the bytes to read at a time.
+            size: the bytes of the segment to look at, if it is not compressed; None: all.
+        """
+        while True:
+            wanted = limit
+            if size is not None and not self.is_packed:  # a packed one does not grow
+                wanted = max(0, min(limit, size - start))
+            data = self.read(start, wanted)
+            end = data.rfind(b"\n") + 1
+            more = len(data) >= limit
+            if end or not more:
+                torn = (end < len(data) and not more) or self.is_damaged
+                return Lines(data if end == len(data) else data[:end], start + end, more, torn)
+            if limit > LONGEST_LINE:
+                return self._pass_over(start, start + len(data), size)
+            limit *= 2  # one line is longer
+
+    def _pass_over(self, start: int, offset: int, size: int | None) -> Lines:
+        """Find the end of a line that is too long; without one the line may still grow."""
+        while size is None or self.is_packed or offset < size:
+            data = self.read(offset, LONGEST_LINE)
+            if not data:
+                break
+            end = data.find(b"\n") + 1
+            if end:
+                return Lines(b"", offset + end, more=True, torn=False, too_long=True)
+            offset += len(data)
+        return Lines(b"", start, more=False, torn=True)
 
     def _open(self) -> BinaryIO | gzip.GzipFile | None:
         if self._file is None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from tracelet.inner_path import InnerPath
 from tracelet.journal.blobs import BlobStore
 from tracelet.journal.files import above_standard_streams
+from tracelet.journal.segments import hold
 from tracelet.records import AnyRecord, BlobRef, encode
 
 log = logging.getLogger(__name__)
@@ -226,7 +227,9 @@ class JournalWriter:
             except FileExistsError:  # an earlier process with this pid, or an earlier start
                 continue
             self._segment = segment
-            return above_standard_streams(fd)
+            fd = above_standard_streams(fd)
+            hold(fd)  # before the first line: a segment with lines is sealed once nothing holds it
+            return fd
 
     def failed(self, error: OSError, count: int = 1) -> None:
         """Count lost records, and log the error; each cause is logged once."""
