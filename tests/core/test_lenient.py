@@ -19,6 +19,7 @@ NOT_LOGGING = {
         "stop",
         "check_start",
         "end",
+        "end_by",
         "backend",
         "should_stop",
         "stop_when",
