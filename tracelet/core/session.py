@@ -16,7 +16,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracelet.core.connect import Connections
-from tracelet.core.departure import Departure
 from tracelet.errors import DeliveryError, JournalError, NotRunningError, TraceletWarning
 from tracelet.plugin_hooks import notify_plugins
 from tracelet.records import AnyRecord, RunInfo, RunLink, Status, Tags
@@ -27,6 +26,7 @@ from tracelet.values.scalars import seconds_value
 if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.backends.base import Backend
     from tracelet.capture.session import CaptureSession
+    from tracelet.core.departure import Departure
     from tracelet.courier.report import DeliveryReport
     from tracelet.courier.run_delivery import RunDelivery
     from tracelet.journal.blobs import BlobStore
@@ -227,6 +227,8 @@ class Session:
         Args:
             frame: the frame of that function.
         """
+        from tracelet.core.departure import Departure  # start-up time
+
         self._departure = Departure(frame, self._leave_by_exception)
 
     def _leave_by_exception(self) -> None:
