@@ -86,6 +86,6 @@ print(*[name for name in sys.modules if name.startswith("tracelet.capture.")])
     loaded = next(line for line in said if line.startswith("tracelet.capture.")).split()
     sources = ("base", "names", "registry", "watch")
     session = ("argument_secrets", "captured", "command_line", "held", "recorder", "session")
-    jobs = ("jobs",)
+    jobs = ("jobs", "program")
     names = (*sources, *session)
     assert set(loaded) == {f"tracelet.capture.{name}" for name in (*names, *jobs)}

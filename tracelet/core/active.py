@@ -15,8 +15,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol
 
-from tracelet.journal.current_run import publish
-
 RUN_DIR_VARIABLE = "TRACELET_RUN_DIR"
 """The variable in which child processes, forked or spawned, find the run's directory."""
 
@@ -120,7 +118,14 @@ def activate(experiment: Running) -> None:
     _of_process[:] = [*others, experiment] if is_first else [experiment, *others]
     if is_first and experiment.dir is not None and experiment.owns_run:
         os.environ[RUN_DIR_VARIABLE] = str(experiment.dir)
-        publish(experiment.dir)
+        _publish(experiment.dir)
+
+
+def _publish(run_dir: Path | None) -> None:
+    """Tell child processes that are older than a run, or outlive it, which run there is now."""
+    from tracelet.journal.current_run import publish  # start-up time: the courier's side
+
+    publish(run_dir)
 
 
 def deactivate(experiment: Running) -> None:
@@ -135,7 +140,7 @@ def deactivate(experiment: Running) -> None:
         left = _of_process[-1].dir if _of_process else None
         if left is not None:
             os.environ[RUN_DIR_VARIABLE] = str(left)
-        publish(left)
+        _publish(left)
 
 
 def _after_fork() -> None:

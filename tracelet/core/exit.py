@@ -53,13 +53,18 @@ def handled_exception(run_dir: Path | None) -> BaseException | None:
     return error
 
 
-def exit_status(error: BaseException | None, redactor: Redactor) -> tuple[Status, str | None]:
+def exit_status(
+    error: BaseException | None, redactor: Redactor, left: str | None = None
+) -> tuple[Status, str | None]:
     """Return the status and the reason of a run that an exception leaves.
 
     Args:
         error: the exception; None: the run has finished.
         redactor: hides the secrets in the message of the exception.
+        left: the reason if an exception has left the run that is not known any more.
     """
+    if error is None and left is not None:
+        return "failed", redactor.text(left)[:_MAX_REASON]
     if error is None or _is_pruned(error):
         return "finished", None
     if isinstance(error, SystemExit):

@@ -281,9 +281,11 @@ class Experiment(ParameterCalls):
                     unregister(session)
                     return session.end_at_exit(seconds if wait else None)
                 if status is None:
-                    error = handled_exception(self.dir)
+                    error, left = handled_exception(self.dir), None
+                    if error is None:
+                        error, left = session.departure()
                     self.set_tags(tags_of(error))
-                    status, reason = exit_status(error, self._redactor)
+                    status, reason = exit_status(error, self._redactor, left)
                 session.close(status)
                 deactivate(self)
                 unregister(session)
@@ -772,6 +774,7 @@ class Experiment(ParameterCalls):
     def _run_with(self, session: Session) -> None:
         """Use a session from now on; if it runs, make this the active experiment."""
         # Start-up time: the courier's side.
+        from tracelet.core.departure import caller_of_tracelet
         from tracelet.core.exit import end_with_job, note_handled, register
         from tracelet.core.lenient import make_lenient  # start-up time
 
@@ -784,6 +787,7 @@ class Experiment(ParameterCalls):
             register(session)
             if session.owns_run:
                 end_with_job(self)
+                session.watch(caller_of_tracelet())
             activate(self)
 
     def _continue_from(self, earlier: EarlierRecords) -> None:

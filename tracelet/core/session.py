@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import time as clock
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracelet.core.connect import Connections
@@ -25,6 +26,7 @@ from tracelet.values.scalars import seconds_value
 if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.backends.base import Backend
     from tracelet.capture.session import CaptureSession
+    from tracelet.core.departure import Departure
     from tracelet.courier.report import DeliveryReport
     from tracelet.courier.run_delivery import RunDelivery
     from tracelet.journal.blobs import BlobStore
@@ -75,7 +77,9 @@ class Session:
         self.append: Any = self._refuse
         self._membership = delivery.join() if delivery is not None and delivery.is_joined else None
         self._ended_by_owner = False
-        self._before_log: dict[int, Callable[[], None]] = {}
+        self._before_log: dict[int, list[Callable[[], None]]] = {}
+        self._departure: Departure | None = None
+        self._was_left = False
         self._name = name
         self._settings = settings
         self._redactor = redactor
@@ -130,7 +134,9 @@ class Session:
     def call_before_log(self, function: Callable[[], None]) -> None:
         """Call a function once, before the calling thread logs something to the run."""
         if self._delivery is not None and self.is_running:
-            self._before_log[threading.get_ident()] = function
+            functions = self._before_log.setdefault(threading.get_ident(), [])
+            if function not in functions:
+                functions.append(function)
             self._accept_calls()
 
     def _accept_calls(self) -> None:
@@ -151,9 +157,9 @@ class Session:
     def _prepare_write(self) -> None:
         self.check_running()
         if self._before_log:
-            function = self._before_log.pop(threading.get_ident(), None)
+            functions = self._before_log.pop(threading.get_ident(), [])
             self._accept_calls()
-            if function is not None:
+            for function in functions:
                 function()
 
     def write_about(self, path: str, content: bytes) -> None:
@@ -211,6 +217,39 @@ class Session:
         if self.status == "running" and self._delivery is not None:
             self._membership = self._delivery.join()
             self._accept_calls()
+
+    def watch(self, frame: FrameType | None) -> None:
+        """Notice from now on whether an exception leaves the function that has started the run.
+
+        If the thread logs something after that, it has gone on with the run: the exception does not
+        count.
+
+        Args:
+            frame: the frame of that function.
+        """
+        from tracelet.core.departure import Departure  # start-up time
+
+        self._departure = Departure(frame, self._leave_by_exception)
+
+    def _leave_by_exception(self) -> None:
+        self._was_left = True
+        self.call_before_log(self._stay)
+
+    def _stay(self) -> None:
+        self._was_left = False
+
+    def departure(self) -> tuple[BaseException | None, str | None]:
+        """Return the exception that has left the function that has started the run, or a reason.
+
+        Returns:
+            Both are None if no exception is known to have left it.
+        """
+        if self._departure is None:
+            return None, None
+        found = True if self._was_left else self._departure.exception()
+        if isinstance(found, BaseException):
+            return found, None
+        return None, self._departure.reason() if found else None
 
     def merge_held(self) -> None:
         """Record what capture holds for the next run: none has started before this one ends."""
@@ -302,15 +341,17 @@ class Session:
             return DeliveryReport()
         if self._capture is not None:
             self._capture.merge_held(report_output.say)
-        error = uncaught_exception()
-        status, reason = exit_status(error, self._redactor)
+        error, left = uncaught_exception(), None
+        if error is None:
+            error, left = self.departure()
+        status, reason = exit_status(error, self._redactor, left)
         if tags := tags_of(error):
             self.write(Tags(clock(), tags))
         if self._capture is not None:
             self._capture.stop()
         if delivery.delivers_here or timeout is not None:
             delivery.flush(self._settings.drain_timeout if timeout is None else timeout)
-        is_exact = error is not None or not record_exit_code(delivery.run_dir)
+        is_exact = error is not None or left is not None or not record_exit_code(delivery.run_dir)
         self.append = self._refuse
         self.status = status
         delivery.end(status if is_exact else None, reason, redacted=self._redactor.count)

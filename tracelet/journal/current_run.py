@@ -8,11 +8,9 @@ has the identity of its process, so that one of a process that is gone counts fo
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -65,6 +63,9 @@ def current_run(processes: Iterable[ProcessId]) -> Path | None:
 
 def _file_of(process: ProcessId, *, make: bool) -> Path | None:
     """Return the file of a process; None if there is no folder which only this user can write."""
+    import hashlib  # start-up time, and the next one, too
+    import tempfile
+
     folder = Path(tempfile.gettempdir(), f"tracelet-{os.geteuid()}")
     if make:
         folder.mkdir(mode=0o700, exist_ok=True)
