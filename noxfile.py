@@ -148,6 +148,15 @@ def tests(session: nox.Session) -> None:
     session.run(*PYTEST, *IN_FOUR, *session.posargs)
 
 
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Damage a run in 20,000 places that nobody has chosen, and read it; arguments go to pytest."""
+    install(session, "-e", ".", groups=("unit",))
+    environment = {"TRACELET_SOAK_MUTATIONS": os.environ.get("TRACELET_SOAK_MUTATIONS", "20000")}
+    command = (*PYTEST, *IN_TWO_EVENLY, "tests/survival/test_fuzz.py", *session.posargs)
+    session.run(*command, env=environment)
+
+
 @nox.session(python=OTHER_PYTHONS[-1])
 def coverage(session: nox.Session) -> None:
     """Measure which lines the tests reach, in couriers, workers and other processes, too.

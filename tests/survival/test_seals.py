@@ -133,7 +133,11 @@ def test_a_damaged_blob_is_noticed(place: str, damage: str) -> None:
     else:
         run = tracelet.load_run("r")
     if place == "line":
-        assert "long" not in run.params
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            assert "long" not in run.params
+        assert any("a record is left out" in str(one.message) for one in warned)
+        assert any("a record is left out" in one for one in run.report.damaged)
         return
     if damage == "changed":
         with pytest.warns(DamageWarning, match=r"'models/model\.bin' is not what was logged"):

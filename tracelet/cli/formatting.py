@@ -65,18 +65,31 @@ def size(count: int) -> str:
 
 def when(seconds: float) -> str:
     """Return a time as this machine's clock shows it."""
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+    moment = _moment(seconds)
+    return "?" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def when_short(seconds: float, now: float) -> str:
     """Return a time to the minute, without this year."""
-    moment = datetime.fromtimestamp(seconds).astimezone()
+    moment = _moment(seconds)
+    if moment is None:
+        return "?"
     this_year = moment.year == datetime.fromtimestamp(now).astimezone().year
     return f"{moment:%b %d %H:%M}" if this_year else f"{moment:%Y-%m-%d}"
 
 
+def _moment(seconds: float) -> datetime | None:
+    """Return a local time; None for a number that is no time, as a damaged file may have it."""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
 def duration(seconds: float) -> str:
     """Return how long something took: ``0.4 s``, ``2 min 05 s``, ``3 h 12 min``, ``2 d 4 h``."""
+    if not math.isfinite(seconds):
+        return "?"
     if seconds < 59.95:
         return f"{max(0.0, seconds):.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -314,6 +314,8 @@ class Run(ParameterCalls):
             yield from chunk.records
             self._position = chunk.advance(self._position, len(chunk.records))
         reader.close()
+        self._damaged += reader.damaged_blobs.values()
+        self._warn_of(self._damaged)
 
 
 def _number(value: float | str) -> float | int:

@@ -94,6 +94,7 @@ class JournalReader:
     Attributes:
         position_time: all records before the position are from before this time. It is needed only
             if a segment was cut before the position.
+        damaged_blobs: why a record could not be read whose line is in a blob, by its digest.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class JournalReader:
         self._bad_lines: dict[str, set[int]] = {}
         self._torn: set[str] = set()
         self.position_time = 0.0
+        self.damaged_blobs: dict[str, str] = {}
         self._corrected: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
 
     @property
@@ -261,9 +263,12 @@ class JournalReader:
             return record
         try:
             (whole,) = decode_lines(self._blobs.read(record.digest))
-        except (OSError, ValueError):  # the blob is missing or damaged, or is not one record
+        except (OSError, ValueError) as error:  # it is missing or damaged, or is not one record
             # The reference stays in the list: positions count it.
             self._bad_lines.setdefault("blobs", set()).add(hash(record.digest))
+            self.damaged_blobs[record.digest] = (
+                f"a record is left out, its content is damaged: {error}"
+            )
             return record
         return whole
 
