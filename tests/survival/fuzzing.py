@@ -15,6 +15,7 @@ import contextlib
 import faulthandler
 import hashlib
 import io
+import itertools
 import json
 import logging
 import os
@@ -146,7 +147,7 @@ MUTATIONS: list[tuple[str, Mutate, int]] = [
 
 
 def make_run(folder: Path) -> Path:
-    """Log a run of everything there is, in two processes, below ``folder``; return its directory."""
+    """Log a run of everything, in two processes, below ``folder``; return its directory."""
     script = """
     import subprocess, sys, tracelet
     from pathlib import Path
@@ -182,7 +183,8 @@ def _answers_of_api() -> Any:
             contents[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return [
         listed, run.run_id, run.name, run.project, run.status, run.reason, run.started, run.ended,
-        dict(run.tags), dict(run.facts), run.backends, repr(run.params.flat()), repr(run.params.nested()),
+        dict(run.tags), dict(run.facts), run.backends,
+        repr(run.params.flat()), repr(run.params.nested()),
         {name: list(map(repr, points)) for name, points in run.metrics.items()},
         contents, repr(dict(run.configurations)), repr(dict(run.properties)), repr(run.texts),
         repr(run.links), repr(run.report), not run.report.complete or run.report.skipped > 0,
@@ -311,7 +313,8 @@ def fuzz(seed: int, first: int, last: int, folder: Path) -> list[dict[str, Any]]
             elif not is_old and reading.is_silent_change(expected[what]):
                 found = msgspec.json.encode(reading.answer, enc_hook=repr).decode()
                 was = msgspec.json.encode(expected[what].answer, enc_hook=repr).decode()
-                at = len(os.path.commonprefix([found, was]))
+                same = (one == other for one, other in zip(found, was, strict=False))
+                at = sum(itertools.takewhile(bool, same))
                 faults.append(
                     {**mutation, "was": was[max(0, at - 60) : at + 60],
                      "silently": found[max(0, at - 60) : at + 60]}

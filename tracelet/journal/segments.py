@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
-from tracelet.inner_path import InnerPath
+from tracelet.inner_path import InnerPath, is_no_file
 
 log = logging.getLogger(__name__)
 
@@ -153,14 +153,14 @@ class SegmentFile:
             if file.tell() != offset:
                 file.seek(offset)
             return file.read(limit)
-        except (EOFError, zlib.error, gzip.BadGzipFile, IsADirectoryError) as error:
-            if not self.is_damaged:
-                self.is_damaged = True
-                file_name = self._plain if isinstance(error, IsADirectoryError) else self._packed
-                log.error(  # noqa: TRY400 - the message is complete
-                    "%s is damaged: %s. It is left out from byte %d on", file_name, error, offset
-                )
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self._note_damage(self._packed, error, offset)
             return b""
+
+    def _note_damage(self, file: InnerPath, error: Exception, offset: int) -> None:
+        if not self.is_damaged:
+            self.is_damaged = True
+            log.error("%s is damaged: %s. It is left out from byte %d on", file, error, offset)
 
     def lines(self, start: int, limit: int, size: int | None = None) -> Lines:
         """Return the whole lines from ``start`` on: about ``limit`` bytes, or one longer line.
@@ -198,13 +198,22 @@ class SegmentFile:
 
     def _open(self) -> BinaryIO | gzip.GzipFile | None:
         if self._file is None:
-            with contextlib.suppress(FileNotFoundError):
-                self._file = self._plain.reading()
-                return self._file
-            with contextlib.suppress(FileNotFoundError):
-                self._raw = self._packed.reading()
-                self._file = gzip.GzipFile(fileobj=self._raw)
+            self._file = self._reading(self._plain)
+        if self._file is None and (packed := self._reading(self._packed)) is not None:
+            self._raw = packed
+            self._file = gzip.GzipFile(fileobj=packed)
         return self._file
+
+    def _reading(self, file: InnerPath) -> BinaryIO | None:
+        try:
+            return file.reading()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if not is_no_file(error):
+                raise
+            self._note_damage(file, error, 0)  # a directory or a link is there
+            return None
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
