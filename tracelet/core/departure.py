@@ -24,6 +24,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from tracelet.capture.program import PROGRAM, rank_of_frame
+from tracelet.core.exit import Left
+from tracelet.redaction import Redactor
 
 _NOT_CALLED = 0x20 | 0x80 | 0x200
 """The flags of code that is left and entered again, as ``inspect`` has them: CO_GENERATOR,
@@ -45,36 +47,41 @@ class Departure:
 
     Args:
         frame: the frame of that function.
-        left: called when an exception has left it.
+        left: called when an exception has left it, which is not known any more.
     """
 
-    def __init__(self, frame: FrameType | None, left: Callable[[], object]) -> None:
-        self._left = left
+    def __init__(self, frame: FrameType | None, left: Callable[[Left], object]) -> None:
+        self._note_left = left
         self._function = ""
         self._mark: weakref.ref[_Mark] | None = None
         self._call: tuple[object, int] | None = None
         if frame is not None:
             self._watch(frame)
 
-    def reason(self) -> str:
-        """Return a reason for the ending of a run that an exception has left."""
-        return f"an exception has left {self._function}, where the run was started"
+    def left(self, redactor: Redactor) -> Left | None:
+        """Return how an exception has left the function, if that is kept; None: none has.
 
-    def exception(self) -> BaseException | bool:
-        """Return whether an exception has left a frame that is kept; the exception, if known."""
+        Args:
+            redactor: hides the secrets in the message of the exception.
+        """
         mark = self._mark() if self._mark is not None else None
         if mark is None or any(frame.f_trace is mark for frame in _running_frames()):
-            return False
+            return None
         for error in (sys.exc_info()[1], getattr(sys, "last_value", None)):
             if error is not None and any(
                 frame.f_trace is mark for frame in _frames_of(error.__traceback__)
             ):
-                return error
+                return Left.by(error, redactor)
         for frame in gc.get_referrers(mark):  # slow, and rare
             if isinstance(frame, FrameType) and frame.f_trace is mark:
                 names, at = _instructions(frame)
-                return at is not None and not names[at].startswith("RETURN")
-        return False
+                is_left = at is not None and not names[at].startswith("RETURN")
+                return self._unknown() if is_left else None
+        return None
+
+    def _unknown(self) -> Left:
+        reason = f"an exception has left {self._function}, where the run was started"
+        return Left("failed", reason)
 
     def _watch(self, frame: FrameType) -> None:
         if (
@@ -101,7 +108,7 @@ class Departure:
         if self._call == (frame.f_code, frame.f_lasti):
             self._watch(frame)
         elif _ends_except_clause(frame):
-            self._left()
+            self._note_left(self._unknown())
 
 
 def caller_of_tracelet() -> FrameType | None:
