@@ -134,8 +134,13 @@ class Training:
     def wait_until_delivered(self) -> None:
         """Wait until the script and its courier have left, with nothing undone."""
         self.wait()
-        run = RunDir(self.run_dir)
-        wait_for(lambda: _is_settled(run))
+        wait_until_settled(self.run_dir)
+
+
+def wait_until_settled(run_dir: Path) -> None:
+    """Wait until every backend has closed a run, and its courier has left."""
+    run = RunDir(run_dir)
+    wait_for(lambda: _is_settled(run))
 
 
 def _is_settled(run: RunDir) -> bool:

@@ -55,6 +55,16 @@ CASES: dict[str, tuple[str, str, str | None]] = {
         "failed",
         "an exception has left train (",
     ),
+    "an exit": (
+        "try: train('r', SystemExit)\nexcept (ValueError, SystemExit): pass",
+        "finished",
+        None,
+    ),
+    "an interruption": (
+        "try: train('r', KeyboardInterrupt)\nexcept KeyboardInterrupt: print('no')",
+        "killed",
+        "KeyboardInterrupt",
+    ),
     "of a circle": (
         (
             "def whole():\n    tracelet.start_logging(run_id='r')\n"

@@ -20,6 +20,7 @@ NOT_LOGGING = {
         "check_start",
         "end",
         "end_by",
+        "note_left",
         "backend",
         "should_stop",
         "stop_when",

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from tracelet.capture.arguments import Arguments, ArgumentsCapture, Parsed, snapshot
 from tracelet.capture.base import CaptureSource, Recorder, warn_on_failure
+from tracelet.capture.jobs import Job
 from tracelet.capture.program import PROGRAM, SCRIPT, rank_of_function
 from tracelet.capture.tracebacks import wrapper_frame
 from tracelet.hookspecs import hookimpl
@@ -98,7 +99,10 @@ def _observed(method: Callable[..., Any]) -> Callable[..., Any]:
         _enter(ctx)
         _local.depth += 1
         try:
-            with wrapper_frame:
+            if _local.depth > 1:
+                with wrapper_frame:
+                    return method(self, ctx)
+            with wrapper_frame, Job(ends_runs=False):
                 return method(self, ctx)
         finally:
             _local.depth -= 1

@@ -36,7 +36,7 @@ def _in_job(objective: Any) -> Any:
         return objective
 
     def trial_in_job(trial: Any) -> Any:
-        with wrapper_frame, Job():
+        with wrapper_frame, Job(ends_runs=True):
             return objective(trial)
 
     return trial_in_job

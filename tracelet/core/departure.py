@@ -21,9 +21,14 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracelet.capture.program import PROGRAM, rank_of_frame
+from tracelet.core.exit import Left
+from tracelet.redaction import Redactor
+
+if TYPE_CHECKING:  # start-up time
+    import dis
 
 _NOT_CALLED = 0x20 | 0x80 | 0x200
 """The flags of code that is left and entered again, as ``inspect`` has them: CO_GENERATOR,
@@ -45,36 +50,41 @@ class Departure:
 
     Args:
         frame: the frame of that function.
-        left: called when an exception has left it.
+        left: called when an exception has left it, which is not known any more.
     """
 
-    def __init__(self, frame: FrameType | None, left: Callable[[], object]) -> None:
-        self._left = left
+    def __init__(self, frame: FrameType | None, left: Callable[[Left], object]) -> None:
+        self._note_left = left
         self._function = ""
         self._mark: weakref.ref[_Mark] | None = None
         self._call: tuple[object, int] | None = None
         if frame is not None:
             self._watch(frame)
 
-    def reason(self) -> str:
-        """Return a reason for the ending of a run that an exception has left."""
-        return f"an exception has left {self._function}, where the run was started"
+    def left(self, redactor: Redactor) -> Left | None:
+        """Return how an exception has left the function, if that is kept; None: none has.
 
-    def exception(self) -> BaseException | bool:
-        """Return whether an exception has left a frame that is kept; the exception, if known."""
+        Args:
+            redactor: hides the secrets in the message of the exception.
+        """
         mark = self._mark() if self._mark is not None else None
         if mark is None or any(frame.f_trace is mark for frame in _running_frames()):
-            return False
+            return None
         for error in (sys.exc_info()[1], getattr(sys, "last_value", None)):
             if error is not None and any(
                 frame.f_trace is mark for frame in _frames_of(error.__traceback__)
             ):
-                return error
+                return Left.by(error, redactor)
         for frame in gc.get_referrers(mark):  # slow, and rare
             if isinstance(frame, FrameType) and frame.f_trace is mark:
-                names, at = _instructions(frame)
-                return at is not None and not names[at].startswith("RETURN")
-        return False
+                found, at = _instructions(frame)
+                is_left = at is not None and not found[at].opname.startswith("RETURN")
+                return self._unknown() if is_left else None
+        return None
+
+    def _unknown(self) -> Left:
+        reason = f"an exception has left {self._function}, where the run was started"
+        return Left("failed", reason)
 
     def _watch(self, frame: FrameType) -> None:
         if (
@@ -100,8 +110,9 @@ class Departure:
             return
         if self._call == (frame.f_code, frame.f_lasti):
             self._watch(frame)
-        elif _ends_except_clause(frame):
-            self._left()
+        elif (handled := _handled_names(frame)) is not None and "SystemExit" not in handled:
+            interrupted = handled == {"KeyboardInterrupt"}
+            self._note_left(Left("killed", "KeyboardInterrupt") if interrupted else self._unknown())
 
 
 def caller_of_tracelet() -> FrameType | None:
@@ -116,18 +127,33 @@ def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "tracelet"
 
 
-def _ends_except_clause(frame: FrameType) -> bool:
-    names, at = _instructions(frame)
-    return at is not None and "POP_EXCEPT" in names[max(0, at - _WINDOW) : at + 2]
+def _handled_names(frame: FrameType) -> set[str] | None:
+    """Return the names in the ``except`` clause that ends in a frame; None if none ends there."""
+    found, at = _instructions(frame)
+    if at is None:
+        return None
+    if not any(one.opname == "POP_EXCEPT" for one in found[max(0, at - _WINDOW) : at + 2]):
+        return None
+    names = set[str]()
+    is_of_clause = False
+    for one in reversed(found[:at]):
+        if one.opname == "CHECK_EXC_MATCH":
+            is_of_clause = True
+        elif is_of_clause and not one.opname.startswith(("LOAD_", "BUILD_")):
+            break
+        elif is_of_clause and isinstance(one.argval, str):
+            names.add(one.argval)
+        elif one.opname == "PUSH_EXC_INFO":
+            break
+    return names
 
 
-def _instructions(frame: FrameType) -> tuple[list[str], int | None]:
-    """Return the names of a frame's instructions, and the place of the present or last one."""
+def _instructions(frame: FrameType) -> tuple[list[dis.Instruction], int | None]:
+    """Return the instructions of a frame, and the place of the present or last one."""
     import dis  # start-up time
 
     found = list(dis.get_instructions(frame.f_code))
-    at = next((at for at, one in enumerate(found) if one.offset == frame.f_lasti), None)
-    return [one.opname for one in found], at
+    return found, next((at for at, one in enumerate(found) if one.offset == frame.f_lasti), None)
 
 
 def _running_frames() -> Iterator[FrameType]:

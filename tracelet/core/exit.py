@@ -11,8 +11,10 @@ import logging
 import sys
 import threading
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from tracelet.capture import jobs
 from tracelet.courier.exit_status import status_of_exit
@@ -53,20 +55,36 @@ def handled_exception(run_dir: Path | None) -> BaseException | None:
     return error
 
 
-def exit_status(
-    error: BaseException | None, redactor: Redactor, left: str | None = None
-) -> tuple[Status, str | None]:
+class Left(NamedTuple):
+    """How an exception has left a run: its status, the reason, and tags that say more."""
+
+    status: Status
+    reason: str | None
+    tags: Mapping[str, str] = MappingProxyType({})
+
+    @classmethod
+    def by(cls, error: BaseException, redactor: Redactor) -> Left:
+        """Return how this exception has left it.
+
+        Args:
+            error: the exception.
+            redactor: hides the secrets in the message of the exception.
+        """
+        return cls(*exit_status(error, redactor), tags_of(error))
+
+
+def exit_status(error: BaseException | None, redactor: Redactor) -> tuple[Status, str | None]:
     """Return the status and the reason of a run that an exception leaves.
 
     Args:
         error: the exception; None: the run has finished.
         redactor: hides the secrets in the message of the exception.
-        left: the reason if an exception has left the run that is not known any more.
     """
-    if error is None and left is not None:
-        return "failed", redactor.text(left)[:_MAX_REASON]
     if error is None or _is_pruned(error):
         return "finished", None
+    code = getattr(error, "exit_code", None)
+    if type(error).__name__ == "Exit" and isinstance(code, int):  # of click
+        error = SystemExit(code)
     if isinstance(error, SystemExit):
         code = error.code  # a str, or anything else, is an error that was printed
         is_number = code is None or isinstance(code, int)
@@ -111,23 +129,31 @@ class EndsWithJob(Protocol):
     def end_by(self, error: BaseException | None) -> object:
         """End the run as an exception that leaves it, or None, decides."""
 
+    def note_left(self, error: BaseException) -> None:
+        """Note that an exception has left the run, which may go on."""
 
-_job_of: weakref.WeakKeyDictionary[EndsWithJob, object] = weakref.WeakKeyDictionary()
+
+_jobs_of: weakref.WeakKeyDictionary[EndsWithJob, list[object]] = weakref.WeakKeyDictionary()
 
 
 def end_with_job(experiment: EndsWithJob) -> None:
     """End a run with the job of a launcher that is running, if one is: it begins in that job."""
-    job = jobs.current()
-    if job is not None:
-        _job_of[experiment] = job
+    running = jobs.current()
+    if running:
+        _jobs_of[experiment] = running
         jobs.listen(_end_runs_of_job)
 
 
-def _end_runs_of_job(job: object, error: BaseException | None) -> None:
-    for experiment in [one for one, its in _job_of.items() if its is job]:
-        del _job_of[experiment]
-        if experiment.is_running:
+def _end_runs_of_job(job: object, error: BaseException | None, ends_runs: bool) -> None:
+    for experiment, its in list(_jobs_of.items()):
+        if not any(one is job for one in its):
+            continue
+        if not experiment.is_running:
+            del _jobs_of[experiment]
+        elif ends_runs:
             experiment.end_by(error)
+        elif error is not None:
+            experiment.note_left(error)
 
 
 class EndsAtExit(Protocol):

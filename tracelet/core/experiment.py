@@ -259,10 +259,9 @@ class Experiment(ParameterCalls):
                 were read last belongs to that one.
         """
         from tracelet.core.exit import (  # start-up time: the courier's side
-            exit_status,
+            Left,
             handled_exception,
             is_exiting,
-            tags_of,
             unregister,
         )
 
@@ -281,11 +280,12 @@ class Experiment(ParameterCalls):
                     unregister(session)
                     return session.end_at_exit(seconds if wait else None)
                 if status is None:
-                    error, left = handled_exception(self.dir), None
-                    if error is None:
-                        error, left = session.departure()
-                    self.set_tags(tags_of(error))
-                    status, reason = exit_status(error, self._redactor, left)
+                    error = handled_exception(self.dir)
+                    left = session.left() if error is None else Left.by(error, self._redactor)
+                    status, reason = "finished", None
+                    if left is not None:
+                        status, reason = left.status, left.reason
+                        self.set_tags(left.tags)
                 session.close(status)
                 deactivate(self)
                 unregister(session)
@@ -311,6 +311,16 @@ class Experiment(ParameterCalls):
         self.set_tags(tags_of(error))
         status, reason = exit_status(error, self._redactor)
         return self.end(status, reason=reason, may_raise=may_raise, show=show)
+
+    def note_left(self, error: BaseException) -> None:
+        """Note that an exception has left the run, e.g. the command of click that it began in.
+
+        If the run ends without a status, the exception decides it, unless something is logged in
+        between: then the program has gone on with the run.
+        """
+        from tracelet.core.exit import Left  # start-up time: the courier's side
+
+        self._session.note_left(Left.by(error, self._redactor))
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Read the connected objects again, sync the journal to the disk, wait for the backends.

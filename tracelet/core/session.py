@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # start-up time: these bring the courier's side
     from tracelet.backends.base import Backend
     from tracelet.capture.session import CaptureSession
     from tracelet.core.departure import Departure
+    from tracelet.core.exit import Left
     from tracelet.courier.report import DeliveryReport
     from tracelet.courier.run_delivery import RunDelivery
     from tracelet.journal.blobs import BlobStore
@@ -79,7 +80,7 @@ class Session:
         self._ended_by_owner = False
         self._before_log: dict[int, list[Callable[[], None]]] = {}
         self._departure: Departure | None = None
-        self._was_left = False
+        self._left: Left | None = None
         self._name = name
         self._settings = settings
         self._redactor = redactor
@@ -229,27 +230,22 @@ class Session:
         """
         from tracelet.core.departure import Departure  # start-up time
 
-        self._departure = Departure(frame, self._leave_by_exception)
+        self._departure = Departure(frame, self.note_left)
 
-    def _leave_by_exception(self) -> None:
-        self._was_left = True
-        self.call_before_log(self._stay)
+    def note_left(self, left: Left) -> None:
+        """Note how an exception has left the run, unless one has before; it may go on."""
+        if self._left is None and self.is_running:
+            self._left = left
+            self.call_before_log(self._stay)
 
     def _stay(self) -> None:
-        self._was_left = False
+        self._left = None
 
-    def departure(self) -> tuple[BaseException | None, str | None]:
-        """Return the exception that has left the function that has started the run, or a reason.
-
-        Returns:
-            Both are None if no exception is known to have left it.
-        """
-        if self._departure is None:
-            return None, None
-        found = True if self._was_left else self._departure.exception()
-        if isinstance(found, BaseException):
-            return found, None
-        return None, self._departure.reason() if found else None
+    def left(self) -> Left | None:
+        """Return how an exception has left the run, as far as that is known; None: none has."""
+        if self._left is not None or self._departure is None:
+            return self._left
+        return self._departure.left(self._redactor)
 
     def merge_held(self) -> None:
         """Record what capture holds for the next run: none has started before this one ends."""
@@ -329,7 +325,7 @@ class Session:
         """
         # Start-up time: the courier's side.
         from tracelet.core import report_output
-        from tracelet.core.exit import exit_status, tags_of, uncaught_exception
+        from tracelet.core.exit import Left, uncaught_exception
         from tracelet.courier.exit_status import record_exit_code
         from tracelet.courier.report import DeliveryReport
 
@@ -341,17 +337,16 @@ class Session:
             return DeliveryReport()
         if self._capture is not None:
             self._capture.merge_held(report_output.say)
-        error, left = uncaught_exception(), None
-        if error is None:
-            error, left = self.departure()
-        status, reason = exit_status(error, self._redactor, left)
-        if tags := tags_of(error):
-            self.write(Tags(clock(), tags))
+        error = uncaught_exception()
+        left = self.left() if error is None else Left.by(error, self._redactor)
+        status, reason = (left.status, left.reason) if left is not None else ("finished", None)
+        if left is not None and left.tags:
+            self.write(Tags(clock(), dict(left.tags)))
         if self._capture is not None:
             self._capture.stop()
         if delivery.delivers_here or timeout is not None:
             delivery.flush(self._settings.drain_timeout if timeout is None else timeout)
-        is_exact = error is not None or left is not None or not record_exit_code(delivery.run_dir)
+        is_exact = left is not None or not record_exit_code(delivery.run_dir)
         self.append = self._refuse
         self.status = status
         delivery.end(status if is_exact else None, reason, redacted=self._redactor.count)
