@@ -311,3 +311,22 @@ def test_links_that_lead_to_each_other_are_left_out_and_named(tmp_path: Path) ->
         with pytest.raises(ArtifactNotFoundError):
             exp.log_artifact(folder / "a")
     assert list(tracelet.load_run(exp.dir).artifacts) == ["folder/file"]
+
+
+def test_a_file_with_holes_takes_no_more_space_when_it_is_stored(tmp_path: Path) -> None:
+    size = 256 * 1024 * 1024
+    with (tmp_path / "sparse").open("wb") as file:
+        for place in (size // 3, size // 2):
+            file.seek(place)
+            file.write(b"data")
+        file.truncate(size)
+    with tracelet.start_logging() as exp:
+        exp.log_artifact(tmp_path / "sparse")
+    stored = tracelet.load_run(exp.dir).artifacts["sparse"]
+    status = stored.stat()
+    assert status.st_size == size
+    assert status.st_blocks * 512 < 1024 * 1024
+    with stored.open("rb") as content:
+        for place in (size // 3, size // 2):
+            content.seek(place)
+            assert content.read(5) == b"data\0"

@@ -397,7 +397,7 @@ def test_files_that_a_full_disk_cannot_take_are_counted(
 ) -> None:
     big = tmp_path / "big.bin"
     with small_disk.lifted(), big.open("wb") as file:
-        file.truncate(4 << 20)
+        file.write(b"x" * (4 << 20))
     exp = tracelet.start_logging(
         run_id="r", dir=small_disk.path, journal_dir=tmp_path / "journals", courier="thread"
     )

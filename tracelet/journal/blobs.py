@@ -7,6 +7,7 @@ Whoever reads one verifies that its content still has the digest of its name.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -175,12 +176,41 @@ def _link(blob: InnerPath, named: InnerPath) -> None:
 
 
 def _copy(content: BinaryIO, copy: Any) -> None:
-    if hasattr(os, "copy_file_range"):
-        # Shares blocks where the file system can.
-        with contextlib.suppress(OSError):
-            while os.copy_file_range(content.fileno(), copy.fileno(), 1 << 30):
-                pass
+    status = os.fstat(content.fileno())
+    with contextlib.suppress(OSError):  # what is left, the last lines copy
+        if status.st_blocks * 512 < status.st_size:
+            _copy_around_holes(content.fileno(), copy.fileno(), status.st_size)
+        else:
+            _copy_range(content.fileno(), copy.fileno(), 0, None)
     content.seek(os.fstat(copy.fileno()).st_size)
     copy.seek(0, os.SEEK_END)
     shutil.copyfileobj(content, copy, _CHUNK)
     copy.flush()
+
+
+def _copy_around_holes(content: int, copy: int, size: int) -> None:
+    """Copy a file with holes; they take no space in the copy either."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(content, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            break  # there is only a hole from here on
+        end = os.lseek(content, start, os.SEEK_HOLE)
+        _copy_range(content, copy, start, end)
+    os.ftruncate(copy, size)
+
+
+def _copy_range(content: int, copy: int, start: int, end: int | None) -> None:
+    """Copy bytes to the same place in another file, with shared blocks where that is possible."""
+    most = 1 << 30
+    if hasattr(os, "copy_file_range"):
+        with contextlib.suppress(OSError):
+            while done := os.copy_file_range(
+                content, copy, most if end is None else min(most, end - start), start, start
+            ):
+                start += done
+    while data := os.pread(content, _CHUNK if end is None else min(_CHUNK, end - start), start):
+        start += os.pwrite(copy, data, start)
