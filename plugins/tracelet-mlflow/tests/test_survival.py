@@ -17,6 +17,7 @@ from mlflow_reader import read, runs_of
 import tracelet
 from tracelet.core.experiment import Experiment
 from tracelet.core.run import load_run
+from tracelet_mlflow import place
 from tracelet_mlflow.place import connect
 
 Start = Callable[..., Experiment]
@@ -88,6 +89,64 @@ def test_a_database_whose_making_was_killed_is_made_anew(tmp_path: Path) -> None
 
     assert [one.name for one in MlflowClient(uri).search_experiments()] == ["one", "Default"]
     assert {file.name for file in database.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
+
+
+DIE = """
+import os, signal, sqlalchemy
+from mlflow import MlflowClient
+def die(connection, cursor, statement, *_):
+    if 'ADD COLUMN' in statement: os.kill(os.getpid(), signal.SIGKILL)
+sqlalchemy.event.listen(sqlalchemy.Engine, 'after_cursor_execute', die)
+MlflowClient({uri!r})
+"""
+
+
+def test_a_database_that_another_program_has_left_half_made_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(place, "_QUIET_SECONDS", 0.5)
+    database = tmp_path / "mlflow.db"
+    uri = f"sqlite:///{database.as_posix()}"
+    script = DIE.format(uri=uri)
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert made.returncode == -signal.SIGKILL, made.stderr
+
+    connect(uri).create_experiment("one")
+
+    assert [one.name for one in MlflowClient(uri).search_experiments()] == ["one", "Default"]
+    assert "was left half made" in caplog.text
+    assert len([*tmp_path.glob("mlflow.db.half-made-*")]) == 1
+
+
+def test_a_new_database_is_made_once_though_another_program_opens_it(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    go = tmp_path / "go"
+    wait = f"import pathlib, time\ngo = pathlib.Path({str(go)!r})\n"
+    wait += "while not go.exists(): time.sleep(0.001)\n"
+    ours = (
+        "import mlflow\nfrom tracelet_mlflow.place import connect\nprint('ready', flush=True)\n"
+        f"{wait}connect('sqlite:///{database.as_posix()}').get_experiment_by_name('Default').name\n"
+    )
+    theirs = (
+        "import mlflow\nprint('ready', flush=True)\n"
+        f"{wait}mlflow.MlflowClient('sqlite:///mlflow.db').search_experiments()\n"
+    )
+    pipe = subprocess.PIPE
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], cwd=tmp_path, text=True, stdout=pipe, stderr=pipe
+        )
+        for script in (ours, ours, ours, theirs)
+    ]
+    for program in programs:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+    go.touch()
+    errors = [program.communicate()[1] for program in programs]
+    assert [program.returncode for program in programs[:3]] == [0, 0, 0], errors
+    assert [one.name for one in connect(f"sqlite:///{database}").search_experiments()] == [
+        "Default"
+    ]
 
 
 def test_a_training_that_is_killed_is_delivered_and_marked_so(tmp_path: Path, uri: str) -> None:

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-from tracelet.errors import SettingsError
+import psutil
+
+from tracelet.errors import SettingsError, TransientError
 from tracelet.records import RunInfo
 
+log = logging.getLogger(__name__)
 VARIABLE = "MLFLOW_TRACKING_URI"
 REQUEST_SECONDS = 20
 """The longest that one request waits; a call of a few of them stays within its time bound."""
 
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]+)(\?.*)?")
+_QUIET_SECONDS = 20.0
+"""So long nothing happens to a database that is being made before it counts as left half made."""
+_PAUSE_SECONDS = 0.1
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
@@ -130,8 +138,10 @@ def connect(uri: str) -> Any:
     set_environment()
     from mlflow import MlflowClient
 
-    with _alone_with_fresh(database_file(uri)):
-        return MlflowClient(tracking_uri=uri)
+    database = database_file(uri)
+    if database is not None and not _is_complete(database):
+        _make_store(database)
+    return MlflowClient(tracking_uri=uri)
 
 
 @contextlib.contextmanager
@@ -143,36 +153,110 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _alone_with_fresh(database: Path | None) -> Iterator[None]:
-    """Let one process at a time create a database: MLflow's migrations cannot share one.
+def _make_store(database: Path) -> None:
+    """Make sure that a database exists and has MLflow's tables.
 
-    Nor can they go on where they were killed, so what did not end here is begun again.
+    MLflow's migrations cannot share a database: if two programs open a new one at the same moment,
+    both fail, and so does every later try. So it is made under another name, and appears whole. If
+    another program is making it, that is waited for; one that was left half made is set aside.
     """
-    if database is None:
-        yield
-        return
-    begun = database.with_name(f"{database.name}.begun")
-    if _is_created(database):
-        yield
+    with locked(database.with_name(f"{database.name}.lock")):
+        if database.exists() and not _is_complete(database):
+            _wait_for_another_program(database)
+        if not database.exists():
+            new = database.with_name(f".{database.name}.new")
+            _remove(new)  # of a process that was killed
+            try:
+                _migrate(new)
+                with contextlib.suppress(FileExistsError):  # another program was faster
+                    os.link(new, database)
+            finally:
+                _remove(new)
+        if not _is_complete(database):
+            _wait_for_another_program(database)
+
+
+def _remove(database: Path) -> None:
+    for end in ("", "-journal"):
+        Path(f"{database}{end}").unlink(missing_ok=True)
+
+
+def _migrate(new: Path) -> None:
+    """Have MLflow make its tables in a new database, and close it."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(f"sqlite:///{new}", str(Path("mlruns").absolute()))
+    store.engine.dispose()
+
+
+def _wait_for_another_program(database: Path) -> None:
+    """Wait until another program has made the tables; set aside what it has left half made.
+
+    Raises:
+        TransientError: it is still being made.
+    """
+    seen, since = None, time.monotonic()
+    while not _is_complete(database):
+        state = [_state(file) for file in (database, Path(f"{database}-journal"))]
+        if state != seen:
+            seen, since = state, time.monotonic()
+        elif time.monotonic() - since > _QUIET_SECONDS:
+            break
+        time.sleep(_PAUSE_SECONDS)
     else:
-        with locked(database.with_name(f"{database.name}.lock")):
-            if begun.exists() and not _is_created(database):
-                database.with_name(f"{database.name}-journal").unlink(missing_ok=True)
-                database.unlink(missing_ok=True)
-            if not database.exists():
-                begun.touch()
-            yield
-    begun.unlink(missing_ok=True)
+        return
+    if not _is_half_made(database):
+        return  # it has tables of another program: MLflow adds its own, or says what is wrong
+    if _is_open(database):
+        raise TransientError(f"another program is making the store {database}")
+    aside = database.with_name(f"{database.name}.half-made-{time.time():.0f}")
+    database.rename(aside)
+    Path(f"{database}-journal").unlink(missing_ok=True)
+    log.warning(
+        "%s was left half made by a program that is gone, and has no runs: it is %s now",
+        database,
+        aside.name,
+    )
 
 
-def _is_created(database: Path) -> bool:
+def _is_open(file: Path) -> bool:
+    """Return whether another process has a file open, as far as this user can tell."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            names = [] if process.pid == os.getpid() else process.open_files()
+            if any(one.path == str(file.resolve()) for one in names):
+                return True
+    return False
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _is_complete(database: Path) -> bool:
     """Return whether MLflow has made its tables; their first row is the last thing it writes."""
+    return bool(_count(database, "SELECT count(*) FROM experiments"))
+
+
+def _is_half_made(database: Path) -> bool:
+    """Return whether a database has nothing but some of MLflow's tables, or no table at all."""
+    names = "'alembic_version', 'experiments', 'metrics', 'runs'"
+    tables = _count(database, "SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+    own = _count(database, f"SELECT count(*) FROM sqlite_master WHERE name IN ({names})")
+    return tables == 0 or bool(own)
+
+
+def _count(database: Path, query: str) -> int | None:
+    """Return the answer of a query; None if the database has none."""
     try:
         with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as made:
-            return bool(made.execute("SELECT count(*) FROM experiments").fetchone()[0])
+            return int(made.execute(query).fetchone()[0])
     except sqlite3.Error:
-        return False
+        return None
 
 
 def runs_root(run: RunInfo) -> Path:
