@@ -253,7 +253,7 @@ def plugin(session: nox.Session, plugin: str) -> None:
 def together(session: nox.Session) -> None:
     """Test that all trackers get the same of one script, in an environment with all SDKs."""
     adapters = [part for name in PLUGINS for part in ("-e", f"plugins/tracelet-{name}")]
-    install(session, "-e", ".", *adapters, groups=("plugin-test",))
+    install(session, "-e", ".", *adapters, groups=("together-test",))
     session.run(*PYTEST, *IN_TWO, "plugins/tests", *session.posargs)
 
 

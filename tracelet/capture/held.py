@@ -33,10 +33,12 @@ class HeldReports:
 
     Args:
         run: the run, for messages.
+        policy: its setting ``on_param_conflict``, for the same.
     """
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, policy: str) -> None:
         self._run = run
+        self._policy = policy
         self._reports: dict[Hashable, Report] = {}
         self._before_log: BeforeLog | None = None
 
@@ -76,10 +78,15 @@ class HeldReports:
         while self._reports:
             changed += self._reports.pop(next(iter(self._reports)))()
         if changed:
+            allowed = (
+                ""
+                if self._policy == "overwrite"
+                else (f", as far as on_param_conflict={self._policy!r} allows it")
+            )
             say(
                 f"the program has parsed or composed again while the run {self._run} goes on, and "
                 f"has begun no other run, so these belong to it now: "
-                f"{', '.join(dict.fromkeys(changed))}. The journal has the earlier values"
+                f"{', '.join(dict.fromkeys(changed))}{allowed}. The journal has the earlier values"
             )
 
 

@@ -125,9 +125,10 @@ def observe() -> None:
         config.set_config = _observed_job(config.set_config)
         hydra = sys.modules["hydra._internal.hydra"].Hydra
         hydra.compose_config = _observed_compose(hydra.compose_config)
-        callbacks = sys.modules["hydra._internal.callbacks"].Callbacks
-        callbacks.on_job_end = _observed_end(callbacks.on_job_end)
-        jobs.observe(_job)
+        if "hydra._internal.callbacks" in sys.modules:  # hydra 1.0 has none
+            callbacks = sys.modules["hydra._internal.callbacks"].Callbacks
+            callbacks.on_job_end = _observed_end(callbacks.on_job_end)
+            jobs.observe(_job)
 
 
 def _observed_job(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ class CaptureSession:
         self._lock = threading.RLock()
         self._log_captured: LogCaptured | None = None
         self._stopped = False
-        self._held = HeldReports(directory.name)
+        self._held = HeldReports(directory.name, settings.on_param_conflict)
         self._failures: list[tuple[str, Exception]] = []
         self._seen: dict[str, set[str]] = {}
 
