@@ -6,7 +6,6 @@ that write them.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -60,6 +59,8 @@ def config_path(name: str, suffix: str) -> str:
     """
     stem = name.removesuffix(suffix)
     if "/" in stem:
+        import hashlib  # start-up time: 3 ms that few names need
+
         mark = hashlib.sha256(name.encode()).hexdigest()[:8]
         stem = f"{stem.replace('/', '_')}-{mark}"
     return f"configs/{stem}{suffix}"

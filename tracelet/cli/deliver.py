@@ -11,7 +11,7 @@ from rich.progress import BarColumn
 from tracelet.cli.formatting import clean
 from tracelet.cli.output import TASK, progress
 from tracelet.core.post_run import reachable
-from tracelet.core.run import Run
+from tracelet.core.run import Run, files_of
 from tracelet.courier.client import ProcessCourier
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.messages import LOCKED
@@ -58,7 +58,7 @@ def deliver(
         timeout: seconds to go on for at most.
         say: called with one line about what prevents the delivery.
     """
-    run_dir = run.run_dir
+    run_dir = files_of(run)
     start = RunState(run_dir).update().start
     pending, unended = lacking(run, only)
     if not (pending or unended) or start is None:
@@ -135,7 +135,7 @@ def lacking(run: Run, only: str | None) -> tuple[list[str], list[str]]:
     pending = [name for name, one in reports.items() if one.pending]
     begun = {name: one for name, one in reports.items() if one.link is not None}
     open_yet = [name for name, one in begun.items() if run.status not in ("running", one.closed)]
-    start = RunState(run.run_dir).update().start
+    start = RunState(files_of(run)).update().start
     if start is None:
         return pending, []
     return pending, list(reachable(start, set(open_yet) - set(pending), lambda _: None))
@@ -181,7 +181,7 @@ def _wait(
 
 def _part(run: Run, names: list[str]) -> float:
     """Return which part of what the run had at first is delivered by now, 0 to 1."""
-    cursors = run.run_dir.cursors
+    cursors = files_of(run).cursors
     accepted = done = 0
     for name in names:
         cursor = CursorFile(cursors, name).load()

@@ -14,7 +14,7 @@ from tracelet.cli.busy import who_delivers
 from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, say
 from tracelet.cli.sync import as_builtins, as_reader, deliver_and_print, is_pending
-from tracelet.core.run import Run
+from tracelet.core.run import Run, files_of
 from tracelet.courier.view import refresh_view
 from tracelet.errors import InvalidValueError, RunBusyError
 from tracelet.journal.run_state import RunState
@@ -48,7 +48,7 @@ def replay(
     settings = resolve()
     run = find.one(run_name, directory, project)
     found = registry.resolve(backend)
-    if not run.run_dir.is_own:
+    if not files_of(run).is_own:
         run = as_reader(run, settings, backend)
     elif _has(run, found):
         say(f"{run.run_id} has {found.name!r} already; it gets only what is pending")
@@ -106,7 +106,7 @@ def _has(run: Run, found: registry.ResolvedBackend) -> bool:
     Raises:
         InvalidValueError: it has another one of the same name.
     """
-    start = RunState(run.run_dir).update().start
+    start = RunState(files_of(run)).update().start
     for entry in start.backends if start is not None else ():
         if entry["name"] == found.name:
             if entry["target"] == found.target:

@@ -16,7 +16,7 @@ from tracelet.cli.options import Directory, Json, Project, Timeout
 from tracelet.cli.output import print_json, results, say
 from tracelet.cli.report import print_report
 from tracelet.core.borrowing import borrow, trust
-from tracelet.core.run import Run
+from tracelet.core.run import Run, files_of
 from tracelet.core.run_directories import Unread
 from tracelet.errors import InvalidValueError
 from tracelet.journal.run_state import RunState
@@ -84,7 +84,7 @@ def as_reader(run: Run, settings: Settings, backend: str | None) -> Run:
     Raises:
         TraceletError: it cannot be delivered.
     """
-    run_dir = run.run_dir
+    run_dir = files_of(run)
     if run_dir.is_own or run_dir.reader_dir is not None:
         return run
     hint = f"; if it is yours:  tracelet sync --trust {run.dir}" if run_dir.is_of_user else ""
@@ -97,9 +97,9 @@ def as_reader(run: Run, settings: Settings, backend: str | None) -> Run:
 
 def _trusted(run: Run) -> Run:
     """Make a run this user's own, and say where it goes."""
-    if not run.run_dir.is_own:
-        trust(run.run_dir)
-        start = RunState.read(run.run_dir).start
+    if not files_of(run).is_own:
+        trust(files_of(run))
+        start = RunState.read(files_of(run)).start
         for entry in start.backends if start is not None else ():
             options = ", ".join(f"{key}={value}" for key, value in entry["options"].items())
             say(f"{run.run_id} goes to {entry['target']} ({options or 'no options'}), as it says")
@@ -112,7 +112,7 @@ def deliver_and_print(
     """Deliver what is pending of a run; print its report, unless all is printed as JSON later."""
     found = deliver(run, settings, only=backend, timeout=timeout, say=say)
     if found.outcome == "busy":
-        who = who_delivers(run.run_dir, found.report)
+        who = who_delivers(files_of(run), found.report)
         say(f"{run.run_id}: its courier is at work; left to it: {who}")
     if not as_json:
         console = results()

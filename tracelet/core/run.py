@@ -79,11 +79,6 @@ class Run(ParameterCalls):
         return self._run_dir.path
 
     @property
-    def run_dir(self) -> RunDir:
-        """The files of the run, for the other modules of the library."""
-        return self._run_dir
-
-    @property
     def run_id(self) -> str:
         """The run's id, unique in its project."""
         return self._view.run_id
@@ -320,6 +315,11 @@ class Run(ParameterCalls):
 
 def _number(value: float | str) -> float | int:
     return float(value) if isinstance(value, str) else value
+
+
+def files_of(run: Run) -> RunDir:
+    """Return the files of a loaded run, for the command line."""
+    return run._run_dir  # noqa: SLF001 - a class of this module; users have ``dir``
 
 
 def load_run(

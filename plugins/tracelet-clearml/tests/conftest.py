@@ -33,6 +33,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home.with_name("state")))
     monkeypatch.setenv("CLEARML_API_HOST", "http://127.0.0.1:9")
     monkeypatch.chdir(home)
     yield
