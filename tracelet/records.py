@@ -221,6 +221,8 @@ def decode_lines(lines: bytes) -> list[AnyRecord]:
             records += [
                 Metric(time, name, value, iteration, axis) for name, value in line.values.items()
             ]
+        elif type(line) is Metric:
+            records.append(line)
         else:
             records.append(_checked(_unwrap(cast("AnyRecord", line))))
     return records
