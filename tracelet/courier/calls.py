@@ -17,6 +17,7 @@ import msgspec
 
 from tracelet.backends.base import ArtifactFile, Backend, ConfigObject, Property, TextLine
 from tracelet.courier.progress import rollback_on_error
+from tracelet.courier.replaced import is_replaced
 from tracelet.inner_path import InnerPath
 from tracelet.journal.blobs import digest_file
 from tracelet.journal.rundir import ABOUT, RunDir
@@ -137,9 +138,12 @@ def _log_params(backend: Backend, _: RunDir, batch: Sequence[Params]) -> None:
 
 def _log_artifact(backend: Backend, run_dir: RunDir, batch: Sequence[Artifact]) -> None:
     (record,) = batch
-    source = (
-        _content(backend, run_dir, record.digest) if record.source is None else Path(record.source)
-    )
+    try:
+        source = Path(record.source or _content(backend, run_dir, record.digest))
+    except SourceMissingError:
+        if is_replaced(run_dir, record):
+            return  # the later content of this destination is what counts
+        raise
     if record.source is not None and not run_dir.is_own:
         raise SourceMissingError(
             f"logged with copy=False: only the user who has logged it uploads {source}"

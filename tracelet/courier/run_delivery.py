@@ -19,6 +19,7 @@ from tracelet.backends.registry import ResolvedBackend
 from tracelet.courier.client import ProcessCourier, ThreadCourier, needs_thread
 from tracelet.courier.cursor import CursorFile
 from tracelet.courier.exit_status import remove_exit_file, reserve_exit_file, save_to_exit_file
+from tracelet.courier.replaced import remove_replaced
 from tracelet.courier.report import DeliveryReport, is_delivered, make_report
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import write_view
@@ -322,17 +323,18 @@ class RunDelivery:
         if self.owner and self.is_ours and not left_running and self.run_dir.path.exists():
             try:
                 if state.status != "running":
-                    self._seal()
+                    self._seal(state)
                 write_view(self.run_dir, state, report)
             except OSError as error:  # the disk is full; the next reader of the run writes it
                 log.warning("the files of %s are not up to date: %s", self.run_dir.path, error)
         return report
 
-    def _seal(self) -> None:
+    def _seal(self, state: RunState) -> None:
         """Seal what the courier has not sealed: it may have ended before the journal was closed."""
         lock = self.run_dir.lock()
         try:
             if lock.acquire():
+                remove_replaced(self.run_dir, state)
                 self.run_dir.seals.seal(ended=True)
         finally:
             lock.release()

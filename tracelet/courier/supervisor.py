@@ -20,6 +20,7 @@ from tracelet.courier.cursor import CursorFile
 from tracelet.courier.error_texts import one_line, redact_output
 from tracelet.courier.exit_status import write_missing_ending
 from tracelet.courier.messages import LOCKED, WorkerConfig, read_config, start_process
+from tracelet.courier.replaced import remove_replaced
 from tracelet.courier.report import is_delivered
 from tracelet.courier.system_metrics import SystemMetrics
 from tracelet.courier.view import refresh_view, write_view
@@ -83,6 +84,7 @@ class Supervisor:
             if any(self._delivered_starts[name] < starts for name in done):
                 self._start_deliveries()
             elif over and len(done) == len(self._deliveries):
+                remove_replaced(self._run_dir, self._state)
                 return
 
     def _pass_on_retry_request(self) -> None:
