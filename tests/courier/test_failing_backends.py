@@ -309,7 +309,8 @@ def test_a_start_that_takes_longer_than_a_call_may_is_no_hang(tmp_path: Path) ->
     points = log_points(exp)
     eventually(lambda: count(tmp_path, "startsslowly", "opening") == 1)
     assert exp.dir is not None
-    assert "(starting for " in str(tracelet.load_run(exp.dir).report["startsslowly"])
+    shown = str(tracelet.load_run(exp.dir).report["startsslowly"])
+    assert "(starting: its import and open took " in shown
     report = exp.stop()
     assert count(tmp_path, "startsslowly", "opening") == 1
     assert stored_points(tmp_path, "startsslowly") == points

@@ -20,8 +20,9 @@ from tracelet.wire import clean_text
 
 log = logging.getLogger(__name__)
 
-Health: TypeAlias = Literal["starting", "ok", "degraded", "hung", "gave up"]
-"""``degraded``: calls keep failing, the records stay in the journal and are tried again."""
+Health: TypeAlias = Literal["starting", "ok", "degraded", "hung", "broken", "gave up"]
+"""``degraded``: calls keep failing, the records stay in the journal and are tried again; or the
+tracker refuses every record. ``broken``: the adapter, or its SDK, has a bug."""
 
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 

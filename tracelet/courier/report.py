@@ -59,7 +59,8 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
         if (not self.complete or self.health == "degraded") and self.last_error:
             text += f"  ({self.last_error})"
         if self.pending and self.starting_since is not None:
-            text += f"  (starting for {time.time() - self.starting_since:.0f} s)"
+            seconds = time.time() - self.starting_since
+            text += f"  (starting: its import and open took {seconds:.0f} s so far)"
         return text
 
 

@@ -1,10 +1,15 @@
 """Calls a backend, and handles the errors of its calls.
 
 - After a transient error the call is made again, with backoff, as long as the run lives.
+- A bug of the adapter or its SDK is not the fault of a record: nothing is rejected, the backend is
+  **broken**, and the records stay in the journal until it is mended. While the run lives the call
+  is made again; after its end the delivery gives up at once, because a process does not load a
+  mended module again. ``tracelet sync`` starts a new one.
 - Any other error is permanent: the batch has a bad record. The batch is split until that record is
   found, and the record is split, too: of many parameters only the bad one is rejected.
 
-Only :meth:`Attempts.is_transient` decides which of the two an error is.
+:meth:`Attempts.is_transient` decides first, then :func:`is_bug` and, for errors that a record may
+cause, too, :meth:`Attempts.refused`.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 import errno
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +48,18 @@ DEGRADED_AFTER = 3
 """Failures in a row after which a backend is degraded."""
 LINGER_SECONDS = 600.0
 """How long after the end of the run a failing backend is tried before the delivery gives up."""
+SAME_REFUSALS = 5
+"""Records in a row, none accepted between, after which the same refusal is not about a record."""
+_BUGS = (AttributeError, NameError, ImportError)
+_PERHAPS_BUGS = (TypeError, LookupError, ArithmeticError, AssertionError, NotImplementedError,
+                 RecursionError)  # fmt: skip
+"""A value of a record may cause them, too. Errors of other types are reasons of the tracker."""
+_WRONG_CALL = re.compile(
+    r"missing \d+ required |unexpected keyword argument|takes .* arguments?\b.* given|"
+    r"(object is|are) not (callable|subscriptable|iterable)|"
+    r"Can't instantiate abstract class|multiple values for"
+)
+"""What Python says of a call that is wrong whatever its values are."""
 SLOWEST_UPLOAD = 1_000_000
 """Bytes a second. The time bound of an artifact grows with its size."""
 
@@ -79,6 +97,13 @@ def is_transient_by_type(error: BaseException) -> bool:
     if isinstance(error, OSError) and not isinstance(error, TransientError):
         return not (isinstance(error, _FILE_ERRORS) or error.errno == errno.ENAMETOOLONG)
     return isinstance(error, TransientError | SystemExit)
+
+
+def is_bug(error: BaseException) -> bool:
+    """Return whether an error is a bug of the adapter or its SDK, whatever the record."""
+    return isinstance(error, _BUGS) or (
+        isinstance(error, TypeError) and _WRONG_CALL.search(one_line(error)) is not None
+    )
 
 
 class Attempts:
@@ -119,6 +144,9 @@ class Attempts:
         self._linger = linger
         self._failures = 0
         self._failing_since = 0.0
+        self._refusals = 0  # in a row, none accepted between
+        self._same_refusals = 0
+        self._last_refusal = ""
         self._is_asking_broken = False
         self._retry_requested = threading.Event()
 
@@ -192,9 +220,50 @@ class Attempts:
             except (CheckpointLostError, InvalidReturnError):
                 raise
             except BACKEND_ERRORS as error:
-                if raise_permanent and not self.is_transient(error):
+                is_transient = self.is_transient(error)
+                if not is_transient and is_bug(error):
+                    self.wait_for_mending(error)
+                elif raise_permanent and not is_transient:
                     raise
-                self.wait_after(error)
+                else:
+                    self.wait_after(error)
+
+    @property
+    def refuses_all(self) -> bool:
+        """Whether the last records were all refused, none accepted between."""
+        return self._refusals >= SAME_REFUSALS
+
+    def accepted(self) -> None:
+        """Note that the backend has taken a record."""
+        if self.refuses_all:
+            self._report("ok", None, 0)
+        self._refusals = self._same_refusals = 0
+
+    def refused(self, error: BaseException) -> bool:
+        """Note that the backend refuses a record; return whether it refuses all for a bug."""
+        message = one_line(error)
+        self._same_refusals = self._same_refusals + 1 if message == self._last_refusal else 1
+        self._last_refusal = message
+        self._refusals += 1
+        if self._refusals == SAME_REFUSALS:
+            self._report("degraded", message, self._failures)
+        return self._same_refusals >= SAME_REFUSALS and isinstance(error, _PERHAPS_BUGS)
+
+    def wait_for_mending(self, error: BaseException) -> None:
+        """Report a bug, and wait until it is time to try again.
+
+        Raises:
+            Interrupted: ``wait`` returned True, or the run has ended: a new process is needed.
+        """
+        self._failures += 1
+        message = f"broken: {one_line(error)}; all records are kept: mend it, then: tracelet sync"
+        if self._failures == 1:
+            log.error("%s is broken, and gets its records once it is mended: %s",
+                      self._name, full_text(error))  # fmt: skip
+        self._report("broken", message, self._failures)
+        if self._run_is_over():
+            raise Interrupted
+        self.pause(backoff(self._failures))
 
     def wait_after(self, error: BaseException) -> None:
         """Count and report a failure, and wait until it is time to try again.
@@ -269,6 +338,7 @@ def deliver_batch(
     rejections: list[Rejection] = []
     waiting = [batch]
     has_begun = False
+    refused: list[tuple[Deliverable, int]] = []  # in a row, and the rejections before each
     while waiting:
         part = waiting.pop()
         size = part[0].size if isinstance(part[0], Artifact) else 0
@@ -282,14 +352,29 @@ def deliver_batch(
                 if not has_begun:  # else the backend's checkpoint would be ahead of the cursor
                     before_waiting()
                 attempts.wait_after(error)
+            elif is_bug(error):
+                waiting.append(part)
+                if not has_begun:
+                    before_waiting()
+                attempts.wait_for_mending(error)
+            elif len(part) > 1 and attempts.refuses_all:  # then each is called once
+                waiting += [[record] for record in reversed(part)]
             elif len(part) > 1:
                 middle = len(part) // 2
                 waiting += [part[middle:], part[:middle]]
             else:
                 has_begun = True
+                refused.append((part[0], len(rejections)))
                 rejections += _reject(part[0], error, send, attempts)
+                if attempts.refused(error):
+                    del rejections[refused[0][1] :]
+                    waiting += [[record] for record, _ in reversed(refused)]
+                    refused.clear()
+                    attempts.wait_for_mending(error)
         else:
             has_begun = True
+            refused.clear()
+            attempts.accepted()
     return rejections
 
 

@@ -234,7 +234,7 @@ class RunDelivery:
     def _unhealthy_reason(self, name: str) -> str | None:
         """Return why ``flush`` does not wait for a backend; None if it is healthy."""
         cursor = CursorFile(self.run_dir.cursors, name).load()
-        if cursor.health not in ("degraded", "hung", "gave up"):
+        if cursor.health not in ("degraded", "hung", "broken", "gave up"):
             return None
         return f"{cursor.health} ({cursor.last_error}); its records wait in the journal"
 
