@@ -174,6 +174,8 @@ Deliverable: TypeAlias = Metric | Params | Artifact | Config | Tags | Properties
 
 DELIVERABLE = (Metric, Params, Artifact, Config, Tags, Properties, Text)
 
+_DEEPEST = 150
+"""Levels of a record; a value that is logged has at most 100."""
 _encoder = msgspec.json.Encoder()
 _WRAPPED = (Params, Config, Properties, Started, BackendAdded)
 
@@ -236,11 +238,25 @@ def _decoder() -> msgspec.json.Decoder[_Line]:
 def _unwrap(record: AnyRecord) -> AnyRecord:
     if type(record) in _WRAPPED:
         fields = {name: getattr(record, name) for name in record.__struct_fields__}
-        try:
-            return type(record)(**{name: from_wire(value) for name, value in fields.items()})
-        except RecursionError as error:
-            raise ValueError("a line is nested too deeply") from error
+        if _is_too_deep(fields):
+            raise ValueError("a line is nested too deeply")
+        return type(record)(**{name: from_wire(value) for name, value in fields.items()})
     return record
+
+
+def _is_too_deep(fields: dict[str, Any]) -> bool:
+    """Return whether values are nested more deeply than a call allows: reading them may recurse."""
+    level: list[Any] = [fields]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if type(one) in (dict, list)
+            for inner in (one.values() if type(one) is dict else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _checked(record: AnyRecord) -> AnyRecord:

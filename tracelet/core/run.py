@@ -309,8 +309,10 @@ class Run(ParameterCalls):
             yield from chunk.records
             self._position = chunk.advance(self._position, len(chunk.records))
         reader.close()
-        self._damaged += reader.damaged_blobs.values()
-        self._warn_of(self._damaged)
+        if reader.damaged_blobs:
+            self._damaged += reader.damaged_blobs.values()
+            self._warn_of(self._damaged)
+            self.__dict__.pop("report", None)
 
 
 def _number(value: float | str) -> float | int:
