@@ -396,7 +396,15 @@ def _checked(name: str) -> tuple[str, ...]:
     names = tuple(part for part in name.split("/") if part not in ("", "."))
     if name.startswith("/") or ".." in names or not names or "\0" in name:
         raise UnsafePathError(f"a path below a directory, without '..', and not {name!r:.200}")
-    return names
+    return names if name.isascii() else tuple(map(_in_utf8, names))
+
+
+def _in_utf8(name: str) -> str:
+    """Return a name that is UTF-8 on the disk, whatever the locale of this process is."""
+    try:
+        return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise UnsafePathError(f"no file can have the name {name!r:.200}") from None
 
 
 def _temporary_name(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from user_scripts import run_script
 
 import tracelet
 from tracelet.errors import (
@@ -330,3 +331,29 @@ def test_a_file_with_holes_takes_no_more_space_when_it_is_stored(tmp_path: Path)
         for place in (size // 3, size // 2):
             content.seek(place)
             assert content.read(5) == b"data\0"
+
+
+def test_a_name_of_any_letters_is_kept_under_a_locale_that_has_only_ascii(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/é").write_text("accent")
+    script = """
+    import sys, tracelet
+    assert sys.getfilesystemencoding() == "ascii"
+    with tracelet.start_logging(run_id="r", courier=sys.argv[1]) as exp:
+        exp.log_artifact("folder")
+        exp.log_artifact("folder", "\\xfc")
+        exp.log_params({"\\xe9": "\\xfc"})
+    for path, file in tracelet.load_run("r").artifacts.items():
+        assert file.read_text() == "accent", ascii(path)
+    """
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for courier in ("thread", "process"):
+        run_script(tmp_path, script, courier, environment=ascii_only)
+        run = tracelet.load_run(tmp_path / ".tracelet/default/r")
+        assert run.report["local"].rejected == 0
+        assert {path: file.read_text() for path, file in run.artifacts.items()} == {
+            "folder/\\udcc3\\udca9": "accent",
+            "ü/\\udcc3\\udca9": "accent",
+        }
+        assert run.params == {"é": "ü"}
+        shutil.rmtree(run.dir)
