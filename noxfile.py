@@ -73,7 +73,6 @@ COVERED_BY = [
     "tests/test_metric_calls.py",
     "tests/test_parameter_examples.py",
     "tests/test_records.py",
-    "tests/test_right_call.py",
     "tests/test_settings.py",
     "tests/trust",
     "tests/values",
