@@ -163,6 +163,8 @@ os.kill(os.getpid(), 9)
 
 def test_forked_children_print_into_the_run_and_do_not_end_its_capture(tmp_path: Path) -> None:
     text = f"""
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork(), from 3.12 on
         import os, sys
         {START.strip().replace(chr(10), chr(10) + " " * 8)}
         if os.fork() == 0:
